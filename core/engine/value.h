@@ -1,0 +1,72 @@
+/*
+ * Values between builtins and scripts. Builtins use these calls and never raw
+ * lua_*table or lua_pushinteger, because they know the language of the run:
+ * HSL maps keep order and count from 0, Lua's count from 1.
+ * Effects are given as in Lua's manual: [-pop, +push, may raise].
+ */
+#ifndef SL_ENGINE_VALUE_H
+#define SL_ENGINE_VALUE_H
+
+#include <lua.h>
+#include <lauxlib.h>
+
+#include "../base/bytes.h"
+
+/* Making */
+void	 sl_none(lua_State *L);					/* [-0, +1, -] nil / none */
+void	 sl_number(lua_State *L, double n);			/* [-0, +1, -] integral values print without ".0" */
+void	 sl_bool(lua_State *L, bool b);				/* [-0, +1, -] */
+void	 sl_string(lua_State *L, struct sl_str s);		/* [-0, +1, m] */
+void	 sl_text(lua_State *L, const char *s);			/* [-0, +1, m] NULL = none */
+void	 sl_list_new(lua_State *L);				/* [-0, +1, m] */
+void	 sl_list_add(lua_State *L);				/* [-1, +0, m] value on top, list below */
+void	 sl_map_new(lua_State *L);				/* [-0, +1, m] keeps order of insertion for pairs */
+void	 sl_map_set(lua_State *L, const char *key);		/* [-1, +0, m] value on top, map below; none is left out */
+void	 sl_map_set_str(lua_State *L, struct sl_str key);	/* [-1, +0, m] */
+
+/* Reading arguments: raise with argument number, name and what was given. */
+struct sl_str	 sl_arg_string(lua_State *L, int arg);
+double		 sl_arg_number(lua_State *L, int arg, double min, double max);
+bool		 sl_arg_bool(lua_State *L, int arg);
+bool		 sl_arg_given(lua_State *L, int arg);		/* neither missing nor none */
+struct sl_str	 sl_arg_opt_string(lua_State *L, int arg, const char *dflt);
+double		 sl_arg_opt_number(lua_State *L, int arg, double min, double max, double dflt);
+bool		 sl_arg_opt_bool(lua_State *L, int arg, bool dflt);
+void		 sl_arg_table(lua_State *L, int arg);		/* raises if it isn't one */
+
+/*
+ * Options, the last table. First say which names exist: an unknown one raises
+ * with a suggestion. A missing table is a table without options.
+ *	static const char *const names[] = { "timeout", "servers", NULL };
+ *	sl_options(L, 2, names);
+ *	t = sl_opt_number(L, 2, "timeout", 0, 60, 5);
+ */
+void		 sl_options(lua_State *L, int arg, const char *const *names);
+struct sl_str	 sl_opt_string(lua_State *L, int arg, const char *name, const char *dflt); /* borrowed while the table lives; p NULL if dflt is */
+double		 sl_opt_number(lua_State *L, int arg, const char *name, double min, double max, double dflt);
+bool		 sl_opt_bool(lua_State *L, int arg, const char *name, bool dflt);
+/* Pushes the option's value (none if missing); true if given. [-0, +1, m] */
+bool		 sl_opt_push(lua_State *L, int arg, const char *name);
+
+/*
+ * Walks a list or map at 'index' in the script's order: pushes key and value
+ * for each, the body pops the value (or settop). Lists: keys 1..n (Lua).
+ *	for (i = 0; sl_each(L, index, &i); lua_pop(L, 2)) ...
+ */
+bool	 sl_each(lua_State *L, int index, size_t *i);		/* [-0, +2 or +0, m] */
+size_t	 sl_count(lua_State *L, int index);			/* number of elements */
+bool	 sl_is_list(lua_State *L, int index);			/* keys are exactly 1..n; empty counts */
+
+/* Values to JSON and back (jansson inside); -1 and err for what JSON can't hold. */
+int	 sl_json_encode(lua_State *L, int index, struct sl_buf *out, bool ascii, bool pretty,
+	    struct sl_err *err);
+/* Pushes the value. Caps: depth 100, 1 MB of text unless 'max' says otherwise. */
+int	 sl_json_decode(lua_State *L, struct sl_str text, size_t max, struct sl_err *err);
+
+/* A value as a person reads it, in one line, deterministic, secrets replaced (echo, traces, errors). */
+int	 sl_describe(lua_State *L, int index, struct sl_buf *out, size_t max);
+
+/* "canonicalization_header" for "canonicalisation_header"; NULL when nothing is near. */
+const char *sl_suggest(const char *word, const char *const *names);
+
+#endif

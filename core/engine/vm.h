@@ -1,0 +1,116 @@
+/*
+ * The script machine: one Lua state per engine, runs as coroutines in it. It
+ * knows nothing of mail. Sandbox, limits, endings, accounts of memory,
+ * scheduling. See doc/design.md "The engine" for why each is as it is.
+ */
+#ifndef SL_ENGINE_VM_H
+#define SL_ENGINE_VM_H
+
+#include "../base/event.h"
+#include "../net/op.h"
+#include "builtin.h"
+
+struct sl_vm;
+struct sl_program;
+struct sl_run;
+
+struct sl_limits {			/* per run unless said; 0 = the default */
+	uint64_t steps;			/* VM instructions and charged work; default 10,000,000 */
+	size_t memory;			/* bytes of script values; default 32 MB */
+	int64_t time_ms;		/* wall time of the run, waiting included; default 60,000 */
+	unsigned ops;			/* operations started; default 200 */
+	unsigned dns;			/* DNS queries; default 500 */
+	uint64_t http_bytes;		/* default 16 MB */
+	unsigned slice_steps;		/* preempted and resumed after so many; default 1,000,000 */
+};
+
+struct sl_vm	*sl_vm_new(struct sl_loop *loop, struct sl_events *events, struct sl_err *err);
+void		 sl_vm_free(struct sl_vm *vm);		/* drops all runs; no callback is made */
+size_t		 sl_vm_memory(const struct sl_vm *vm);	/* bytes in use by the Lua state */
+unsigned	 sl_vm_runs(const struct sl_vm *vm);	/* runs alive */
+struct sl_loop	*sl_vm_loop(const struct sl_vm *vm);
+struct sl_vm	*sl_vm_of(lua_State *L);
+/* The engine's own pointer, for builtins (resolver, HTTP client, ...). */
+void		 sl_vm_set_owner(struct sl_vm *vm, void *owner);
+void		*sl_vm_owner(const struct sl_vm *vm);
+
+/*
+ * The compiled code of one generation. Files are named by their path in the
+ * policy ("data.lua", "lib/acme/keys.lua"), stdlib's by "stdlib/...".
+ */
+struct sl_program *sl_program_new(struct sl_vm *vm);
+struct sl_program *sl_program_ref(struct sl_program *program);
+void		 sl_program_unref(struct sl_program *program);	/* freed when no run uses it */
+/* Compiles; a syntax error names file, line and column. */
+int		 sl_program_add(struct sl_program *program, const char *path, struct sl_str source,
+		    struct sl_err *err);
+/* A data file for data "name": .csv .json .txt, parsed once, read-only. */
+int		 sl_program_add_data(struct sl_program *program, const char *path, struct sl_str text,
+		    struct sl_err *err);
+bool		 sl_program_has(const struct sl_program *program, const char *path);
+
+/* An element of a flow. */
+struct sl_element {
+	const char *script;		/* path of a script, or NULL */
+	const char *block;		/* name of a block: module stdlib "blocks.NAME", its run(params) */
+	const char *params;		/* JSON object for the block, or NULL */
+};
+
+/* Facts: globals that the phase provides. Pushes the value and returns 1;
+ * 0 = no such fact; -1 = a fact of another phase (*phases says which). */
+typedef int sl_fact_fn(lua_State *L, void *host, const char *name, unsigned *phases);
+
+enum sl_run_end {
+	SL_RUN_ENDED,		/* a final action: the host has the verdict */
+	SL_RUN_RETURNED,	/* the flow ended without one, and there was no end action */
+	SL_RUN_FAILED,		/* a script error: err */
+	SL_RUN_LIMIT,		/* a limit: err names it and the line */
+	SL_RUN_KILLED,		/* sl_run_kill */
+};
+
+struct sl_run_spec {
+	struct sl_program *program;
+	unsigned phase;			/* one SL_AT_* bit */
+	const char *name;		/* for events: "data", "rcptto" */
+	const char *id;			/* message or session id, for events */
+	const struct sl_limits *limits;	/* NULL = defaults */
+	const struct sl_element *elements;	/* in order; borrowed during the run */
+	size_t n;
+	/* Builtin called without arguments when the elements end without a final
+	 * action, through an override if there is one. NULL = SL_RUN_RETURNED. */
+	const char *end_action;
+	sl_fact_fn *fact;
+	void *host;
+	/* Called once, from the top of the loop, never inside sl_run_start. */
+	void (*done)(struct sl_run *run, enum sl_run_end how, const struct sl_err *err, void *host);
+};
+
+/* Waits in order when too many runs are alive. */
+int		 sl_run_start(struct sl_vm *vm, const struct sl_run_spec *spec, struct sl_run **out,
+		    struct sl_err *err);
+/* Cancels what it waits for and drops it; 'done' isn't called. */
+void		 sl_run_kill(struct sl_run *run);
+
+/* What a run did, readable in 'done'. */
+struct sl_run_stats {
+	uint64_t steps;
+	size_t memory_peak;
+	unsigned ops, dns;
+	int64_t wall_us, cpu_us;
+	const char *where;		/* "data.lua:12" where it ended or failed */
+};
+const struct sl_run_stats *sl_run_stats(const struct sl_run *run);
+
+/* A source of plain data: evaluates a chunk that returns a table (sluice.lua,
+ * REPL lines): see config.c. Functions given as light builtins. */
+int		 sl_vm_eval(struct sl_vm *vm, const char *name, struct sl_str source,
+		    const struct sl_builtin *functions, void *host, struct sl_buf *json,
+		    struct sl_err *err);
+
+/*
+ * Whether 'text' may be a known secret's container: replaces known secrets
+ * by value. Everything that leaves as text goes through it.
+ */
+int		 sl_vm_redact(struct sl_vm *vm, struct sl_str text, struct sl_buf *out);
+
+#endif

@@ -65,7 +65,8 @@ int	 sl_buf_putc(struct sl_buf *b, char c);
 int	 sl_buf_putstr(struct sl_buf *b, struct sl_str s);
 int	 sl_buf_printf(struct sl_buf *b, const char *fmt, ...)
 	    __attribute__((format(printf, 2, 3)));
-int	 sl_buf_vprintf(struct sl_buf *b, const char *fmt, va_list ap);
+int	 sl_buf_vprintf(struct sl_buf *b, const char *fmt, va_list ap)
+	    __attribute__((format(printf, 2, 0)));
 void	 sl_buf_drop(struct sl_buf *b, size_t n);	/* removes n bytes at the front */
 struct sl_str sl_buf_str(const struct sl_buf *b);	/* borrowed until the next append */
 /* Hands the bytes over, NUL-terminated, and empties the buffer; NULL when failed. */

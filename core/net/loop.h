@@ -80,7 +80,21 @@ void		 sl_task_cancel(struct sl_task *task);
 /* Calls fn(p) when no callback of this step is on the stack any more. */
 int		 sl_loop_defer(struct sl_loop *loop, void (*fn)(void *), void *p);
 
-/* Called at the end of every step (event flush, group commit). NULL fn removes. */
+/*
+ * What ends without an owner (a connection that writes its last bytes, say)
+ * is freed by sl_loop_free if it is still there. The node is embedded; its
+ * owner takes it out with sl_list_remove when it ends by itself.
+ */
+struct sl_orphan {
+	struct sl_list link;
+	void (*fn)(struct sl_orphan *orphan);
+};
+
+void		 sl_loop_adopt(struct sl_loop *loop, struct sl_orphan *orphan,
+		    void (*fn)(struct sl_orphan *));
+
+/* Called at the end of every step (event flush, group commit). Each 'arg' has
+ * its own function (16 at most); NULL fn removes that of 'arg'. */
 void		 sl_loop_on_turn(struct sl_loop *loop, void (*fn)(void *), void *arg);
 
 #endif

@@ -62,8 +62,9 @@ struct sl_thread;
 struct sl_thread *sl_thread_new(struct sl_loop *loop, const char *name, struct sl_err *err);
 void	 sl_thread_free(struct sl_thread *thread);	/* waits for jobs that were taken */
 /* status = work's return. 'arg' stays the caller's; a job that already runs
- * can't be cancelled: release then waits for nothing, and 'abandoned'
- * (may be NULL) is called on the loop with arg when the work has ended. */
+ * can't be cancelled: release then waits for nothing. When an operation is
+ * released before it is done, 'abandoned' (may be NULL) is called once, later
+ * and on the loop, with arg: from then on nothing uses it any more. */
 struct sl_op *sl_thread_run(struct sl_thread *thread, int (*work)(void *arg), void *arg,
 	    void (*abandoned)(void *arg));
 

@@ -39,7 +39,11 @@ sl_malloc(size_t size)
 void *
 sl_calloc(size_t n, size_t size)
 {
-	if (n == 0 || size == 0)
+	size_t total;
+
+	if (__builtin_mul_overflow(n, size, &total))
+		return NULL;
+	if (total == 0)
 		n = size = 1;
 	return refused() ? NULL : calloc(n, size);
 }

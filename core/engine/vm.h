@@ -80,6 +80,7 @@ struct sl_run_spec {
 	 * action, through an override if there is one. NULL = SL_RUN_RETURNED. */
 	const char *end_action;
 	sl_fact_fn *fact;
+	const char *(*fact_near)(const char *name);	/* a fact that a misspelling may mean, or NULL */
 	void *host;
 	/* Called once, from the top of the loop, never inside sl_run_start. */
 	void (*done)(struct sl_run *run, enum sl_run_end how, const struct sl_err *err, void *host);

@@ -3,7 +3,7 @@
  * positions in it (open addressing, linear probing). A removed entry leaves
  * a hole in the array that the next growth closes. See map.h.
  */
-#include "map.h"
+#include "dict.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -23,7 +23,7 @@ struct entry {
 	void *value;
 };
 
-struct sl_map {
+struct sl_dict {
 	struct entry *entries;
 	uint32_t *slots;
 	size_t used, cap;	/* of entries; slots has 2 * cap, a power of two */
@@ -114,14 +114,14 @@ hash(struct sl_str key)
 	return sl_siphash(key, secret);
 }
 
-struct sl_map *
-sl_map_new(void)
+struct sl_dict *
+sl_dict_new(void)
 {
-	return sl_calloc(1, sizeof(struct sl_map));
+	return sl_calloc(1, sizeof(struct sl_dict));
 }
 
 void
-sl_map_free(struct sl_map *map, void (*free_value)(void *))
+sl_dict_free(struct sl_dict *map, void (*free_value)(void *))
 {
 	if (map == NULL)
 		return;
@@ -139,7 +139,7 @@ sl_map_free(struct sl_map *map, void (*free_value)(void *))
 
 /* The slot that holds 'key', or NULL. */
 static uint32_t *
-find(const struct sl_map *map, struct sl_str key, uint64_t h)
+find(const struct sl_dict *map, struct sl_str key, uint64_t h)
 {
 	size_t mask = map->cap * 2 - 1;
 
@@ -172,7 +172,7 @@ place(uint32_t *slots, size_t mask, uint64_t h, size_t position)
 
 /* Closes the holes; grows unless holes were half of it. */
 static int
-rebuild(struct sl_map *map)
+rebuild(struct sl_dict *map)
 {
 	size_t cap = map->cap == 0 ? 8 : map->count > map->cap / 2 ? map->cap * 2 : map->cap;
 	struct entry *entries;
@@ -205,7 +205,7 @@ rebuild(struct sl_map *map)
 }
 
 void *
-sl_map_get(const struct sl_map *map, struct sl_str key)
+sl_dict_get(const struct sl_dict *map, struct sl_str key)
 {
 	uint32_t *slot = map->count > 0 ? find(map, key, hash(key)) : NULL;
 
@@ -213,13 +213,13 @@ sl_map_get(const struct sl_map *map, struct sl_str key)
 }
 
 bool
-sl_map_has(const struct sl_map *map, struct sl_str key)
+sl_dict_has(const struct sl_dict *map, struct sl_str key)
 {
 	return map->count > 0 && find(map, key, hash(key)) != NULL;
 }
 
 int
-sl_map_set(struct sl_map *map, struct sl_str key, void *value, void **old)
+sl_dict_set(struct sl_dict *map, struct sl_str key, void *value, void **old)
 {
 	uint64_t h = hash(key);
 	uint32_t *slot = find(map, key, h);
@@ -250,7 +250,7 @@ sl_map_set(struct sl_map *map, struct sl_str key, void *value, void **old)
 }
 
 void *
-sl_map_remove(struct sl_map *map, struct sl_str key)
+sl_dict_remove(struct sl_dict *map, struct sl_str key)
 {
 	uint32_t *slot = map->count > 0 ? find(map, key, hash(key)) : NULL;
 	struct entry *e;
@@ -266,13 +266,13 @@ sl_map_remove(struct sl_map *map, struct sl_str key)
 }
 
 size_t
-sl_map_count(const struct sl_map *map)
+sl_dict_count(const struct sl_dict *map)
 {
 	return map->count;
 }
 
 bool
-sl_map_each(const struct sl_map *map, size_t *i, struct sl_str *key, void **value)
+sl_dict_each(const struct sl_dict *map, size_t *i, struct sl_str *key, void **value)
 {
 	while (*i < map->used && map->entries[*i].key == NULL)
 		(*i)++;

@@ -1,0 +1,145 @@
+/* The table of builtins and the guard in front of each. */
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+
+static const char *const phase_names[] = {
+	"connect", "helo", "auth", "mailfrom", "rcptto", "eod", "data",
+	"predelivery", "postdelivery", "disconnect", "exec",
+};
+
+#define NPHASES	(sizeof(phase_names) / sizeof(phase_names[0]))
+
+const char *
+sl_phases_text(unsigned phases, char *out, size_t size)
+{
+	size_t i, n = 0;
+
+	out[0] = '\0';
+	for (i = 0; i < NPHASES && n < size; i++)
+		if (phases & (1u << i))
+			n += (size_t)snprintf(out + n, size - n, "%s%s", n > 0 ? ", " : "",
+			    phase_names[i]);
+	return out;
+}
+
+/* The function of Lua's or ours that keeps the run from waiting. */
+static const char *
+blocker(lua_State *L)
+{
+	lua_Debug ar;
+	int level;
+
+	for (level = 1; lua_getstack(L, level, &ar) != 0; level++) {
+		lua_getinfo(L, "Sn", &ar);
+		if (ar.what[0] == 'C' && ar.name != NULL)
+			return ar.name;
+	}
+	return "a callback";
+}
+
+static int
+wrong_phase(lua_State *L, const struct sl_builtin *row, const struct sl_run *run)
+{
+	char here[64], there[160];
+
+	return luaL_error(L, "%s can't be called in %s, only in %s", row->name,
+	    sl_phases_text(run->spec.phase, here, sizeof(here)),
+	    sl_phases_text(row->flags & SL_AT_ANY, there, sizeof(there)));
+}
+
+static int
+guard(lua_State *L)
+{
+	const struct sl_builtin *row = lua_touserdata(L, lua_upvalueindex(1));
+	struct sl_run *run = sl_running(L);
+	int n;
+
+	if (run == NULL)
+		return row->fn(L);	/* sl_vm_eval: functions of the configuration */
+	if (run->ending)
+		return sl_go_on_ending(L);
+	if ((row->flags & run->spec.phase) == 0)
+		return wrong_phase(L, row, run);
+	if ((row->flags & SL_WAITS) && (run->unyieldable > 0 || !lua_isyieldable(L)))
+		return luaL_error(L, "%s waits and can't be called inside %s", row->name, blocker(L));
+	n = row->fn(L);
+	if (row->flags & SL_FINAL)
+		run->finals_returned++;
+	return n;
+}
+
+int
+sl_builtins_add(struct sl_vm *vm, const struct sl_builtin *rows)
+{
+	lua_State *L = vm->L;
+	const struct sl_builtin *row;
+	int rc;
+
+	sl_ref_push(L, vm->refs.names);
+	for (row = rows; row->name != NULL; row++) {
+		rc = sl_dict_set(vm->rows, sl_str_of(row->name), (void *)(uintptr_t)row, NULL);
+		if (rc != 0) {
+			lua_pop(L, 1);
+			return rc;
+		}
+		lua_pushlightuserdata(L, (void *)(uintptr_t)row);
+		lua_pushcclosure(L, guard, 1);
+		lua_setfield(L, -2, row->name);
+	}
+	lua_pop(L, 1);
+	return 0;
+}
+
+const struct sl_builtin *
+sl_builtin_find(const char *name)
+{
+	const struct sl_module *m;
+	const struct sl_builtin *row;
+
+	for (m = sl_modules; m->name != NULL; m++)
+		for (row = m->builtins; row->name != NULL; row++)
+			if (strcmp(row->name, name) == 0)
+				return row;
+	return NULL;
+}
+
+void *
+sl_run_host(lua_State *L)
+{
+	return sl_running(L)->spec.host;
+}
+
+unsigned
+sl_run_phase(lua_State *L)
+{
+	return sl_running(L)->spec.phase;
+}
+
+struct sl_run *
+sl_run_of(lua_State *L)
+{
+	return sl_running(L);
+}
+
+/* ---- failures of the world --------------------------------------------- */
+
+int
+sl_fail(lua_State *L, const char *code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	lua_pushnil(L);
+	lua_pushvfstring(L, fmt, ap);
+	va_end(ap);
+	lua_pushstring(L, code);
+	return 3;
+}
+
+int
+sl_fail_err(lua_State *L, const struct sl_err *err)
+{
+	return sl_fail(L, sl_err_word(err->code), "%s", err->text);
+}

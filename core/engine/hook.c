@@ -1,0 +1,86 @@
+/*
+ * The one hook: counts steps, ends runs that used up theirs, gives the loop
+ * its turn, and stops what still runs after the verdict.
+ */
+#include "internal.h"
+
+static void
+hook(lua_State *L, lua_Debug *ar)
+{
+	struct sl_run *run = sl_running(L);
+
+	(void)ar;
+	if (run == NULL)
+		return;
+	if (run->ending) {
+		sl_go_on_ending(L);
+		return;
+	}
+	run->stats.steps += SL_HOOK_STEPS;
+	run->slice += SL_HOOK_STEPS;
+	if (run->stats.steps > run->limits.steps) {
+		sl_begin_ending(L, SL_RUN_LIMIT, "more than %llu steps",
+		    (unsigned long long)run->limits.steps);
+		sl_go_on_ending(L);
+		return;
+	}
+	if (run->slice >= run->limits.slice_steps && run->unyieldable == 0 && lua_isyieldable(L)) {
+		run->slice = 0;
+		run->passing = true;
+		lua_yield(L, 0);
+	}
+}
+
+void
+sl_hook_install(lua_State *L, bool ending)
+{
+	lua_sethook(L, hook, LUA_MASKCOUNT, ending ? 1 : SL_HOOK_STEPS);
+}
+
+void
+sl_charge(lua_State *L, uint64_t n)
+{
+	struct sl_run *run = sl_running(L);
+
+	if (run == NULL)
+		return;
+	if (n > run->limits.steps - (run->stats.steps < run->limits.steps ? run->stats.steps :
+	    run->limits.steps)) {
+		sl_begin_ending(L, SL_RUN_LIMIT, "more than %llu steps",
+		    (unsigned long long)run->limits.steps);
+		sl_go_on_ending(L);
+	}
+	run->stats.steps += n;
+	run->slice += n < UINT32_MAX - run->slice ? (unsigned)n : 0;
+}
+
+void
+sl_spend(lua_State *L, enum sl_budget budget, uint64_t n)
+{
+	struct sl_run *run = sl_running(L);
+
+	if (run == NULL)
+		return;
+	switch (budget) {
+	case SL_BUDGET_OPS:
+		run->stats.ops += (unsigned)n;
+		if (run->stats.ops <= run->limits.ops)
+			return;
+		sl_begin_ending(L, SL_RUN_LIMIT, "more than %u operations", run->limits.ops);
+		break;
+	case SL_BUDGET_DNS:
+		run->stats.dns += (unsigned)n;
+		if (run->stats.dns <= run->limits.dns)
+			return;
+		sl_begin_ending(L, SL_RUN_LIMIT, "more than %u DNS queries", run->limits.dns);
+		break;
+	case SL_BUDGET_HTTP_BYTES:
+		run->http_bytes += n;
+		if (run->http_bytes <= run->limits.http_bytes)
+			return;
+		sl_begin_ending(L, SL_RUN_LIMIT, "more than %llu bytes by HTTP",
+		    (unsigned long long)run->limits.http_bytes);
+		break;
+	}
+	sl_go_on_ending(L);
+}

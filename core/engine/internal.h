@@ -1,0 +1,199 @@
+/*
+ * What the files of the engine share. Not for other folders.
+ *
+ * One Lua state serves all runs of an engine, and one thread drives it: at any
+ * moment at most one run executes, vm->running. So "the run of this lua_State"
+ * needs no per-coroutine bookkeeping.
+ */
+#ifndef SL_ENGINE_INTERNAL_H
+#define SL_ENGINE_INTERNAL_H
+
+#include <lua.h>
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "../base/alloc.h"
+#include "../base/list.h"
+#include "../base/dict.h"
+#include "builtin.h"
+#include "value.h"
+#include "vm.h"
+
+/* ---- memory accounts (memory.c) ---------------------------------------- */
+
+/*
+ * Each block of Lua's knows the account it was charged to by index, because a
+ * block can outlive its run: an owner pointer would dangle. An account's slot
+ * is free again when its run is gone and its last block was freed.
+ */
+struct account {
+	size_t used, limit, peak;
+	bool open;		/* its run is alive */
+};
+
+struct accounts {
+	struct account *list;
+	uint32_t n, cap, *free;
+	uint32_t nfree;
+	uint32_t current;	/* charged for new blocks; 0 = the engine itself */
+};
+
+int	 sl_accounts_init(struct accounts *a);
+void	 sl_accounts_clear(struct accounts *a);
+int	 sl_account_open(struct accounts *a, size_t limit, uint32_t *index);
+void	 sl_account_close(struct accounts *a, uint32_t index);
+void	*sl_lua_alloc(void *ud, void *p, size_t osize, size_t nsize);
+
+/* ---- the machine ------------------------------------------------------- */
+
+/* Registry references of tables and functions that the engine uses itself. */
+struct refs {
+	int env_meta;		/* metatable of every run's environment */
+	int names;		/* builtins (guarded) and the allowed library, by name */
+	int builtin;		/* the read-only table "builtin" */
+	int order;		/* ephemeron: table -> list of its keys in the builder's order */
+	int readonly;		/* ephemeron: proxy -> what it stands for */
+	int readonly_meta;
+	int map_meta;
+	int cache;		/* values of cache(), by key */
+};
+
+struct sl_vm {
+	lua_State *L;
+	struct accounts accounts;
+	struct sl_loop *loop;
+	struct sl_events *events;
+	void *owner;
+	struct sl_run *running;
+	struct refs refs;
+	struct sl_list runs;		/* all alive */
+	struct sl_list waiting;		/* not begun: too many were alive */
+	unsigned alive;
+	int pool[64];			/* registry references of idle coroutines */
+	unsigned npool;
+	struct sl_dict *rows;		/* name -> struct sl_builtin */
+	struct sl_dict *secrets;		/* text -> replacement */
+	size_t shortest_secret;
+	struct sl_buf where;		/* result of sl_where */
+	struct sl_buf scratch;		/* result of sl_scratch */
+	void (*echo)(void *arg, struct sl_str line);
+	void *echo_arg;
+	struct {
+		lua_CFunction format, rep, pack, unpack, packsize, concat, tunpack, byte;
+		lua_CFunction char_, ucodepoint, ulen, uoffset, tostring, load, setmetatable;
+	} stock;
+};
+
+struct sl_program {
+	unsigned refs;
+	struct sl_vm *vm;
+	int chunks;			/* registry: path -> function(_ENV) */
+	int data;			/* registry: path -> read-only value */
+	struct sl_dict *sources;		/* path -> struct sl_source, for error texts */
+};
+
+enum run_state { RUN_QUEUED, RUN_READY, RUN_EXECUTING, RUN_AWAITING, RUN_OVER };
+
+struct sl_run {
+	struct sl_list link;
+	struct sl_vm *vm;
+	struct sl_program *program;
+	struct sl_run_spec spec;
+	struct sl_limits limits;
+	enum run_state state;
+	uint32_t account;
+	lua_State *co;
+	int co_ref, env_ref, overrides_ref, loaded_ref;	/* LUA_NOREF = none */
+	bool begun;			/* the coroutine has its function */
+	size_t element;			/* of the flow: the one that runs */
+
+	/* ending (end.c) */
+	bool ending;			/* this flag decides, never an error value */
+	enum sl_run_end how;
+	struct sl_err err;
+
+	/* why control came out of a coroutine: the resumers in between look */
+	bool passing;
+	unsigned unyieldable;		/* resumers on the stack that can't be yielded through */
+
+	struct sl_op *op;		/* what is waited for */
+	struct sl_timer deadline;
+	struct sl_task task;
+	struct sl_run_stats stats;
+	struct sl_buf where;
+	unsigned finals_returned;	/* final actions that went on (done = false) */
+	unsigned slice;			/* steps since the loop last had its turn */
+	uint64_t http_bytes;
+	int64_t started_us, resumed_us;
+};
+
+#define SL_HOOK_STEPS	1000
+
+/* Registry value by reference. [-0, +1, -] */
+static inline void
+sl_ref_push(lua_State *L, int ref)
+{
+	lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
+}
+
+static inline struct sl_vm *
+sl_vm_from(lua_State *L)
+{
+	return *(struct sl_vm **)lua_getextraspace(L);
+}
+
+static inline struct sl_run *
+sl_running(lua_State *L)
+{
+	return sl_vm_from(L)->running;
+}
+
+/* end.c */
+int	 sl_go_on_ending(lua_State *L);		/* never returns to the script */
+void	 sl_begin_ending(lua_State *L, enum sl_run_end how, const char *fmt, ...)
+	    __attribute__((format(printf, 3, 4)));
+int	 sl_is_memory_error(lua_State *L, int status, int index);
+
+/* hook.c */
+void	 sl_hook_install(lua_State *L, bool ending);
+
+/* sandbox.c, protect.c, coroutine.c, strlib.c, tablib.c, pairs.c, env.c */
+int	 sl_sandbox_open(lua_State *L);
+void	 sl_open_protect(lua_State *L);		/* [-0, +0] table of names at the top */
+void	 sl_open_coroutine(lua_State *L);
+void	 sl_open_string(lua_State *L);
+void	 sl_open_table(lua_State *L);
+void	 sl_open_pairs(lua_State *L);
+void	 sl_open_modules(lua_State *L);
+void	 sl_open_env(lua_State *L);
+void	 sl_open_readonly(lua_State *L);
+void	 sl_push_ephemeron(lua_State *L);	/* [-0, +1, m] a table with weak keys */
+void	 sl_set_function(lua_State *L, const char *name, lua_CFunction fn);
+void	 sl_readonly(lua_State *L);		/* [-1, +1] a proxy for the table on top */
+void	 sl_readonly_fast(lua_State *L);	/* same, flat, for libraries */
+bool	 sl_is_readonly(lua_State *L, int index);
+int	 sl_env_new(lua_State *L);		/* pushes a new environment */
+
+/* builtin.c */
+int	 sl_builtins_add(struct sl_vm *vm, const struct sl_builtin *rows);
+/* Pushes the function a script gets for 'name': override, builtin or library. */
+int	 sl_name_push(lua_State *L, const char *name);
+const char *sl_phases_text(unsigned phases, char *out, size_t size);
+
+/* program.c */
+int	 sl_chunk_push(lua_State *L, const struct sl_program *program, const char *path);
+struct sl_str sl_source_line(const struct sl_program *program, const char *path, int line);
+
+/* error.c: the text of a script error, with source line and stack. */
+void	 sl_error_describe(lua_State *L, lua_State *co, const struct sl_run *run,
+	    struct sl_err *err, int index);
+/* "data.lua:12" of the innermost script function of co. */
+bool	 sl_position(lua_State *co, struct sl_buf *out);
+
+/* coroutine.c: resumes 'co' from L, through awaits and slices. */
+int	 sl_sort_keys(lua_State *L, int table);	/* pushes a list of the keys in order; pairs.c */
+
+/* pattern.c: find/match with a budget */
+struct sl_pattern_state;
+
+#endif

@@ -1,0 +1,210 @@
+/*
+ * Commit: from what was chosen to messages to store. Deliveries with equal
+ * edits, sender and signatures share one copy and one signature, so 1,000
+ * recipients cost one RSA operation.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "../auth/dkim.h"
+#include "engine.h"
+#include "transaction.h"
+
+/* A copy being built: the first choice that needs it, and who shares it. */
+struct copy {
+	struct copy *next;
+	const struct sl_chosen *first;
+	struct sl_out_recipient *rcpts;
+	size_t n;
+};
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool
+same_signs(const struct sl_sign_request *a, const struct sl_sign_request *b)
+{
+	for (; a != NULL && b != NULL && a != b; a = a->next, b = b->next)
+		if (a->key != b->key || a->discard_changes != b->discard_changes ||
+		    !same_text(a->selector, b->selector) || !same_text(a->domain, b->domain) ||
+		    !same_text(a->options, b->options))
+			return false;
+	return a == b;
+}
+
+static bool
+same_copy(const struct sl_chosen *a, const struct sl_chosen *b)
+{
+	return same_text(a->quarantine, b->quarantine) &&
+	    same_text(a->draft.sender, b->draft.sender) &&
+	    same_signs(a->draft.signs, b->draft.signs) &&
+	    sl_head_equal(a->draft.head, b->draft.head);
+}
+
+static struct copy *
+find_copy(struct copy *copies, const struct sl_chosen *c)
+{
+	for (; copies != NULL; copies = copies->next)
+		if (same_copy(copies->first, c))
+			return copies;
+	return NULL;
+}
+
+/* 'max' recipients have room: every choice could share one copy. */
+static struct copy *
+add_copy(struct sl_transaction *t, struct copy **end, const struct sl_chosen *c, size_t max)
+{
+	struct copy *copy = sl_arena_alloc(t->arena, sizeof(*copy));
+
+	if (copy == NULL)
+		return NULL;
+	memset(copy, 0, sizeof(*copy));
+	copy->rcpts = sl_arena_alloc(t->arena, max * sizeof(*copy->rcpts));
+	if (copy->rcpts == NULL)
+		return NULL;
+	copy->first = c;
+	*end = copy;
+	return copy;
+}
+
+static struct copy *
+group(struct sl_transaction *t, size_t *ncopies)
+{
+	struct copy *copies = NULL, **end = &copies, *copy;
+	const struct sl_chosen *c;
+	size_t left = 0;
+
+	*ncopies = 0;
+	for (c = t->chosen; c != NULL; c = c->next)
+		left++;
+	for (c = t->chosen; c != NULL; c = c->next, left--) {
+		copy = find_copy(copies, c);
+		if (copy == NULL) {
+			if ((copy = add_copy(t, end, c, left)) == NULL)
+				return NULL;
+			end = &copy->next;
+			++*ncopies;
+		}
+		copy->rcpts[copy->n++] = (struct sl_out_recipient){
+			.recipient = c->draft.recipient,
+			.transport = c->draft.transport,
+			.metadata = c->draft.metadata,
+			.delay = c->draft.delay,
+		};
+	}
+	return copies;
+}
+
+/* ---- signatures ------------------------------------------------------ */
+
+static int
+sign_one(struct sl_transaction *t, struct sl_head *head, const struct sl_sign_request *r,
+    struct sl_err *err)
+{
+	int64_t now = sl_loop_time_us(t->session->engine->loop) / 1000000;
+	struct sl_head *received = NULL;
+	struct sl_buf value = SL_BUF_INIT;
+	int rc;
+
+	if (r->discard_changes) {
+		received = sl_head_new(t->message, t->arena);
+		if (received == NULL)
+			return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	}
+	rc = sl_dkim_sign(&value, t->message, received != NULL ? received : head, r->selector,
+	    r->domain, r->key, r->dkim, now, err);
+	if (rc == 0)
+		rc = sl_head_insert(head, 0, SL_STR("DKIM-Signature"), sl_buf_str(&value), false, err);
+	if (rc != 0)
+		sl_err_prefix(err, "%s: DKIM signature of %s", r->where, r->domain);
+	sl_head_free(received);
+	sl_buf_clear(&value);
+	return rc;
+}
+
+/* ---- pieces ---------------------------------------------------------- */
+
+/* Fields that stood together when received stay one piece. */
+static size_t
+head_pieces(const struct sl_head *head, struct sl_str *out)
+{
+	size_t n = 0, i;
+	struct sl_str raw;
+
+	for (i = 0; i < sl_head_count(head); i++) {
+		raw = sl_head_at(head, i)->raw;
+		if (n > 0 && out[n - 1].p + out[n - 1].n == raw.p)
+			out[n - 1].n += raw.n;
+		else
+			out[n++] = raw;
+	}
+	return n;
+}
+
+static int
+fill_pieces(struct sl_transaction *t, const struct sl_head *head, struct sl_out_message *m)
+{
+	struct sl_str *pieces = sl_arena_alloc(t->arena, (sl_head_count(head) + 2) * sizeof(*pieces));
+	size_t i;
+
+	if (pieces == NULL)
+		return SL_ERR_NOMEM;
+	m->npieces = head_pieces(head, pieces);
+	pieces[m->npieces++] = SL_STR("\r\n");
+	if (t->message->body.n > 0)
+		pieces[m->npieces++] = t->message->body;
+	m->pieces = pieces;
+	for (i = 0; i < m->npieces; i++)
+		m->size += pieces[i].n;
+	return 0;
+}
+
+static int
+fill_message(struct sl_transaction *t, const struct copy *copy, size_t index,
+    struct sl_out_message *m, struct sl_err *err)
+{
+	struct sl_head *head = copy->first->draft.head;
+	const struct sl_sign_request *r;
+	char id[64];
+	int rc;
+
+	for (r = copy->first->draft.signs; r != NULL; r = r->next)
+		if ((rc = sign_one(t, head, r, err)) != 0)
+			return rc;
+	if (index == 0)
+		snprintf(id, sizeof(id), "%s", t->id);
+	else
+		snprintf(id, sizeof(id), "%s-%zu", t->id, index + 1);
+	m->id = sl_arena_strndup(t->arena, id, strlen(id));
+	m->sender = copy->first->draft.sender;
+	m->quarantine = copy->first->quarantine;
+	m->recipients = copy->rcpts;
+	m->n = copy->n;
+	if (m->id == NULL || fill_pieces(t, head, m) != 0)
+		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	return 0;
+}
+
+int
+sl_commit(struct sl_transaction *t, struct sl_err *err)
+{
+	struct sl_out_message *messages;
+	const struct copy *copy;
+	size_t n, i = 0;
+	int rc;
+
+	copy = group(t, &n);
+	messages = sl_arena_alloc(t->arena, n * sizeof(*messages));
+	if (copy == NULL || messages == NULL)
+		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	memset(messages, 0, n * sizeof(*messages));
+	for (; copy != NULL; copy = copy->next, i++)
+		if ((rc = fill_message(t, copy, i, &messages[i], err)) != 0)
+			return rc;
+	t->outcome.messages = messages;
+	t->outcome.n = n;
+	return 0;
+}

@@ -1,0 +1,53 @@
+/* The engine behind sluice.h: what sessions, flows and builtins share. */
+#ifndef SL_POLICY_ENGINE_H
+#define SL_POLICY_ENGINE_H
+
+#include "../base/event.h"
+#include "../base/list.h"
+#include "../engine/vm.h"
+#include "../net/op.h"
+#include "config.h"
+#include "context.h"
+
+struct sl_key_cache;
+
+struct sl_engine {
+	struct sl_loop *loop;
+	struct sl_vm *vm;
+	struct sl_dns *dns;
+	struct sl_http *http;
+	struct sl_state *state;
+	struct sl_events *events;
+	struct sl_thread *thread;	/* password hashes; started on first use */
+	struct sl_dict *apis;		/* name -> struct sl_api, of the running generation */
+	struct sl_generation *generation;
+	struct sl_list sessions, queued;
+	struct sl_counters *counters;	/* metrics; NULL = none */
+	char *stdlib;
+	bool gateway;
+	bool own_loop, own_dns, own_http, own_state;
+	struct sl_events no_events;
+	void (*echo)(void *arg, struct sl_str line);
+	void *echo_arg;
+};
+
+/* One loaded policy. Counted: sessions, transactions and the engine hold it. */
+struct sl_generation {
+	unsigned refs;
+	struct sl_engine *engine;
+	char name[65];			/* hex SHA-256 of its content */
+	struct sl_image *image;
+	struct sl_config *config;
+	struct sl_program *program;
+	struct sl_dns *dns;		/* made by prepare when it differs; taken by commit */
+	int64_t replaced_at;		/* sl_loop_now() when another took over, -1 = running */
+};
+
+struct sl_generation *sl_generation_ref(struct sl_generation *g);
+void	 sl_generation_unref(struct sl_generation *g);
+
+/* A PEM or DER key, or "pki:NAME" of the generation; parsed once, cached by
+ * content. A reference, or NULL with the reason. */
+struct sl_key *sl_generation_key(struct sl_generation *g, struct sl_str spec, struct sl_err *err);
+
+#endif

@@ -1,0 +1,15 @@
+/* Facts: the globals a phase provides, as sl_fact_fn of engine/vm.h. */
+#ifndef SL_POLICY_FACTS_H
+#define SL_POLICY_FACTS_H
+
+#include <lua.h>
+
+#include "../sluice.h"
+
+int	 sl_fact(lua_State *L, void *host, const char *name, unsigned *phases);
+
+/* For reference, completion and check: the i-th fact, its SL_AT_* phases and
+ * one sentence; NULL after the last. */
+const char *sl_fact_at(size_t i, unsigned *phases, const char **text);
+
+#endif

@@ -1,0 +1,217 @@
+/*
+ * Generations: from a policy image to compiled code. prepare reports every
+ * error it finds; commit switches. What runs keeps the generation it has.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../base/alloc.h"
+#include "../crypto/key.h"
+#include "engine.h"
+#include "image.h"
+
+#define MAX_STDLIB_FILE	(1024 * 1024)
+
+struct sl_generation *
+sl_generation_ref(struct sl_generation *g)
+{
+	g->refs++;
+	return g;
+}
+
+void
+sl_generation_unref(struct sl_generation *g)
+{
+	if (g == NULL || --g->refs > 0)
+		return;
+	sl_program_unref(g->program);
+	sl_config_free(g->config);
+	sl_image_close(g->image);
+	sl_free(g);
+}
+
+void
+sl_generation_free(struct sl_generation *g)
+{
+	sl_generation_unref(g);
+}
+
+const struct sl_config *
+sl_generation_config(const struct sl_generation *g)
+{
+	return g->config;
+}
+
+static void
+report(struct sl_buf *out, const struct sl_err *err)
+{
+	sl_buf_puts(out, err->text);
+	sl_buf_putc(out, '\n');
+}
+
+/* ---- code ------------------------------------------------------------ */
+
+static bool
+is_code(struct sl_str path)
+{
+	return sl_str_ends(path, SL_STR(".lua")) && !sl_str_eq(path, SL_STR("sluice.lua")) &&
+	    !sl_str_starts(path, SL_STR("tests/"));
+}
+
+static bool
+is_data(struct sl_str path)
+{
+	return sl_str_starts(path, SL_STR("data/"));
+}
+
+/* Compiles every script and parses every data file; a broken one doesn't hide
+ * the next. Returns how many were refused. */
+static int
+add_files(struct sl_generation *g, struct sl_buf *out)
+{
+	struct sl_str path, bytes;
+	char name[512];
+	struct sl_err err;
+	int refused = 0, rc;
+	size_t i;
+
+	for (i = 0; sl_image_each(g->image, &i, &path, &bytes);) {
+		if (path.n >= sizeof(name) || (!is_code(path) && !is_data(path)))
+			continue;
+		memcpy(name, path.p, path.n);
+		name[path.n] = '\0';
+		if (is_code(path))
+			rc = sl_program_add(g->program, name, bytes, &err);
+		else
+			rc = sl_program_add_data(g->program, name + 5, bytes, &err);
+		if (rc != 0) {
+			report(out, &err);
+			refused++;
+		}
+	}
+	return refused;
+}
+
+static int
+read_file(const char *path, struct sl_buf *out, struct sl_err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0)
+		return sl_err_errno(err, "%s", path);
+	if (fstat(fd, &st) != 0 || st.st_size > MAX_STDLIB_FILE ||
+	    sl_buf_reserve(out, (size_t)st.st_size) != 0) {
+		close(fd);
+		return sl_err_set(err, SL_ERR_IO, "%s: can't be read", path);
+	}
+	n = read(fd, out->p + out->n, (size_t)st.st_size);
+	close(fd);
+	if (n != st.st_size)
+		return sl_err_set(err, SL_ERR_IO, "%s: short read", path);
+	out->n += (size_t)n;
+	return 0;
+}
+
+/* stdlib's modules: the names a policy's image doesn't have. They are listed
+ * in stdlib/index, one path a line, so that no folder is walked. */
+static int
+add_stdlib(struct sl_generation *g, struct sl_buf *out)
+{
+	struct sl_buf index = SL_BUF_INIT, source = SL_BUF_INIT;
+	struct sl_str rest, line;
+	char path[1024], name[512];
+	struct sl_err err;
+	int refused = 0;
+
+	snprintf(path, sizeof(path), "%s/index", g->engine->stdlib);
+	if (read_file(path, &index, &err) != 0) {
+		report(out, &err);
+		return 1;
+	}
+	rest = sl_buf_str(&index);
+	while (sl_str_split(&rest, '\n', &line)) {
+		if (line.n == 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/%.*s", g->engine->stdlib, (int)line.n, line.p);
+		snprintf(name, sizeof(name), "stdlib/%.*s", (int)line.n, line.p);
+		sl_buf_reset(&source);
+		if (read_file(path, &source, &err) != 0 ||
+		    sl_program_add(g->program, name, sl_buf_str(&source), &err) != 0) {
+			report(out, &err);
+			refused++;
+		}
+	}
+	sl_buf_clear(&index);
+	sl_buf_clear(&source);
+	return refused;
+}
+
+/* ---- prepare --------------------------------------------------------- */
+
+int
+sl_engine_prepare(struct sl_engine *engine, int image_fd, struct sl_generation **out,
+    struct sl_buf *text)
+{
+	struct sl_generation *g = sl_calloc(1, sizeof(*g));
+	struct sl_err err;
+
+	if (g == NULL)
+		return SL_ERR_NOMEM;
+	g->refs = 1;
+	g->engine = engine;
+	g->replaced_at = -1;
+	if (sl_image_open(&g->image, image_fd, &err) != 0) {
+		report(text, &err);
+		goto fail;
+	}
+	snprintf(g->name, sizeof(g->name), "%s", sl_image_name(g->image));
+	if (sl_config_load(&g->config, engine->vm, g->image, text) != 0)
+		goto fail;
+	if ((g->program = sl_program_new(engine->vm)) == NULL)
+		goto fail;
+	if (add_files(g, text) + add_stdlib(g, text) != 0)
+		goto fail;
+	*out = g;
+	return 0;
+fail:
+	sl_generation_unref(g);
+	if (text->n == 0)
+		sl_buf_puts(text, "out of memory\n");
+	return SL_ERR_INVAL;
+}
+
+int
+sl_engine_prepare_folder(struct sl_engine *engine, const char *folder,
+    struct sl_generation **out, struct sl_buf *text)
+{
+	struct sl_err err;
+	int fd, rc;
+
+	if (sl_image_pack(folder, &fd, &err) != 0) {
+		report(text, &err);
+		return err.code;
+	}
+	rc = sl_engine_prepare(engine, fd, out, text);
+	close(fd);
+	return rc;
+}
+
+/* ---- keys ------------------------------------------------------------ */
+
+struct sl_key *
+sl_generation_key(struct sl_generation *g, struct sl_str spec, struct sl_err *err)
+{
+	struct sl_str text = spec;
+
+	if (sl_str_starts(spec, SL_STR("pki:")) && !sl_config_key(g->config, spec, &text)) {
+		sl_err_set(err, SL_ERR_NOTFOUND, "\"%.*s\" is not in the policy's keys/",
+		    (int)spec.n, spec.p);
+		return NULL;
+	}
+	return sl_key_cache_get(g->engine->keys, text, err);
+}

@@ -1,0 +1,308 @@
+/*
+ * Sessions: one connection, from connect to disconnect. Each call of the host
+ * runs one flow; the answers of rules that no script decides (relaying,
+ * sender_login, syntax of paths) take the same way out (sl_flow_decide).
+ */
+#include <string.h>
+
+#include "../base/alloc.h"
+#include "../crypto/random.h"
+#include "engine.h"
+#include "flow.h"
+#include "relay.h"
+#include "transaction.h"
+#include "users.h"
+
+/* ---- life ------------------------------------------------------------ */
+
+int
+sl_session_open(struct sl_engine *engine, const struct sl_session_info *info,
+    struct sl_session **out, struct sl_err *err)
+{
+	const struct sl_server *server;
+	struct sl_session *s;
+
+	if (engine->generation == NULL)
+		return sl_err_set(err, SL_ERR_INVAL, "no policy is loaded");
+	server = sl_config_server(engine->generation->config, info->server);
+	if (server == NULL)
+		return sl_err_set(err, SL_ERR_NOTFOUND, "server \"%s\" is not in the policy",
+		    info->server);
+	s = sl_calloc(1, sizeof(*s));
+	if (s == NULL || (s->servername = sl_strdup(info->server)) == NULL ||
+	    (s->context = json_object()) == NULL) {
+		if (s != NULL)
+			sl_free(s->servername);
+		sl_free(s);
+		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	}
+	s->engine = engine;
+	s->generation = sl_generation_ref(engine->generation);
+	s->server = server;
+	sl_uuid(s->id);
+	snprintf(s->senderip, sizeof(s->senderip), "%s", info->senderip);
+	snprintf(s->serverip, sizeof(s->serverip), "%s", info->serverip);
+	s->senderport = info->senderport;
+	s->serverport = info->serverport;
+	if (sl_addr_parse_ip(&s->sender_addr, sl_str_of(s->senderip), s->senderport) == 0)
+		s->known = sl_config_trusted(s->generation->config, &s->sender_addr);
+	sl_list_insert(&engine->sessions, &s->link);
+	*out = s;
+	return 0;
+}
+
+static void
+call_clear(struct sl_session *s)
+{
+	sl_flow_cancel(&s->call);
+	sl_op_release(s->op);
+	s->op = NULL;
+	if (s->call.arena != NULL && s->call.arena != (s->transaction != NULL ?
+	    s->transaction->arena : NULL))
+		sl_arena_free(s->call.arena);
+	memset(&s->call, 0, sizeof(s->call));
+	s->busy = false;
+}
+
+static void
+forget_account(struct sl_session *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->ndomains; i++)
+		sl_free(s->domains[i]);
+	sl_free(s->domains);
+	sl_free(s->saslusername);
+	sl_free(s->saslmechanism);
+	s->domains = NULL;
+	s->ndomains = 0;
+	s->saslusername = s->saslmechanism = NULL;
+}
+
+static void
+session_free(struct sl_session *s)
+{
+	call_clear(s);
+	sl_transaction_free(s->transaction);
+	forget_account(s);
+	sl_list_remove(&s->link);
+	json_decref(s->context);
+	sl_free(s->helo);
+	sl_free(s->servername);
+	sl_generation_unref(s->generation);
+	sl_free(s);
+}
+
+static void
+disconnected(struct sl_context *ctx, struct sl_verdict *verdict)
+{
+	(void)verdict;
+	session_free(ctx->session);
+}
+
+void
+sl_session_close(struct sl_session *s)
+{
+	const struct sl_flow *flow;
+
+	if (s == NULL)
+		return;
+	sl_session_reset(s);
+	s->fn = NULL;
+	flow = &s->server->flows[SL_DISCONNECT];
+	if (flow->n == 0 || sl_call_begin(s, SL_DISCONNECT, NULL, NULL) != 0) {
+		session_free(s);
+		return;
+	}
+	s->call.done = disconnected;
+	sl_flow_run(&s->call, flow);
+}
+
+const char *
+sl_session_id(const struct sl_session *s)
+{
+	return s->id;
+}
+
+int64_t
+sl_session_outdated(const struct sl_session *s)
+{
+	if (s->generation->replaced_at < 0)
+		return -1;
+	return sl_loop_now(s->engine->loop) - s->generation->replaced_at;
+}
+
+size_t
+sl_session_recipients(const struct sl_session *s)
+{
+	return s->transaction != NULL ? s->transaction->nrcpts : 0;
+}
+
+bool
+sl_session_authenticated(const struct sl_session *s)
+{
+	return s->saslusername != NULL;
+}
+
+/* ---- one call -------------------------------------------------------- */
+
+/* The answer leaves: the call is over before the host hears of it, so that it
+ * may begin the next one from its callback. */
+static void
+answer(struct sl_context *ctx, struct sl_verdict *verdict)
+{
+	struct sl_session *s = ctx->session;
+	struct sl_arena *arena = ctx->transaction == NULL || ctx->arena != ctx->transaction->arena ?
+	    ctx->arena : NULL;
+	sl_verdict_fn *fn = s->fn;
+	void *arg = s->arg;
+
+	ctx->arena = NULL;
+	call_clear(s);
+	if (fn != NULL)
+		fn(arg, verdict);
+	sl_arena_free(arena);
+}
+
+int
+sl_call_begin(struct sl_session *s, enum sl_phase phase, sl_verdict_fn *fn, void *arg)
+{
+	struct sl_transaction *t = s->transaction;
+
+	if (s->busy)
+		return SL_ERR_INVAL;
+	memset(&s->call, 0, sizeof(s->call));
+	s->call.arena = sl_arena_new(1024 * 1024);
+	if (s->call.arena == NULL)
+		return SL_ERR_NOMEM;
+	s->call.engine = s->engine;
+	s->call.generation = t != NULL ? t->generation : s->generation;
+	s->call.phase = phase;
+	s->call.session = s;
+	s->call.transaction = t;
+	s->call.done = answer;
+	s->busy = true;
+	s->fn = fn;
+	s->arg = arg;
+	return 0;
+}
+
+/* The server's flows as the transaction's generation has them. */
+const struct sl_server *
+sl_call_server(const struct sl_context *ctx)
+{
+	const struct sl_server *server = ctx->session->server;
+
+	if (ctx->generation != ctx->session->generation)
+		server = sl_config_server(ctx->generation->config, ctx->session->servername);
+	return server != NULL ? server : ctx->session->server;
+}
+
+int
+sl_session_connect(struct sl_session *s, sl_verdict_fn *fn, void *arg)
+{
+	int rc = sl_call_begin(s, SL_CONNECT, fn, arg);
+
+	if (rc == 0)
+		sl_flow_run(&s->call, &s->server->flows[SL_CONNECT]);
+	return rc;
+}
+
+int
+sl_session_helo(struct sl_session *s, const char *name, bool extended, sl_verdict_fn *fn, void *arg)
+{
+	char *copy;
+	int rc;
+
+	sl_session_reset(s);	/* RFC 5321 4.1.4: EHLO clears as RSET does */
+	if ((rc = sl_call_begin(s, SL_HELO, fn, arg)) != 0)
+		return rc;
+	if ((copy = sl_strdup(name)) == NULL) {
+		call_clear(s);
+		return SL_ERR_NOMEM;
+	}
+	sl_free(s->helo);
+	s->helo = copy;
+	s->extended = extended;
+	sl_flow_run(&s->call, &s->server->flows[SL_HELO]);
+	return 0;
+}
+
+void
+sl_session_tls(struct sl_session *s, const char *protocol, const char *cipher, int bits)
+{
+	sl_session_reset(s);
+	forget_account(s);
+	sl_free(s->helo);
+	s->helo = NULL;
+	snprintf(s->tls_protocol, sizeof(s->tls_protocol), "%s", protocol);
+	snprintf(s->tls_cipher, sizeof(s->tls_cipher), "%s", cipher);
+	s->tls_bits = bits;
+}
+
+void
+sl_session_reset(struct sl_session *s)
+{
+	if (s->busy && s->call.phase != SL_DISCONNECT)
+		call_clear(s);
+	sl_transaction_free(s->transaction);
+	s->transaction = NULL;
+}
+
+/* ---- auth ------------------------------------------------------------ */
+
+static int
+take_domains(struct sl_session *s, const char *const *domains, size_t n)
+{
+	size_t i;
+
+	if (n == 0)
+		return 0;
+	s->domains = sl_calloc(n, sizeof(*s->domains));
+	if (s->domains == NULL)
+		return SL_ERR_NOMEM;
+	for (i = 0; i < n; i++) {
+		if ((s->domains[i] = sl_strdup(domains[i])) == NULL)
+			return SL_ERR_NOMEM;
+		s->ndomains++;
+	}
+	return 0;
+}
+
+/* Accept makes the session authenticated; without the memory for it, it isn't. */
+static void
+authenticated(struct sl_context *ctx, struct sl_verdict *verdict)
+{
+	struct sl_session *s = ctx->session;
+	struct sl_users *users = sl_config_users(s->generation->config);
+	const struct sl_user *user;
+
+	if (verdict->action == SL_ACCEPT) {
+		forget_account(s);
+		s->saslusername = sl_strndup(ctx->saslusername.p, ctx->saslusername.n);
+		s->saslmechanism = sl_strdup(ctx->rcpt == NULL ? s->mechanism : "");
+		user = users != NULL ? sl_users_find(users, ctx->saslusername) : NULL;
+		if (s->saslusername == NULL || s->saslmechanism == NULL || (user != NULL &&
+		    take_domains(s, (const char *const *)user->domains, user->ndomains) != 0)) {
+			forget_account(s);
+			sl_verdict_make_error(verdict, ctx);
+		} else {
+			s->known = true;
+		}
+	}
+	answer(ctx, verdict);
+}
+
+static void
+password_checked(struct sl_op *op, void *arg)
+{
+	struct sl_session *s = arg;
+	struct sl_password_check *check = s->check;
+	bool ok = op->status == 0 && check->ok;
+
+	sl_op_release(op);
+	s->op = NULL;
+	sl_password_check_free(check);
+	s->check = NULL;
+	sl_flow_decide(&s->call, ok ? SL_ACCEPT : SL_REJECT, 0, NULL, NULL, "users");
+}

@@ -1,0 +1,28 @@
+/* One message on its way in: MAIL, RCPT, the eod and data flows, commit. */
+#ifndef SL_POLICY_TRANSACTION_H
+#define SL_POLICY_TRANSACTION_H
+
+#include "context.h"
+
+/* NULL = out of memory. 'generation' is referenced. */
+struct sl_transaction *sl_transaction_new(struct sl_session *session,
+	    struct sl_generation *generation);
+/* Everything of it; NULL is fine. Calls under way were cancelled before. */
+void	 sl_transaction_free(struct sl_transaction *t);
+
+/* Session's side of a call: SL_ERR_INVAL when one is under way. */
+int	 sl_call_begin(struct sl_session *s, enum sl_phase phase, sl_verdict_fn *fn, void *arg);
+void	 sl_call_end(struct sl_session *s);
+const struct sl_server *sl_call_server(const struct sl_context *ctx);
+
+/*
+ * Commit: turns what was chosen into messages to store. Deliveries with equal
+ * edits, sender and signatures become one message, signed once. SL_ERR_* when
+ * a signature can't be made: then nothing may be stored.
+ */
+int	 sl_commit(struct sl_transaction *t, struct sl_err *err);
+
+/* Whether the account of the session may use 'domain' (sender_login). */
+bool	 sl_session_owns(const struct sl_session *s, const char *domain);
+
+#endif

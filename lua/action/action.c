@@ -1,0 +1,440 @@
+/*
+ * Final actions: what a flow decides. Each stores its decision with the
+ * context and ends the run; none of them does anything itself.
+ */
+#include <string.h>
+
+#include "../../core/engine/builtin.h"
+#include "../../core/engine/value.h"
+#include "../../core/policy/context.h"
+
+#define MAX_DELAY	(30.0 * 86400)
+#define MAX_LINES	20
+
+/* ---- helpers --------------------------------------------------------- */
+
+static struct sl_decision *
+decide(lua_State *L, enum sl_action action)
+{
+	struct sl_decision *d = &sl_context_of(L)->decision;
+
+	memset(d, 0, sizeof(*d));
+	d->made = true;
+	d->action = action;
+	d->delay = -1;
+	return d;
+}
+
+static const char *
+keep(lua_State *L, struct sl_str s)
+{
+	const char *copy = sl_arena_strndup(sl_context_of(L)->arena, s.p, s.n);
+
+	if (copy == NULL)
+		luaL_error(L, "out of memory");
+	return copy;
+}
+
+/* A reason is a string or a list of lines; a script's newline isn't a reply's. */
+static void
+take_reason(lua_State *L, int arg, struct sl_decision *d)
+{
+	const char **lines;
+	size_t i, n = 0;
+
+	if (!sl_arg_given(L, arg))
+		return;
+	lines = sl_arena_alloc(sl_context_of(L)->arena, MAX_LINES * sizeof(*lines));
+	if (lines == NULL)
+		luaL_error(L, "out of memory");
+	if (lua_istable(L, arg)) {
+		for (i = 0; sl_each(L, arg, &i); lua_pop(L, 2))
+			if (n < MAX_LINES)
+				lines[n++] = keep(L, sl_arg_string(L, lua_gettop(L)));
+	} else {
+		lines[n++] = keep(L, sl_arg_string(L, arg));
+	}
+	d->lines = n > 0 ? lines : NULL;
+	d->nlines = n;
+}
+
+/* RFC 3463: class.subject.detail; the class is the reply's first digit. */
+static bool
+is_enhanced(struct sl_str s, int code)
+{
+	struct sl_str part;
+	uint64_t n;
+	int parts = 0;
+
+	if (s.n < 5 || s.p[0] != '0' + code / 100)
+		return false;
+	while (sl_str_split(&s, '.', &part)) {
+		if (!sl_str_u64(part, &n) || n > 999)
+			return false;
+		parts++;
+	}
+	return parts == 3;
+}
+
+static void
+take_reply_options(lua_State *L, int arg, struct sl_decision *d, int first)
+{
+	static const char *const names[] = { "code", "enhanced", "disconnect", NULL };
+	const struct sl_reply *reply = sl_phase_reply(sl_context_of(L)->phase, d->action);
+	struct sl_str enhanced;
+
+	sl_options(L, arg, names);
+	d->code = (int)sl_opt_number(L, arg, "code", first, first + 99, reply->code);
+	enhanced = sl_opt_string(L, arg, "enhanced", NULL);
+	if (enhanced.p != NULL) {
+		if (!is_enhanced(enhanced, d->code))
+			luaL_error(L, "option \"enhanced\": \"%s\" is not an enhanced status code "
+			    "of class %d (RFC 3463)", enhanced.p, d->code / 100);
+		d->enhanced = keep(L, enhanced);
+	}
+	d->disconnect = sl_opt_bool(L, arg, "disconnect", false);
+}
+
+/* ---- Accept, Reject, Defer -------------------------------------------- */
+
+/*lua
+Accept what the phase asks about, and end the flow.
+
+In `rcptto` this accepts within the relay table and never extends it.
+
+    Accept()
+*/
+static int
+action_accept(lua_State *L)
+{
+	decide(L, SL_ACCEPT);
+	return sl_end(L);
+}
+
+/*lua
+Refuse for good (5xx), and end the flow.
+
+A reply never fails for its text: control bytes become spaces and lines are cut
+at 450 bytes.
+
+@param reason? string|string[]  text of the reply; a list gives several lines
+@param options? table  code (550), enhanced ("5.7.1"), disconnect (false)
+
+    Reject("No such user here", { code = 550, enhanced = "5.1.1" })
+*/
+static int
+action_reject(lua_State *L)
+{
+	struct sl_decision *d = decide(L, SL_REJECT);
+
+	take_reason(L, 1, d);
+	take_reply_options(L, 2, d, 500);
+	return sl_end(L);
+}
+
+/*lua
+Refuse for now (4xx), so that the client tries again, and end the flow.
+
+@param reason? string|string[]  text of the reply; a list gives several lines
+@param options? table  code (451), enhanced ("4.7.1"), disconnect (false)
+
+    Defer("Signing key not available, try again later")
+*/
+static int
+action_defer(lua_State *L)
+{
+	struct sl_decision *d = decide(L, SL_DEFER);
+
+	take_reason(L, 1, d);
+	take_reply_options(L, 2, d, 400);
+	return sl_end(L);
+}
+
+/* ---- Deliver, Quarantine, Delete, Done -------------------------------- */
+
+static const char *
+metadata_option(lua_State *L, int arg)
+{
+	struct sl_buf json = SL_BUF_INIT;
+	struct sl_err err;
+	const char *kept = NULL;
+	size_t i;
+
+	if (!sl_opt_push(L, arg, "metadata")) {
+		lua_pop(L, 1);
+		return NULL;
+	}
+	sl_arg_table(L, lua_gettop(L));
+	for (i = 0; sl_each(L, lua_gettop(L), &i); lua_pop(L, 2))
+		if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
+			luaL_error(L, "option \"metadata\": names and values must be strings");
+	if (sl_json_encode(L, -1, &json, false, false, &err) == 0)
+		kept = sl_arena_strndup(sl_context_of(L)->arena, json.p, json.n);
+	sl_buf_clear(&json);
+	lua_pop(L, 1);
+	if (kept == NULL)
+		luaL_error(L, "out of memory");
+	return kept;
+}
+
+static void
+recipient_option(lua_State *L, int arg, struct sl_draft *draft)
+{
+	struct sl_str text = sl_opt_string(L, arg, "recipient", NULL);
+	struct sl_address a;
+	struct sl_err err;
+
+	if (text.p == NULL)
+		return;
+	if (sl_address_parse(&a, text, &err) != 0)
+		luaL_error(L, "option \"recipient\": %s", err.text);
+	draft->recipient = keep(L, sl_str_of(a.address));
+	draft->recipientdomain = keep(L, sl_str_of(a.domain));
+}
+
+/* Names are accepted with and without the 2016 prefix. */
+static const char *
+transport_name(lua_State *L, struct sl_str name)
+{
+	const struct sl_config *config = sl_context_config(sl_context_of(L));
+	const char *kept;
+
+	if (sl_str_starts(name, SL_STR("mailtransport:")))
+		name = sl_str_sub(name, 14, name.n);
+	kept = keep(L, name);
+	if (sl_config_transport(config, kept) == NULL)
+		luaL_error(L, "transport \"%s\" is not in sluice.lua", kept);
+	return kept;
+}
+
+static void
+delivery_options(lua_State *L, int arg, struct sl_draft *draft)
+{
+	struct sl_str transport = sl_opt_string(L, arg, "transportid", NULL);
+	const char *metadata = metadata_option(L, arg);
+
+	recipient_option(L, arg, draft);
+	if (transport.p != NULL)
+		draft->transport = transport_name(L, transport);
+	if (metadata != NULL)
+		draft->metadata = metadata;
+}
+
+static void
+choose(lua_State *L, const struct sl_draft *draft, const char *quarantine, bool rejects)
+{
+	if (sl_context_choose(sl_context_of(L), draft, quarantine, rejects) != 0)
+		luaL_error(L, "out of memory");
+}
+
+static int
+deliver_message(lua_State *L)
+{
+	static const char *const names[] = { "recipient", "transportid", "metadata", "delay",
+	    "done", NULL };
+	struct sl_context *ctx = sl_context_of(L);
+	struct sl_draft draft = *ctx->draft;
+
+	sl_options(L, 1, names);
+	delivery_options(L, 1, &draft);
+	draft.delay = sl_opt_number(L, 1, "delay", 0, MAX_DELAY, draft.delay);
+	choose(L, &draft, NULL, false);
+	if (!sl_opt_bool(L, 1, "done", true))
+		return 0;
+	decide(L, SL_DELIVER);
+	return sl_end(L);
+}
+
+static int
+deliver_elsewhere(lua_State *L)
+{
+	struct sl_str transport = sl_arg_opt_string(L, 2, NULL);
+	struct sl_draft draft = { 0 };
+	struct sl_decision *d;
+	struct sl_address a;
+	struct sl_err err;
+
+	if (sl_address_parse(&a, sl_arg_string(L, 1), &err) != 0)
+		return luaL_argerror(L, 1, err.text);
+	draft.recipient = keep(L, sl_str_of(a.address));
+	draft.transport = transport.p != NULL ? transport_name(L, transport) : NULL;
+	d = decide(L, SL_DELIVER);
+	d->recipient = draft.recipient;
+	d->transport = draft.transport;
+	return sl_end(L);
+}
+
+/*lua
+Deliver the message to the recipient of this run, and end the flow.
+
+What is delivered is the message as this run edited it. With `done = false` the
+script goes on: a copy. In `postdelivery`, `Deliver(recipient, transportid)`
+sends the message on to another recipient.
+
+@param options? table  recipient, transportid, metadata, delay (seconds, 0), done (true)
+
+    Deliver{ delay = 60, metadata = { customer = "42" } }
+*/
+static int
+action_deliver(lua_State *L)
+{
+	if (sl_context_of(L)->phase == SL_POSTDELIVERY)
+		return deliver_elsewhere(L);
+	return deliver_message(L);
+}
+
+/*lua
+Keep the message in a quarantine instead of delivering it, and end the flow.
+
+With `reject = true` (the default) the client hears a rejection although a copy
+is kept; nothing of it is delivered without a release.
+
+@param quarantineid string  a name of `quarantine` in sluice.lua
+@param options? table  recipient, transportid, metadata, done (true), reject (true), reason
+
+    Quarantine("spam", { reject = false })
+*/
+static int
+action_quarantine(lua_State *L)
+{
+	static const char *const names[] = { "recipient", "transportid", "metadata", "done",
+	    "reject", "reason", NULL };
+	struct sl_context *ctx = sl_context_of(L);
+	struct sl_str name = sl_arg_string(L, 1);
+	struct sl_draft draft = *ctx->draft;
+	struct sl_decision *d;
+	const char *quarantine;
+	bool rejects;
+
+	if (sl_str_starts(name, SL_STR("mailquarantine:")))
+		name = sl_str_sub(name, 15, name.n);
+	quarantine = keep(L, name);
+	if (!sl_config_quarantine(sl_context_config(ctx), quarantine))
+		return luaL_error(L, "quarantine \"%s\" is not in sluice.lua", quarantine);
+	sl_options(L, 2, names);
+	rejects = sl_opt_bool(L, 2, "reject", true);
+	if (ctx->phase == SL_DATA) {
+		delivery_options(L, 2, &draft);
+		choose(L, &draft, quarantine, rejects);
+		if (!sl_opt_bool(L, 2, "done", true))
+			return 0;
+	}
+	d = decide(L, SL_QUARANTINE);
+	d->quarantine = quarantine;
+	d->rejects = rejects;
+	if (sl_opt_push(L, 2, "reason"))
+		take_reason(L, lua_gettop(L), d);
+	return sl_end(L);
+}
+
+/*lua
+Accept the message and drop it, and end the flow. The client hears success.
+
+    Delete()
+*/
+static int
+action_delete(lua_State *L)
+{
+	decide(L, SL_DELETE);
+	return sl_end(L);
+}
+
+/*lua
+End the flow with what was decided by `done = false`; without any such delivery
+the message is deferred.
+
+    Deliver{ recipient = "archive@example.org", done = false }
+    Done()
+*/
+static int
+action_done(lua_State *L)
+{
+	const struct sl_context *ctx = sl_context_of(L);
+
+	decide(L, ctx->chosen == 0 ? SL_DEFER :
+	    ctx->chosen_quarantine ? SL_QUARANTINE : SL_DELIVER);
+	return sl_end(L);
+}
+
+/* ---- predelivery, postdelivery ----------------------------------------- */
+
+/*lua
+Make the delivery attempt now, and end the flow.
+
+    Try()
+*/
+static int
+action_try(lua_State *L)
+{
+	decide(L, SL_TRY);
+	return sl_end(L);
+}
+
+/*lua
+Put the attempt off, and end the flow.
+
+@param delay number  seconds
+@param options? table  reason (for the log), increment_retry (true): counts as an attempt
+
+    Reschedule(60, { increment_retry = false })
+*/
+static int
+action_reschedule(lua_State *L)
+{
+	static const char *const names[] = { "reason", "increment_retry", NULL };
+	double delay = sl_arg_number(L, 1, 0, MAX_DELAY);
+	struct sl_decision *d = decide(L, SL_RESCHEDULE);
+
+	sl_options(L, 2, names);
+	d->delay = delay;
+	d->counted = sl_opt_bool(L, 2, "increment_retry", true);
+	if (sl_opt_push(L, 2, "reason"))
+		take_reason(L, lua_gettop(L), d);
+	return sl_end(L);
+}
+
+/*lua
+Try again later although the result says otherwise, and end the flow.
+
+@param delay? number  seconds; the schedule's when not given
+
+    Retry(600)
+*/
+static int
+action_retry(lua_State *L)
+{
+	double delay = sl_arg_opt_number(L, 1, 0, MAX_DELAY, -1);
+
+	decide(L, SL_RETRY)->delay = delay;
+	return sl_end(L);
+}
+
+/*lua
+Give up and send the sender a delivery status notification, and end the flow.
+
+    GenerateDSN()
+*/
+static int
+action_generate_dsn(lua_State *L)
+{
+	decide(L, SL_GENERATE_DSN);
+	return sl_end(L);
+}
+
+#define SMTP_PHASES	(SL_AT_CONNECT | SL_AT_HELO | SL_AT_AUTH | SL_AT_MAILFROM | SL_AT_RCPTTO)
+
+const struct sl_builtin sl_module_action[] = {
+	{ "Accept", action_accept, SL_FINAL | SMTP_PHASES | SL_AT_EOD },
+	{ "Reject", action_reject, SL_FINAL | SMTP_PHASES | SL_AT_MESSAGE },
+	{ "Defer", action_defer, SL_FINAL | SMTP_PHASES | SL_AT_MESSAGE },
+	{ "Deliver", action_deliver, SL_FINAL | SL_AT_DATA | SL_AT_POSTDELIVERY },
+	{ "Quarantine", action_quarantine, SL_FINAL | SL_AT_MESSAGE },
+	{ "Delete", action_delete,
+	    SL_FINAL | SL_AT_MESSAGE | SL_AT_PREDELIVERY | SL_AT_POSTDELIVERY },
+	{ "Done", action_done, SL_FINAL | SL_AT_DATA },
+	{ "Try", action_try, SL_FINAL | SL_AT_PREDELIVERY },
+	{ "Reschedule", action_reschedule, SL_FINAL | SL_AT_PREDELIVERY },
+	{ "Retry", action_retry, SL_FINAL | SL_AT_POSTDELIVERY },
+	{ "GenerateDSN", action_generate_dsn, SL_FINAL | SL_AT_POSTDELIVERY },
+	{ NULL, NULL, 0 },
+};

@@ -1,0 +1,493 @@
+/*
+ * The message and its envelope: header fields, sender, recipient, transport,
+ * metadata. Edits belong to the run's draft; the received bytes never change.
+ */
+#include <string.h>
+
+#include "../../core/engine/builtin.h"
+#include "../../core/engine/value.h"
+#include "../../core/policy/config.h"
+#include "../../core/policy/context.h"
+
+#define MAX_DELAY	(30.0 * 86400)
+#define MAX_ADDRESSES	1000
+
+/* ---- helpers --------------------------------------------------------- */
+
+static struct sl_head *
+head_of(lua_State *L)
+{
+	return sl_context_of(L)->draft->head;
+}
+
+static const char *
+keep(lua_State *L, struct sl_str s)
+{
+	const char *copy = sl_arena_strndup(sl_context_of(L)->arena, s.p, s.n);
+
+	if (copy == NULL)
+		luaL_error(L, "out of memory");
+	return copy;
+}
+
+/* Pushes the value of a field: decoded to UTF-8, or only unfolded. */
+static void
+push_value(lua_State *L, const struct sl_field *field, bool decode)
+{
+	struct sl_buf text = SL_BUF_INIT;
+	int rc;
+
+	sl_charge(L, field->value.n / 8);
+	rc = decode ? sl_field_decode(&text, field->value) : sl_field_unfold(&text, field->value);
+	if (rc != 0) {
+		sl_buf_clear(&text);
+		luaL_error(L, "out of memory");
+	}
+	lua_pushlstring(L, text.p != NULL ? text.p : "", text.n);
+	sl_buf_clear(&text);
+}
+
+/* Refused at the binding: CR, LF, NUL and names that are none (A15). */
+static void
+must(lua_State *L, int rc, const struct sl_err *err)
+{
+	if (rc != 0)
+		luaL_error(L, "%s", err->text);
+}
+
+/* ---- reading --------------------------------------------------------- */
+
+/*lua
+The value of the first header field of a name, as the run has edited it.
+
+@param name string    the field's name, in any case
+@param decode? boolean  decode RFC 2047 encoded words to UTF-8 (true)
+@return string? value  unfolded, without blanks at its ends; none if there is no such field
+
+    local subject = GetHeader("Subject")
+    if subject then echo(subject) end
+*/
+static int
+get_header(lua_State *L)
+{
+	struct sl_str name = sl_arg_string(L, 1);
+	bool decode = sl_arg_opt_bool(L, 2, true);
+	ssize_t at = sl_head_find(head_of(L), name, 0);
+
+	if (at < 0)
+		sl_none(L);
+	else
+		push_value(L, sl_head_at(head_of(L), (size_t)at), decode);
+	return 1;
+}
+
+static int
+get_all_headers(lua_State *L, bool decode)
+{
+	const struct sl_head *head = head_of(L);
+	size_t i;
+
+	sl_list_new(L);
+	for (i = 0; i < sl_head_count(head); i++) {
+		sl_list_new(L);
+		sl_string(L, sl_head_at(head, i)->name);
+		sl_list_add(L);
+		push_value(L, sl_head_at(head, i), decode);
+		sl_list_add(L);
+		sl_list_add(L);
+	}
+	return 1;
+}
+
+/*lua
+The values of all header fields of a name, top down.
+
+With `true` instead of a name: all fields, each as a list of name and value.
+
+@param name string|boolean  the field's name, or true
+@param decode? boolean  decode RFC 2047 encoded words to UTF-8 (true)
+@return string[]|table[] values  empty if there is none
+
+    for _, value in ipairs(GetHeaders("Received")) do echo(value) end
+*/
+static int
+get_headers(lua_State *L)
+{
+	const struct sl_head *head = head_of(L);
+	bool decode = sl_arg_opt_bool(L, 2, true);
+	struct sl_str name;
+	ssize_t at;
+
+	if (lua_isboolean(L, 1))
+		return get_all_headers(L, decode);
+	name = sl_arg_string(L, 1);
+	sl_list_new(L);
+	for (at = sl_head_find(head, name, 0); at >= 0;
+	    at = sl_head_find(head, name, (size_t)at + 1)) {
+		push_value(L, sl_head_at(head, (size_t)at), decode);
+		sl_list_add(L);
+	}
+	return 1;
+}
+
+/*lua
+The addresses in the value of From, To, Cc and the like.
+
+@param value string?    the value of a field; none gives an empty list
+@return string[] addresses  empty when the value isn't an address list (RFC 5322 3.4)
+
+    local to = GetAddressList("Ann <ann@example.org>, bob@example.org")
+    assert(to[1] == "ann@example.org" and to[2] == "bob@example.org")
+*/
+static int
+get_address_list(lua_State *L)
+{
+	struct sl_str value = sl_arg_opt_string(L, 1, NULL);
+	struct sl_address_list list;
+	struct sl_err err;
+	size_t i;
+
+	sl_list_new(L);
+	if (value.p == NULL)
+		return 1;
+	sl_charge(L, value.n);
+	if (sl_address_list_parse(&list, value, MAX_ADDRESSES, &err) != 0)
+		return 1;
+	for (i = 0; i < list.n; i++) {
+		sl_text(L, list.mailboxes[i].address.address);
+		sl_list_add(L);
+	}
+	sl_address_list_clear(&list);
+	return 1;
+}
+
+/* ---- editing --------------------------------------------------------- */
+
+static void
+insert(lua_State *L, size_t at)
+{
+	struct sl_str name = sl_arg_string(L, 1), value = sl_arg_string(L, 2);
+	bool refold = sl_arg_opt_bool(L, 3, true);
+	struct sl_err err;
+
+	sl_charge(L, value.n / 8);
+	must(L, sl_head_insert(head_of(L), at, name, value, refold, &err), &err);
+}
+
+/*lua
+Add a header field on top of the message.
+
+@param name string
+@param value string    without line breaks, other than folds
+@param refold? boolean  fold to lines of 78 where there are blanks (true)
+
+    AddHeader("X-Policy", "checked")
+*/
+static int
+add_header(lua_State *L)
+{
+	insert(L, 0);
+	return 0;
+}
+
+/*lua
+Give the first header field of a name a new value, drop the others of that
+name; add it on top when there is none.
+
+@param name string
+@param value string    without line breaks, other than folds
+@param refold? boolean  fold to lines of 78 where there are blanks (true)
+@return number changed  fields that were there
+
+    SetHeader("Subject", "[external] " .. (GetHeader("Subject") or ""))
+*/
+static int
+set_header(lua_State *L)
+{
+	struct sl_head *head = head_of(L);
+	struct sl_str name = sl_arg_string(L, 1), value = sl_arg_string(L, 2);
+	ssize_t first = sl_head_find(head, name, 0), at;
+	struct sl_err err;
+	unsigned n = 1;
+
+	if (first < 0) {
+		insert(L, 0);
+		sl_number(L, 0);
+		return 1;
+	}
+	must(L, sl_head_replace(head, (size_t)first, value, sl_arg_opt_bool(L, 3, true), &err), &err);
+	while ((at = sl_head_find(head, name, (size_t)first + 1)) >= 0) {
+		if (sl_head_remove(head, (size_t)at) != 0)
+			return luaL_error(L, "out of memory");
+		n++;
+	}
+	sl_number(L, n);
+	return 1;
+}
+
+/* Puts a text before or behind the value of every field of the name. */
+static int
+join_header(lua_State *L, bool before)
+{
+	struct sl_head *head = head_of(L);
+	struct sl_str name = sl_arg_string(L, 1), text = sl_arg_string(L, 2), old;
+	bool refold = sl_arg_opt_bool(L, 3, true);
+	struct sl_buf value = SL_BUF_INIT;
+	struct sl_err err;
+	unsigned n = 0;
+	ssize_t at;
+	int rc = 0;
+
+	for (at = sl_head_find(head, name, 0); at >= 0 && rc == 0;
+	    at = sl_head_find(head, name, (size_t)at + 1), n++) {
+		old = sl_str_trim(sl_head_at(head, (size_t)at)->value);
+		sl_buf_reset(&value);
+		sl_buf_putstr(&value, before ? text : old);
+		sl_buf_putstr(&value, before ? old : text);
+		rc = value.failed ? sl_err_set(&err, SL_ERR_NOMEM, "out of memory") :
+		    sl_head_replace(head, (size_t)at, sl_buf_str(&value), refold, &err);
+	}
+	sl_buf_clear(&value);
+	must(L, rc, &err);
+	sl_number(L, n);
+	return 1;
+}
+
+/*lua
+Put a text in front of the value of every header field of a name.
+
+@param name string
+@param text string    nothing is put between: end it with a blank if one is wanted
+@param refold? boolean  fold to lines of 78 where there are blanks (true)
+@return number changed  how many fields
+
+    PrependHeader("Subject", "[spam] ")
+*/
+static int
+prepend_header(lua_State *L)
+{
+	return join_header(L, true);
+}
+
+/*lua
+Put a text behind the value of every header field of a name.
+
+@param name string
+@param text string    nothing is put between: begin it with a blank if one is wanted
+@param refold? boolean  fold to lines of 78 where there are blanks (true)
+@return number changed  how many fields
+
+    AppendHeader("Subject", " [external]")
+*/
+static int
+append_header(lua_State *L)
+{
+	return join_header(L, false);
+}
+
+/*lua
+Delete all header fields of a name.
+
+@param name string
+@return number deleted  how many there were
+
+    DelHeader("X-Spam-Score")
+*/
+static int
+del_header(lua_State *L)
+{
+	struct sl_head *head = head_of(L);
+	struct sl_str name = sl_arg_string(L, 1);
+	unsigned n = 0;
+	ssize_t at;
+
+	while ((at = sl_head_find(head, name, 0)) >= 0) {
+		if (sl_head_remove(head, (size_t)at) != 0)
+			return luaL_error(L, "out of memory");
+		n++;
+	}
+	sl_number(L, n);
+	return 1;
+}
+
+/* ---- envelope -------------------------------------------------------- */
+
+static void
+parse_address(lua_State *L, int arg, bool null_ok, struct sl_address *out)
+{
+	struct sl_str text = sl_arg_string(L, arg);
+	struct sl_err err;
+
+	memset(out, 0, sizeof(*out));
+	if (null_ok && text.n == 0)
+		return;
+	if (sl_address_parse(out, text, &err) != 0)
+		luaL_argerror(L, arg, err.text);
+}
+
+/*lua
+Change the reverse-path that the message leaves with.
+
+In `predelivery` for this attempt only.
+
+@param sender string  an address, or "" for the null reverse-path
+
+    SetSender("bounces@example.org")
+*/
+static int
+set_sender(lua_State *L)
+{
+	struct sl_context *ctx = sl_context_of(L);
+	struct sl_address a;
+	const char *sender;
+
+	parse_address(L, 1, true, &a);
+	sender = keep(L, sl_str_of(a.address));
+	if (ctx->attempt != NULL) {
+		ctx->attempt->changes.sender = ctx->attempt->in.sender = sender;
+		snprintf(ctx->attempt->senderdomain, sizeof(ctx->attempt->senderdomain), "%s", a.domain);
+		return 0;
+	}
+	ctx->draft->sender = sender;
+	ctx->draft->senderdomain = a.domain[0] != '\0' ? keep(L, sl_str_of(a.domain)) : NULL;
+	return 0;
+}
+
+/*lua
+Send this run's copy to another recipient: the operator's own routing.
+
+In `predelivery` for this attempt only.
+
+@param recipient string  an address
+
+    SetRecipient("archive@example.org")
+*/
+static int
+set_recipient(lua_State *L)
+{
+	struct sl_context *ctx = sl_context_of(L);
+	struct sl_address a;
+	const char *recipient;
+
+	parse_address(L, 1, false, &a);
+	recipient = keep(L, sl_str_of(a.address));
+	if (ctx->attempt != NULL) {
+		ctx->attempt->changes.recipient = ctx->attempt->in.recipient = recipient;
+		snprintf(ctx->attempt->recipientdomain, sizeof(ctx->attempt->recipientdomain), "%s",
+		    a.domain);
+		return 0;
+	}
+	ctx->draft->recipient = recipient;
+	ctx->draft->recipientdomain = keep(L, sl_str_of(a.domain));
+	return 0;
+}
+
+/*lua
+Choose the transport that delivers the message.
+
+@param transportid string  a name of `transports` in sluice.lua
+
+    SetMailTransport("discard")
+*/
+static int
+set_mail_transport(lua_State *L)
+{
+	struct sl_context *ctx = sl_context_of(L);
+	struct sl_str name = sl_arg_string(L, 1);
+	const char *kept;
+
+	if (sl_str_starts(name, SL_STR("mailtransport:")))
+		name = sl_str_sub(name, 14, name.n);
+	kept = keep(L, name);
+	if (sl_config_transport(sl_context_config(ctx), kept) == NULL)
+		return luaL_error(L, "transport \"%s\" is not in sluice.lua", kept);
+	ctx->draft->transport = kept;
+	return 0;
+}
+
+/*lua
+Put the first delivery attempt off.
+
+@param delay number  seconds
+
+    SetDelayedDeliver(300)
+*/
+static int
+set_delayed_deliver(lua_State *L)
+{
+	sl_context_of(L)->draft->delay = sl_arg_number(L, 1, 0, MAX_DELAY);
+	return 0;
+}
+
+/*lua
+Attach strings that the queue's flows can read with GetMetaData.
+
+@param metadata table  names and values, all strings; replaces what was set before
+
+    SetMetaData{ customer = "42" }
+*/
+static int
+set_metadata(lua_State *L)
+{
+	struct sl_context *ctx = sl_context_of(L);
+	struct sl_buf json = SL_BUF_INIT;
+	const char *kept = NULL;
+	struct sl_err err;
+	size_t i;
+
+	sl_arg_table(L, 1);
+	for (i = 0; sl_each(L, 1, &i); lua_pop(L, 2))
+		if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
+			return luaL_argerror(L, 1, "names and values must be strings");
+	if (sl_json_encode(L, 1, &json, false, false, &err) == 0)
+		kept = sl_arena_strndup(ctx->arena, json.p, json.n);
+	sl_buf_clear(&json);
+	if (kept == NULL)
+		return luaL_error(L, "out of memory");
+	if (ctx->attempt != NULL)
+		ctx->attempt->changes.metadata = kept;
+	else
+		ctx->draft->metadata = kept;
+	return 0;
+}
+
+/*lua
+What SetMetaData attached to the message.
+
+@return table metadata  names and values; empty if nothing was attached
+
+    local customer = GetMetaData().customer
+*/
+static int
+get_metadata(lua_State *L)
+{
+	const struct sl_context *ctx = sl_context_of(L);
+	const char *json = ctx->draft != NULL ? ctx->draft->metadata :
+	    ctx->attempt->changes.metadata != NULL ? ctx->attempt->changes.metadata :
+	    ctx->attempt->in.metadata;
+	struct sl_err err;
+
+	if (json == NULL || sl_json_decode(L, sl_str_of(json), 0, &err) != 0)
+		sl_map_new(L);
+	return 1;
+}
+
+#define LEAVING	(SL_AT_PREDELIVERY | SL_AT_POSTDELIVERY)
+
+const struct sl_builtin sl_module_message[] = {
+	{ "GetHeader", get_header, SL_AT_MESSAGE },
+	{ "GetHeaders", get_headers, SL_AT_MESSAGE },
+	{ "GetAddressList", get_address_list, SL_AT_ANY },
+	{ "AddHeader", add_header, SL_AT_MESSAGE },
+	{ "SetHeader", set_header, SL_AT_MESSAGE },
+	{ "PrependHeader", prepend_header, SL_AT_MESSAGE },
+	{ "AppendHeader", append_header, SL_AT_MESSAGE },
+	{ "DelHeader", del_header, SL_AT_MESSAGE },
+	{ "SetSender", set_sender, SL_AT_MESSAGE | SL_AT_PREDELIVERY },
+	{ "SetRecipient", set_recipient, SL_AT_DATA | SL_AT_PREDELIVERY },
+	{ "SetMailTransport", set_mail_transport, SL_AT_DATA },
+	{ "SetDelayedDeliver", set_delayed_deliver, SL_AT_MESSAGE },
+	{ "SetMetaData", set_metadata, SL_AT_MESSAGE | LEAVING },
+	{ "GetMetaData", get_metadata, SL_AT_MESSAGE | LEAVING },
+	{ NULL, NULL, 0 },
+};

@@ -71,7 +71,7 @@ sl_smtp_server_new(const struct sl_smtp_server_options *options, struct sl_err *
 	struct sl_smtp_server *server = sl_calloc(1, sizeof(*server));
 
 	if (server != NULL)
-		server->per_ip = sl_map_new();
+		server->per_ip = sl_dict_new();
 	if (server == NULL || server->per_ip == NULL) {
 		sl_free(server);
 		sl_err_set(err, SL_ERR_NOMEM, "out of memory");
@@ -105,7 +105,7 @@ sl_smtp_server_free(struct sl_smtp_server *server)
 	while ((node = sl_list_pop(&server->dead)) != NULL)
 		sl_smtp_session_free(sl_list_entry(node, struct sl_smtp_session, link));
 	sl_task_cancel(&server->idle_task);
-	sl_map_free(server->per_ip, NULL);
+	sl_dict_free(server->per_ip, NULL);
 	sl_free(server);
 }
 
@@ -132,14 +132,14 @@ static size_t
 count_ip(struct sl_smtp_server *server, const char *ip, int change)
 {
 	struct sl_str key = sl_str_of(ip);
-	uintptr_t n = (uintptr_t)sl_map_get(server->per_ip, key);
+	uintptr_t n = (uintptr_t)sl_dict_get(server->per_ip, key);
 
-	if (change > 0 && sl_map_set(server->per_ip, key, (void *)(n + 1), NULL) < 0)
+	if (change > 0 && sl_dict_set(server->per_ip, key, (void *)(n + 1), NULL) < 0)
 		return 0;
 	if (change < 0 && n > 1)
-		sl_map_set(server->per_ip, key, (void *)(n - 1), NULL);
+		sl_dict_set(server->per_ip, key, (void *)(n - 1), NULL);
 	else if (change < 0)
-		sl_map_remove(server->per_ip, key);
+		sl_dict_remove(server->per_ip, key);
 	return n + (size_t)(change > 0);
 }
 

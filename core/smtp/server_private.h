@@ -15,7 +15,7 @@
 #include "server_auth.h"
 #include "spool.h"
 #include "../base/alloc.h"
-#include "../base/map.h"
+#include "../base/dict.h"
 
 #define MAX_PENDING	(64 * 1024)	/* replies not taken by the client: no more commands */
 
@@ -30,7 +30,7 @@ struct sl_smtp_server {
 	struct sl_smtp_counters counters;
 	struct sl_list sessions;
 	struct sl_list dead;		/* ended, memory not yet given back */
-	struct sl_map *per_ip;		/* counts as pointers */
+	struct sl_dict *per_ip;		/* counts as pointers */
 	bool draining;
 	void (*idle)(void *arg);
 	void *idle_arg;

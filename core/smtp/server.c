@@ -156,6 +156,16 @@ sl_smtp_server_left(struct sl_smtp_session *s)
 	look_whether_idle(server);
 }
 
+/* A socket of this machine without an address (unix) is local. */
+void
+sl_smtp_peer_ip(const struct sl_addr *peer, char *out, size_t size)
+{
+	if (peer->len == 0 || peer->sa.sa_family == AF_UNIX)
+		snprintf(out, size, "127.0.0.1");
+	else
+		sl_addr_ip(peer, out, size);
+}
+
 /* One line and the end, without a session. What doesn't fit at once isn't worth waiting for. */
 static int
 turn_away(struct sl_smtp_server *server, struct sl_smtp_service *service, int fd, const char *ip,
@@ -204,7 +214,7 @@ sl_smtp_server_accept(struct sl_smtp_server *server, struct sl_smtp_service *ser
 			socket_peer.len = 0;
 		peer = &socket_peer;
 	}
-	sl_addr_ip(peer, ip, sizeof(ip));
+	sl_smtp_peer_ip(peer, ip, sizeof(ip));
 	server->counters.connections++;
 	why = too_many(server, ip);
 	if (why != NULL)

@@ -126,5 +126,6 @@ size_t	 sl_smtp_data_take(struct sl_smtp_session *s, const char *p, size_t n);
 
 /* server.c */
 void	 sl_smtp_server_left(struct sl_smtp_session *s);	/* it has ended */
+void	 sl_smtp_peer_ip(const struct sl_addr *peer, char *out, size_t size);
 
 #endif

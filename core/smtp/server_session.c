@@ -39,13 +39,14 @@ void
 sl_smtp_session_await(struct sl_smtp_session *s, enum sl_smtp_mode mode)
 {
 	const struct sl_smtp_service_options *o = &s->service->o;
-	struct sl_loop *loop = s->server->o.loop;
+	int64_t ms = mode == SL_MODE_TLS ? o->tls_ms : o->timeout_ms;
 
 	if (s->mode == SL_MODE_ENDED)
 		return;
 	s->mode = mode;
-	if (sl_timer_start(loop, &s->timer, mode == SL_MODE_TLS ? o->tls_ms : o->timeout_ms,
-	    on_deadline) < 0)
+	if (mode == SL_MODE_DATA && o->message_ms < ms)
+		ms = o->message_ms;
+	if (sl_timer_start(s->server->o.loop, &s->timer, ms, on_deadline) < 0)
 		sl_smtp_session_end(s);
 }
 
@@ -438,11 +439,7 @@ sl_smtp_session_new(struct sl_smtp_server *server, struct sl_smtp_service *servi
 	s->since = sl_loop_now(server->o.loop);
 	s->spool.fd = -1;
 	sl_list_init(&s->link);
-	/* A socket of this machine without an address (unix) is local. */
-	if (peer->len == 0 || peer->sa.sa_family == AF_UNIX)
-		snprintf(s->ip, sizeof(s->ip), "127.0.0.1");
-	else
-		sl_addr_ip(peer, s->ip, sizeof(s->ip));
+	sl_smtp_peer_ip(peer, s->ip, sizeof(s->ip));
 	s->port = sl_addr_port(peer);
 	s->stream = sl_stream_accept(server->o.loop, fd, &handler, s, &err);
 	if (s->stream != NULL && open_policy(s, &err) == 0)

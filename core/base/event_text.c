@@ -50,7 +50,7 @@ put_escape(struct sl_buf *out, uint32_t c, bool json)
 		sl_buf_printf(out, "\\x%02x", c);
 }
 
-/* Between quotes, for both forms. A byte that isn't UTF-8 is shown as \xNN (JSON: the same four letters). */
+/* Between quotes, for both forms. A byte that isn't UTF-8 is shown as the four letters \xNN. */
 static void
 put_quoted(struct sl_buf *out, struct sl_str s, bool json)
 {

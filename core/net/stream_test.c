@@ -317,7 +317,7 @@ tls_back_pressure(void **state)
 	free(p);
 }
 
-/* A03: what came in clear before the handshake is gone, what was written before it goes out in clear. */
+/* A03: what came in clear before the handshake is gone; what was written before goes out in clear. */
 static void
 a03_starttls_injection(void **state)
 {

@@ -19,7 +19,10 @@ new_line(struct sl_dot *d, sl_dot_put *put, void *arg)
 	d->line = 0;
 }
 
-/* The rest of the line, up to a CR, a LF or the chunk's end; *lf = where the next LF is known to be. */
+/*
+ * The rest of the line, up to a CR, a LF or the chunk's end. *lf is where the
+ * next LF is known to be: looked for once, or many CRs would cost a square.
+ */
 static size_t
 middle(struct sl_dot *d, const char *p, size_t n, size_t i, size_t *lf, sl_dot_put *put,
     void *arg)

@@ -1,0 +1,155 @@
+/* Digests. See digest.h. */
+#include "digest.h"
+
+#include <openssl/evp.h>
+#include <pthread.h>
+
+#include "../base/err.h"
+
+static const struct {
+	const char *word, *fetch;
+	size_t size;
+} algorithms[] = {
+	[SL_DIGEST_SHA256] = { "sha256", "SHA2-256", 32 },
+	[SL_DIGEST_SHA1] = { "sha1", "SHA1", 20 },
+	[SL_DIGEST_SHA384] = { "sha384", "SHA2-384", 48 },
+	[SL_DIGEST_SHA512] = { "sha512", "SHA2-512", 64 },
+	[SL_DIGEST_MD5] = { "md5", "MD5", 16 },
+};
+
+#define COUNT	(sizeof(algorithms) / sizeof(algorithms[0]))
+
+static EVP_MD *fetched[COUNT];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void
+release_all(void)
+{
+	for (size_t i = 0; i < COUNT; i++) {
+		EVP_MD_free(fetched[i]);
+		fetched[i] = NULL;
+	}
+}
+
+/* OpenSSL runs the handler before it takes itself down, so nothing leaks and nothing is late. */
+static void
+fetch_all(void)
+{
+	for (size_t i = 0; i < COUNT; i++)
+		fetched[i] = EVP_MD_fetch(NULL, algorithms[i].fetch, NULL);
+	OPENSSL_atexit(release_all);
+}
+
+static const EVP_MD *
+md_of(enum sl_digest_alg alg)
+{
+	pthread_once(&once, fetch_all);
+	return fetched[alg];
+}
+
+size_t
+sl_digest_size(enum sl_digest_alg alg)
+{
+	return algorithms[alg].size;
+}
+
+const char *
+sl_digest_word(enum sl_digest_alg alg)
+{
+	return algorithms[alg].word;
+}
+
+bool
+sl_digest_parse(struct sl_str word, enum sl_digest_alg *out)
+{
+	for (size_t i = 0; i < COUNT; i++) {
+		if (sl_str_ieq(word, sl_str_of(algorithms[i].word))) {
+			*out = (enum sl_digest_alg)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+int
+sl_digest_init(struct sl_digest *d, enum sl_digest_alg alg)
+{
+	const EVP_MD *md = md_of(alg);
+
+	d->failed = true;
+	d->ctx = EVP_MD_CTX_new();
+	if (d->ctx == NULL || md == NULL || EVP_DigestInit_ex2(d->ctx, md, NULL) != 1)
+		return SL_ERR_NOMEM;
+	d->failed = false;
+	return 0;
+}
+
+void
+sl_digest_update(struct sl_digest *d, const void *p, size_t n)
+{
+	if (!d->failed && n > 0 && EVP_DigestUpdate(d->ctx, p, n) != 1)
+		d->failed = true;
+}
+
+int
+sl_digest_final(struct sl_digest *d, uint8_t *out)
+{
+	if (d->failed || EVP_DigestFinal_ex(d->ctx, out, NULL) != 1) {
+		d->failed = true;
+		return SL_ERR_NOMEM;
+	}
+	/* As it was after init, with the same algorithm. */
+	if (EVP_DigestInit_ex2(d->ctx, NULL, NULL) != 1)
+		d->failed = true;
+	return 0;
+}
+
+void
+sl_digest_clear(struct sl_digest *d)
+{
+	EVP_MD_CTX_free(d->ctx);
+	d->ctx = NULL;
+	d->failed = true;
+}
+
+int
+sl_digest_of(enum sl_digest_alg alg, struct sl_str bytes, uint8_t *out)
+{
+	const EVP_MD *md = md_of(alg);
+
+	if (md == NULL || EVP_Digest(bytes.n ? bytes.p : "", bytes.n, out, NULL, md, NULL) != 1)
+		return SL_ERR_NOMEM;
+	return 0;
+}
+
+/* RFC 2104, in its own words: two nested digests over a padded key. */
+int
+sl_hmac_of(enum sl_digest_alg alg, struct sl_str key, struct sl_str bytes, uint8_t *out)
+{
+	size_t block = alg == SL_DIGEST_SHA384 || alg == SL_DIGEST_SHA512 ? 128 : 64;
+	uint8_t padded[128] = { 0 }, inner[SL_DIGEST_MAX];
+	struct sl_digest d;
+	int r = 0;
+
+	if (key.n > block)
+		r = sl_digest_of(alg, key, padded);
+	else
+		for (size_t i = 0; i < key.n; i++)
+			padded[i] = (uint8_t)key.p[i];
+	sl_digest_init(&d, alg);
+	for (size_t i = 0; i < block; i++)
+		padded[i] ^= 0x36;
+	sl_digest_update(&d, padded, block);
+	sl_digest_update(&d, bytes.p, bytes.n);
+	if (r == 0)
+		r = sl_digest_final(&d, inner);
+	for (size_t i = 0; i < block; i++)
+		padded[i] ^= 0x36 ^ 0x5c;
+	sl_digest_update(&d, padded, block);
+	sl_digest_update(&d, inner, sl_digest_size(alg));
+	if (r == 0)
+		r = sl_digest_final(&d, out);
+	sl_digest_clear(&d);
+	OPENSSL_cleanse(padded, sizeof(padded));
+	return r;
+}

@@ -185,7 +185,7 @@ int	 sl_chunk_push(lua_State *L, const struct sl_program *program, const char *p
 struct sl_str sl_source_line(const struct sl_program *program, const char *path, int line);
 
 /* error.c: the text of a script error, with source line and stack. */
-void	 sl_error_describe(lua_State *L, lua_State *co, const struct sl_run *run,
+void	 sl_error_describe(lua_State *co, const struct sl_run *run,
 	    struct sl_err *err, int index);
 /* "data.lua:12" of the innermost script function of co. */
 bool	 sl_position(lua_State *co, struct sl_buf *out);

@@ -66,6 +66,12 @@ int	 sl_json_decode(lua_State *L, struct sl_str text, size_t max, struct sl_err 
 /* A value as a person reads it, in one line, deterministic, secrets replaced (echo, traces, errors). */
 int	 sl_describe(lua_State *L, int index, struct sl_buf *out, size_t max);
 
+/*
+ * An empty buffer of the machine's, for texts on their way to a script: making
+ * a string can raise, and this one leaks nothing then. Good until the next call.
+ */
+struct sl_buf *sl_scratch(lua_State *L);
+
 /* "canonicalization_header" for "canonicalisation_header"; NULL when nothing is near. */
 const char *sl_suggest(const char *word, const char *const *names);
 

@@ -30,6 +30,8 @@ size_t		 sl_vm_memory(const struct sl_vm *vm);	/* bytes in use by the Lua state 
 unsigned	 sl_vm_runs(const struct sl_vm *vm);	/* runs alive */
 struct sl_loop	*sl_vm_loop(const struct sl_vm *vm);
 struct sl_vm	*sl_vm_of(lua_State *L);
+struct sl_events *sl_vm_events(const struct sl_vm *vm);
+const char	*sl_vm_run_id(lua_State *L);	/* id of the calling run, for events */
 /* The engine's own pointer, for builtins (resolver, HTTP client, ...). */
 void		 sl_vm_set_owner(struct sl_vm *vm, void *owner);
 void		*sl_vm_owner(const struct sl_vm *vm);
@@ -98,20 +100,30 @@ struct sl_run_stats {
 	size_t memory_peak;
 	unsigned ops, dns;
 	int64_t wall_us, cpu_us;
-	const char *where;		/* "data.lua:12" where it ended or failed */
+	const char *where;		/* "data.lua:12" where it ended or failed, or NULL */
+	bool returned;			/* the flow's code ran to its end */
 };
 const struct sl_run_stats *sl_run_stats(const struct sl_run *run);
 
-/* A source of plain data: evaluates a chunk that returns a table (sluice.lua,
- * REPL lines): see config.c. Functions given as light builtins. */
+/* Rows of a host's or test's own, beside those of sl_modules. */
+int		 sl_vm_add_builtins(struct sl_vm *vm, const struct sl_builtin *rows);
+/* Where echo goes besides the event stream. */
+void		 sl_vm_echo(struct sl_vm *vm, struct sl_str line);
+void		 sl_vm_on_echo(struct sl_vm *vm, void (*fn)(void *arg, struct sl_str line), void *arg);
+
+/*
+ * Evaluates a chunk that returns plain data (sluice.lua) with no names but
+ * 'functions' and Lua's library, under the default limits; the result as JSON.
+ */
 int		 sl_vm_eval(struct sl_vm *vm, const char *name, struct sl_str source,
 		    const struct sl_builtin *functions, void *host, struct sl_buf *json,
 		    struct sl_err *err);
+/* The 'host' of the sl_vm_eval that runs; for its functions. */
+void		*sl_vm_eval_host(lua_State *L);
 
-/*
- * Whether 'text' may be a known secret's container: replaces known secrets
- * by value. Everything that leaves as text goes through it.
- */
+/* Secrets are known by value: wherever 'text' holds one, *out has
+ * [secret sha256:1f3a...]. Everything that leaves as text goes through it. */
+int		 sl_vm_add_secret(struct sl_vm *vm, struct sl_str secret);
 int		 sl_vm_redact(struct sl_vm *vm, struct sl_str text, struct sl_buf *out);
 
 #endif

@@ -1,0 +1,132 @@
+/* A value as a person reads it: one line, deterministic, without secrets. */
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define MAX_DEPTH	6
+
+static void describe(lua_State *L, int index, struct sl_buf *out, size_t max, int depth);
+
+static void
+quoted(struct sl_buf *out, struct sl_str s)
+{
+	size_t i;
+
+	sl_buf_putc(out, '"');
+	for (i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c == '"' || c == '\\')
+			sl_buf_printf(out, "\\%c", c);
+		else if (c == '\n')
+			sl_buf_puts(out, "\\n");
+		else if (c == '\r')
+			sl_buf_puts(out, "\\r");
+		else if (c == '\t')
+			sl_buf_puts(out, "\\t");
+		else if (c < ' ' || c == 0x7f)
+			sl_buf_printf(out, "\\x%02x", c);
+		else
+			sl_buf_putc(out, (char)c);
+	}
+	sl_buf_putc(out, '"');
+}
+
+static bool
+is_name(struct sl_str s)
+{
+	size_t i;
+
+	if (s.n == 0 || sl_isdigit(s.p[0]))
+		return false;
+	for (i = 0; i < s.n; i++)
+		if (!sl_isalnum(s.p[i]) && s.p[i] != '_')
+			return false;
+	return true;
+}
+
+static void
+describe_key(lua_State *L, struct sl_buf *out, size_t max)
+{
+	struct sl_str s = { 0 };
+
+	if (lua_type(L, -2) == LUA_TSTRING)
+		s.p = lua_tolstring(L, -2, &s.n);
+	if (s.p != NULL && is_name(s)) {
+		sl_buf_putstr(out, s);
+	} else {
+		sl_buf_putc(out, '[');
+		describe(L, lua_gettop(L) - 1, out, max, MAX_DEPTH);
+		sl_buf_putc(out, ']');
+	}
+	sl_buf_puts(out, " = ");
+}
+
+static void
+describe_table(lua_State *L, int index, struct sl_buf *out, size_t max, int depth)
+{
+	bool list = sl_is_list(L, index), first = true;
+	int top = lua_gettop(L);
+	size_t i;
+
+	sl_buf_puts(out, "{");
+	for (i = 0; sl_each(L, index, &i);) {
+		if (out->n > max || depth >= MAX_DEPTH) {
+			sl_buf_puts(out, first ? "..." : ", ...");
+			break;
+		}
+		sl_buf_puts(out, first ? " " : ", ");
+		first = false;
+		if (!list)
+			describe_key(L, out, max);
+		describe(L, lua_gettop(L), out, max, depth + 1);
+	}
+	sl_buf_puts(out, first ? "}" : " }");
+	lua_settop(L, top);
+}
+
+static void
+describe(lua_State *L, int index, struct sl_buf *out, size_t max, int depth)
+{
+	struct sl_str s;
+
+	switch (lua_type(L, index)) {
+	case LUA_TNIL:
+		sl_buf_puts(out, "nil");
+		break;
+	case LUA_TBOOLEAN:
+		sl_buf_puts(out, lua_toboolean(L, index) ? "true" : "false");
+		break;
+	case LUA_TNUMBER:
+		if (lua_isinteger(L, index))
+			sl_buf_printf(out, "%lld", (long long)lua_tointeger(L, index));
+		else
+			sl_buf_printf(out, "%.14g", lua_tonumber(L, index));
+		break;
+	case LUA_TSTRING:
+		s.p = lua_tolstring(L, index, &s.n);
+		quoted(out, s);
+		break;
+	case LUA_TTABLE:
+		describe_table(L, index, out, max, depth);
+		break;
+	default:
+		sl_buf_puts(out, luaL_typename(L, index));
+	}
+}
+
+int
+sl_describe(lua_State *L, int index, struct sl_buf *out, size_t max)
+{
+	struct sl_vm *vm = sl_vm_from(L);
+	struct sl_buf *text = sl_scratch(L);
+
+	text->limit = max + 4096;
+	describe(L, lua_absindex(L, index), text, max, 0);
+	text->limit = 0;
+	text->failed = false;		/* a long value is cut, that's no failure */
+	if (text->n > max)
+		text->n = max;
+	return sl_vm_redact(vm, sl_buf_str(text), out);
+}

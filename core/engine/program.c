@@ -1,0 +1,272 @@
+/*
+ * Programs: the compiled code and data of one generation. Each file is
+ * compiled once, as "local _ENV = ...; <source>" on the same first line so
+ * that positions hold, and called per run with the run's environment.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define PREFIX	"local _ENV = ...; "
+
+struct sl_program *
+sl_program_new(struct sl_vm *vm)
+{
+	struct sl_program *p = sl_calloc(1, sizeof(*p));
+
+	if (p == NULL || (p->sources = sl_dict_new()) == NULL) {
+		sl_free(p);
+		return NULL;
+	}
+	p->refs = 1;
+	p->vm = vm;
+	lua_newtable(vm->L);
+	p->chunks = luaL_ref(vm->L, LUA_REGISTRYINDEX);
+	lua_newtable(vm->L);
+	p->data = luaL_ref(vm->L, LUA_REGISTRYINDEX);
+	return p;
+}
+
+struct sl_program *
+sl_program_ref(struct sl_program *p)
+{
+	p->refs++;
+	return p;
+}
+
+void
+sl_program_unref(struct sl_program *p)
+{
+	if (p == NULL || --p->refs > 0)
+		return;
+	luaL_unref(p->vm->L, LUA_REGISTRYINDEX, p->chunks);
+	luaL_unref(p->vm->L, LUA_REGISTRYINDEX, p->data);
+	sl_dict_free(p->sources, sl_free);
+	sl_free(p);
+}
+
+/* ---- code ---------------------------------------------------------------------- */
+
+struct reader {
+	struct sl_str parts[2];
+	int next;
+};
+
+static const char *
+read_part(lua_State *L, void *ud, size_t *n)
+{
+	struct reader *r = ud;
+
+	(void)L;
+	while (r->next < 2) {
+		struct sl_str s = r->parts[r->next++];
+
+		if (s.n > 0) {
+			*n = s.n;
+			return s.p;
+		}
+	}
+	return NULL;
+}
+
+/* A byte-order mark is dropped; what stands behind it keeps its position. */
+static struct sl_str
+skip_mark(struct sl_str source)
+{
+	return sl_str_starts(source, SL_STR("\xef\xbb\xbf")) ?
+	    sl_str_sub(source, 3, source.n) : source;
+}
+
+static int
+keep_source(struct sl_program *p, const char *path, struct sl_str source)
+{
+	char *copy = sl_strndup(source.p, source.n);
+	void *old;
+	int rc;
+
+	if (copy == NULL)
+		return SL_ERR_NOMEM;
+	rc = sl_dict_set(p->sources, sl_str_of(path), copy, &old);
+	sl_free(rc == 0 ? old : copy);
+	return rc;
+}
+
+int
+sl_program_add(struct sl_program *p, const char *path, struct sl_str source, struct sl_err *err)
+{
+	struct reader r = { { SL_STR(PREFIX), skip_mark(source) }, 0 };
+	lua_State *L = p->vm->L;
+	char name[512];
+	int rc;
+
+	snprintf(name, sizeof(name), "@%s", path);
+	sl_ref_push(L, p->chunks);
+	rc = lua_load(L, read_part, &r, name, "t");
+	if (rc != LUA_OK) {
+		sl_err_set(err, rc == LUA_ERRMEM ? SL_ERR_NOMEM : SL_ERR_SYNTAX, "%s",
+		    lua_tostring(L, -1));
+		lua_pop(L, 2);
+		return err->code;
+	}
+	lua_setfield(L, -2, path);
+	lua_pop(L, 1);
+	if (keep_source(p, path, skip_mark(source)) != 0)
+		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	return 0;
+}
+
+bool
+sl_program_has(const struct sl_program *p, const char *path)
+{
+	return sl_dict_has(p->sources, sl_str_of(path));
+}
+
+int
+sl_chunk_push(lua_State *L, const struct sl_program *p, const char *path)
+{
+	sl_ref_push(L, p->chunks);
+	lua_getfield(L, -1, path);
+	lua_remove(L, -2);
+	if (lua_isfunction(L, -1))
+		return 1;
+	lua_pop(L, 1);
+	return 0;
+}
+
+struct sl_str
+sl_source_line(const struct sl_program *p, const char *path, int line)
+{
+	const char *text = sl_dict_get(p->sources, sl_str_of(path));
+	struct sl_str rest, found = { "", 0 };
+
+	if (text == NULL)
+		return found;
+	rest = sl_str_of(text);
+	while (line-- > 0)
+		if (!sl_str_split(&rest, '\n', &found))
+			return SL_STR("");
+	return found;
+}
+
+/* ---- data ---------------------------------------------------------------------- */
+
+/* One CSV field (RFC 4180): quotes doubled inside quotes. Pushes it; returns
+ * whether the line ended behind it. */
+static bool
+csv_field(lua_State *L, struct sl_str *rest)
+{
+	struct sl_buf *field = sl_scratch(L);
+	size_t i = 0;
+	char end = '\n';
+
+	if (rest->n > 0 && rest->p[0] == '"') {
+		for (i = 1; i < rest->n; i++) {
+			if (rest->p[i] == '"' && i + 1 < rest->n && rest->p[i + 1] == '"')
+				i++;
+			else if (rest->p[i] == '"')
+				break;
+			sl_buf_putc(field, rest->p[i]);
+		}
+		if (i < rest->n)
+			i++;
+	}
+	for (; i < rest->n && rest->p[i] != ',' && rest->p[i] != '\n'; i++)
+		if (rest->p[i] != '\r')
+			sl_buf_putc(field, rest->p[i]);
+	if (i < rest->n)
+		end = rest->p[i++];
+	*rest = sl_str_sub(*rest, i, rest->n);
+	lua_pushlstring(L, field->p != NULL ? field->p : "", field->n);
+	return end == '\n';
+}
+
+/* The first line names the columns; each further line is a map. */
+static void
+push_csv(lua_State *L, struct sl_str text)
+{
+	const char *name;
+	bool ended;
+	int i, n = 0;
+
+	lua_newtable(L);		/* names */
+	for (ended = text.n == 0; !ended;) {
+		ended = csv_field(L, &text);
+		lua_rawseti(L, -2, ++n);
+	}
+	sl_list_new(L);
+	while (text.n > 0) {
+		sl_map_new(L);
+		for (ended = false, i = 1; !ended; i++) {
+			lua_rawgeti(L, -3, i);
+			name = lua_tostring(L, -1);	/* the list of names holds it */
+			lua_pop(L, 1);
+			ended = csv_field(L, &text);
+			if (name != NULL)
+				sl_map_set(L, name);
+			else
+				lua_pop(L, 1);
+		}
+		sl_list_add(L);
+	}
+	lua_remove(L, -2);
+}
+
+static void
+push_lines(lua_State *L, struct sl_str text)
+{
+	struct sl_str line;
+
+	sl_list_new(L);
+	while (sl_str_split(&text, '\n', &line)) {
+		line = sl_str_trim(line);
+		if (line.n == 0)
+			continue;
+		sl_string(L, line);
+		sl_list_add(L);
+	}
+}
+
+struct data {
+	struct sl_program *program;
+	const char *path;
+	struct sl_str text;
+	struct sl_err *err;
+};
+
+static int
+parse_data(lua_State *L)
+{
+	struct data *d = lua_touserdata(L, 1);
+	struct sl_str path = sl_str_of(d->path);
+
+	if (sl_str_ends(path, SL_STR(".json"))) {
+		if (sl_json_decode(L, d->text, 64 * 1024 * 1024, d->err) != 0)
+			return luaL_error(L, "%s", d->err->text);
+	} else if (sl_str_ends(path, SL_STR(".csv"))) {
+		push_csv(L, d->text);
+	} else {
+		push_lines(L, d->text);
+	}
+	if (lua_istable(L, -1))
+		sl_readonly(L);
+	sl_ref_push(L, d->program->data);
+	lua_insert(L, -2);
+	lua_setfield(L, -2, d->path);
+	return 0;
+}
+
+int
+sl_program_add_data(struct sl_program *p, const char *path, struct sl_str text, struct sl_err *err)
+{
+	struct data d = { p, path, skip_mark(text), err };
+	lua_State *L = p->vm->L;
+
+	lua_pushcfunction(L, parse_data);
+	lua_pushlightuserdata(L, &d);
+	if (lua_pcall(L, 1, 0, 0) == LUA_OK)
+		return 0;
+	sl_err_set(err, SL_ERR_SYNTAX, "data/%s: %s", path, lua_tostring(L, -1));
+	lua_pop(L, 1);
+	return err->code;
+}

@@ -1,0 +1,99 @@
+/*
+ * Secrets by value: each known secret's bytes, wherever they turn up in a text
+ * that leaves the engine, become [secret sha256:1f3a...].
+ */
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define SHORTEST	4	/* bytes; shorter ones would hide ordinary words */
+
+static int
+replacement(struct sl_str secret, char **out)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	char text[48];
+	unsigned n;
+
+	if (EVP_Digest(secret.p, secret.n, digest, &n, EVP_sha256(), NULL) != 1)
+		return SL_ERR_NOMEM;
+	snprintf(text, sizeof(text), "[secret sha256:%02x%02x%02x%02x]", digest[0], digest[1],
+	    digest[2], digest[3]);
+	*out = sl_strdup(text);
+	return *out != NULL ? 0 : SL_ERR_NOMEM;
+}
+
+int
+sl_vm_add_secret(struct sl_vm *vm, struct sl_str secret)
+{
+	char *text;
+	int rc;
+
+	if (secret.n < SHORTEST || sl_dict_has(vm->secrets, secret))
+		return 0;
+	if ((rc = replacement(secret, &text)) != 0)
+		return rc;
+	if ((rc = sl_dict_set(vm->secrets, secret, text, NULL)) != 0)
+		sl_free(text);
+	return rc;
+}
+
+void
+sl_secret_add(lua_State *L, struct sl_str secret)
+{
+	if (sl_vm_add_secret(sl_vm_from(L), secret) != 0)
+		luaL_error(L, "out of memory");
+}
+
+/* The longest secret that begins at 'rest'. */
+static const char *
+secret_at(const struct sl_vm *vm, struct sl_str rest, size_t *len)
+{
+	const char *found = NULL;
+	struct sl_str secret;
+	void *text;
+	size_t i;
+
+	*len = 0;
+	for (i = 0; sl_dict_each(vm->secrets, &i, &secret, &text);)
+		if (secret.n > *len && sl_str_starts(rest, secret)) {
+			found = text;
+			*len = secret.n;
+		}
+	return found;
+}
+
+static bool
+has_any(const struct sl_vm *vm, struct sl_str text)
+{
+	struct sl_str secret;
+	void *value;
+	size_t i;
+
+	for (i = 0; sl_dict_each(vm->secrets, &i, &secret, &value);)
+		if (sl_str_find(text, secret) >= 0)
+			return true;
+	return false;
+}
+
+int
+sl_vm_redact(struct sl_vm *vm, struct sl_str text, struct sl_buf *out)
+{
+	const char *with;
+	size_t at = 0, len;
+
+	if (!has_any(vm, text))
+		return sl_buf_putstr(out, text);
+	while (at < text.n) {
+		with = secret_at(vm, sl_str_sub(text, at, text.n), &len);
+		if (with != NULL) {
+			sl_buf_puts(out, with);
+			at += len;
+		} else {
+			sl_buf_putc(out, text.p[at++]);
+		}
+	}
+	return out->failed ? SL_ERR_NOMEM : 0;
+}

@@ -1,0 +1,326 @@
+/* Values between builtins and scripts, see value.h. Lua's side of it. */
+#include <math.h>
+#include <string.h>
+
+#include "internal.h"
+
+/* ---- making ------------------------------------------------------------------ */
+
+void
+sl_none(lua_State *L)
+{
+	lua_pushnil(L);
+}
+
+void
+sl_number(lua_State *L, double n)
+{
+	if (floor(n) == n && n >= -9007199254740992.0 && n <= 9007199254740992.0)
+		lua_pushinteger(L, (lua_Integer)n);
+	else
+		lua_pushnumber(L, n);
+}
+
+void
+sl_bool(lua_State *L, bool b)
+{
+	lua_pushboolean(L, b);
+}
+
+void
+sl_string(lua_State *L, struct sl_str s)
+{
+	lua_pushlstring(L, s.p != NULL ? s.p : "", s.n);
+}
+
+void
+sl_text(lua_State *L, const char *s)
+{
+	if (s == NULL)
+		lua_pushnil(L);
+	else
+		lua_pushstring(L, s);
+}
+
+void
+sl_list_new(lua_State *L)
+{
+	lua_newtable(L);
+}
+
+void
+sl_list_add(lua_State *L)
+{
+	lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+}
+
+/* The builder's order is kept beside the table, for pairs. */
+void
+sl_map_new(lua_State *L)
+{
+	lua_newtable(L);
+	sl_ref_push(L, sl_vm_from(L)->refs.order);
+	lua_pushvalue(L, -2);
+	lua_newtable(L);
+	lua_rawset(L, -3);
+	lua_pop(L, 1);
+}
+
+void
+sl_map_set_str(lua_State *L, struct sl_str key)
+{
+	int map = lua_absindex(L, -2);
+
+	if (lua_isnil(L, -1)) {
+		lua_pop(L, 1);
+		return;
+	}
+	lua_pushlstring(L, key.p, key.n);
+	lua_pushvalue(L, -1);
+	if (lua_rawget(L, map) == LUA_TNIL) {
+		sl_ref_push(L, sl_vm_from(L)->refs.order);
+		lua_pushvalue(L, map);
+		lua_rawget(L, -2);
+		if (lua_istable(L, -1)) {
+			lua_pushvalue(L, -4);
+			lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+		}
+		lua_pop(L, 2);
+	}
+	lua_pop(L, 1);
+	lua_insert(L, -2);
+	lua_rawset(L, map);
+}
+
+void
+sl_map_set(lua_State *L, const char *key)
+{
+	sl_map_set_str(L, sl_str_of(key));
+}
+
+/* ---- reading arguments --------------------------------------------------------- */
+
+bool
+sl_arg_given(lua_State *L, int arg)
+{
+	return !lua_isnoneornil(L, arg);
+}
+
+struct sl_str
+sl_arg_string(lua_State *L, int arg)
+{
+	struct sl_str s;
+
+	if (lua_type(L, arg) != LUA_TSTRING && lua_type(L, arg) != LUA_TNUMBER)
+		luaL_argerror(L, arg, lua_pushfstring(L, "string expected, got %s",
+		    luaL_typename(L, arg)));
+	s.p = lua_tolstring(L, arg, &s.n);
+	return s;
+}
+
+static double
+in_range(lua_State *L, int arg, double n, double min, double max)
+{
+	if (!(n >= min && n <= max)) {
+		if (max >= 1e15)
+			luaL_argerror(L, arg, lua_pushfstring(L, "%f is less than %f", n, min));
+		luaL_argerror(L, arg, lua_pushfstring(L, "%f is not between %f and %f", n, min, max));
+	}
+	return n;
+}
+
+double
+sl_arg_number(lua_State *L, int arg, double min, double max)
+{
+	if (lua_type(L, arg) != LUA_TNUMBER)
+		luaL_argerror(L, arg, lua_pushfstring(L, "number expected, got %s",
+		    luaL_typename(L, arg)));
+	return in_range(L, arg, lua_tonumber(L, arg), min, max);
+}
+
+bool
+sl_arg_bool(lua_State *L, int arg)
+{
+	if (!lua_isboolean(L, arg))
+		luaL_argerror(L, arg, lua_pushfstring(L, "boolean expected, got %s",
+		    luaL_typename(L, arg)));
+	return lua_toboolean(L, arg);
+}
+
+struct sl_str
+sl_arg_opt_string(lua_State *L, int arg, const char *dflt)
+{
+	if (sl_arg_given(L, arg))
+		return sl_arg_string(L, arg);
+	return (struct sl_str){ dflt, dflt != NULL ? strlen(dflt) : 0 };
+}
+
+double
+sl_arg_opt_number(lua_State *L, int arg, double min, double max, double dflt)
+{
+	return sl_arg_given(L, arg) ? sl_arg_number(L, arg, min, max) : dflt;
+}
+
+bool
+sl_arg_opt_bool(lua_State *L, int arg, bool dflt)
+{
+	return sl_arg_given(L, arg) ? sl_arg_bool(L, arg) : dflt;
+}
+
+void
+sl_arg_table(lua_State *L, int arg)
+{
+	if (!lua_istable(L, arg))
+		luaL_argerror(L, arg, lua_pushfstring(L, "table expected, got %s",
+		    luaL_typename(L, arg)));
+}
+
+/* ---- options ------------------------------------------------------------------- */
+
+static bool
+is_among(const char *word, const char *const *names)
+{
+	for (; *names != NULL; names++)
+		if (strcmp(*names, word) == 0)
+			return true;
+	return false;
+}
+
+void
+sl_options(lua_State *L, int arg, const char *const *names)
+{
+	const char *name, *near;
+
+	if (!sl_arg_given(L, arg))
+		return;
+	sl_arg_table(L, arg);
+	lua_pushnil(L);
+	while (lua_next(L, arg) != 0) {
+		lua_pop(L, 1);
+		if (lua_type(L, -1) != LUA_TSTRING)
+			luaL_error(L, "options are named: a %s is no option name",
+			    luaL_typename(L, -1));
+		name = lua_tostring(L, -1);
+		if (is_among(name, names))
+			continue;
+		near = sl_suggest(name, names);
+		if (near != NULL)
+			luaL_error(L, "option \"%s\" is unknown (%s?)", name, near);
+		luaL_error(L, "option \"%s\" is unknown", name);
+	}
+}
+
+bool
+sl_opt_push(lua_State *L, int arg, const char *name)
+{
+	if (!lua_istable(L, arg)) {
+		lua_pushnil(L);
+		return false;
+	}
+	return lua_getfield(L, arg, name) != LUA_TNIL;
+}
+
+static void
+wrong_option(lua_State *L, const char *name, const char *expected)
+{
+	luaL_error(L, "option \"%s\": %s expected, got %s", name, expected, luaL_typename(L, -1));
+}
+
+struct sl_str
+sl_opt_string(lua_State *L, int arg, const char *name, const char *dflt)
+{
+	struct sl_str s = { dflt, dflt != NULL ? strlen(dflt) : 0 };
+
+	if (sl_opt_push(L, arg, name)) {
+		if (lua_type(L, -1) != LUA_TSTRING)
+			wrong_option(L, name, "string");
+		s.p = lua_tolstring(L, -1, &s.n);
+	}
+	lua_pop(L, 1);		/* the table still holds it */
+	return s;
+}
+
+double
+sl_opt_number(lua_State *L, int arg, const char *name, double min, double max, double dflt)
+{
+	double n = dflt;
+
+	if (sl_opt_push(L, arg, name)) {
+		if (lua_type(L, -1) != LUA_TNUMBER)
+			wrong_option(L, name, "number");
+		n = lua_tonumber(L, -1);
+		if (!(n >= min && n <= max))
+			luaL_error(L, "option \"%s\": %f is not between %f and %f", name, n, min, max);
+	}
+	lua_pop(L, 1);
+	return n;
+}
+
+bool
+sl_opt_bool(lua_State *L, int arg, const char *name, bool dflt)
+{
+	bool b = dflt;
+
+	if (sl_opt_push(L, arg, name)) {
+		if (!lua_isboolean(L, -1))
+			wrong_option(L, name, "boolean");
+		b = lua_toboolean(L, -1);
+	}
+	lua_pop(L, 1);
+	return b;
+}
+
+/* ---- walking --------------------------------------------------------------------- */
+
+size_t
+sl_count(lua_State *L, int index)
+{
+	size_t n = 0;
+
+	index = lua_absindex(L, index);
+	lua_pushnil(L);
+	while (lua_next(L, index) != 0) {
+		lua_pop(L, 1);
+		n++;
+	}
+	return n;
+}
+
+bool
+sl_is_list(lua_State *L, int index)
+{
+	size_t n = lua_rawlen(L, index);
+
+	return sl_count(L, index) == n;
+}
+
+/*
+ * A list is walked by its numbers. A map's keys are sorted once, at the first
+ * step, and the sorted list stays on the stack until the walk ends, below what
+ * is pushed: *i has the place of that list in its upper half.
+ */
+bool
+sl_each(lua_State *L, int index, size_t *i)
+{
+	size_t place = *i >> 32, at = *i & 0xffffffff;
+
+	index = lua_absindex(L, index);
+	if (place == 0) {
+		luaL_checkstack(L, 16, NULL);
+		sl_sort_keys(L, index);
+		place = (size_t)lua_gettop(L);
+	}
+	lua_settop(L, (int)place);
+	for (;;) {
+		if (lua_rawgeti(L, (int)place, (lua_Integer)++at) == LUA_TNIL) {
+			lua_settop(L, (int)place - 1);
+			return false;
+		}
+		lua_pushvalue(L, -1);
+		if (lua_gettable(L, index) != LUA_TNIL)
+			break;
+		lua_pop(L, 2);
+	}
+	*i = place << 32 | at;
+	return true;
+}

@@ -11,6 +11,7 @@
 #include <lauxlib.h>
 
 #include "../base/bytes.h"
+#include "../base/err.h"
 
 /* Making */
 void	 sl_none(lua_State *L);					/* [-0, +1, -] nil / none */

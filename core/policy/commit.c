@@ -28,8 +28,9 @@ static bool
 same_signs(const struct sl_sign_request *a, const struct sl_sign_request *b)
 {
 	for (; a != NULL && b != NULL && a != b; a = a->next, b = b->next)
-		if (a->key != b->key || a->discard_changes != b->discard_changes ||
-		    !same_text(a->selector, b->selector) || !same_text(a->domain, b->domain) ||
+		if (a->dkim.key != b->dkim.key || a->discard_changes != b->discard_changes ||
+		    !sl_str_eq(a->dkim.selector, b->dkim.selector) ||
+		    !sl_str_eq(a->dkim.domain, b->dkim.domain) ||
 		    !same_text(a->options, b->options))
 			return false;
 	return a == b;
@@ -114,12 +115,13 @@ sign_one(struct sl_transaction *t, struct sl_head *head, const struct sl_sign_re
 		if (received == NULL)
 			return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	}
-	rc = sl_dkim_sign(&value, t->message, received != NULL ? received : head, r->selector,
-	    r->domain, r->key, r->dkim, now, err);
+	rc = sl_dkim_sign(&value, &r->dkim, t->message, received != NULL ? received : head,
+	    &t->bodies, now, err);
 	if (rc == 0)
 		rc = sl_head_insert(head, 0, SL_STR("DKIM-Signature"), sl_buf_str(&value), false, err);
 	if (rc != 0)
-		sl_err_prefix(err, "%s: DKIM signature of %s", r->where, r->domain);
+		sl_err_prefix(err, "%s: DKIM signature of %.*s", r->where,
+		    (int)r->dkim.domain.n, r->dkim.domain.p);
 	sl_head_free(received);
 	sl_buf_clear(&value);
 	return rc;

@@ -11,7 +11,7 @@
 
 #include <jansson.h>
 
-#include "../crypto/key.h"
+#include "../auth/dkim.h"
 #include "../mail/address.h"
 #include "../mail/message.h"
 #include "../net/addr.h"
@@ -42,11 +42,9 @@ struct sl_decision {
 /* A signature asked for by DKIMSign: made at commit, over the final headers. */
 struct sl_sign_request {
 	struct sl_sign_request *next;
-	const char *selector, *domain;
-	struct sl_key *key;		/* a reference, dropped with the transaction */
+	struct sl_dkim_request dkim;	/* strings in the arena; key held by the transaction */
 	const char *options;		/* canonical text of the options: equal text, equal signature */
 	bool discard_changes;		/* over the message as received */
-	const struct sl_dkim_sign_options *dkim;	/* core/auth/dkim.h; in the arena */
 	const char *where;		/* the script line, for the event */
 };
 
@@ -106,6 +104,7 @@ struct sl_transaction {
 	struct sl_verdict strongest;	/* of the recipients so far, if 'judged' */
 	bool judged;
 	struct sl_counted_key *keys;	/* references that sign requests hold */
+	struct sl_dkim_bodies bodies;	/* body hashes, shared by signatures */
 	struct sl_auth_scan *scan;	/* results of the scans, made on first use; core/policy/scan.h */
 	json_t *context;		/* context.message */
 	unsigned actions;		/* actionid */

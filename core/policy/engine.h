@@ -19,6 +19,7 @@ struct sl_engine {
 	struct sl_state *state;
 	struct sl_events *events;
 	struct sl_thread *thread;	/* password hashes; started on first use */
+	struct sl_key_cache *keys;	/* parsed private keys, by content */
 	struct sl_dict *apis;		/* name -> struct sl_api, of the running generation */
 	struct sl_generation *generation;
 	struct sl_list sessions, queued;

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "../engine/plain.h"
 #include "../engine/value.h"
 #include "../engine/vm.h"
 #include "context.h"
@@ -302,6 +303,20 @@ f_transfertime(lua_State *L, struct sl_context *ctx)
 	sl_number(L, ctx->attempt->in.transfertime);
 }
 
+/* Plain data that lives as long as the connection; context.message as long as
+ * the transaction, so it is set anew by each MAIL. */
+static void
+f_context(lua_State *L, struct sl_context *ctx)
+{
+	json_t *context = ctx->session->context;
+
+	if (ctx->transaction != NULL)
+		json_object_set(context, "message", ctx->transaction->context);
+	else
+		json_object_del(context, "message");
+	sl_plain_push(L, context);
+}
+
 static const struct fact {
 	const char *name;
 	unsigned phases;
@@ -325,6 +340,8 @@ static const struct fact {
 	{ "saslauthed", GREETED & ~(unsigned)SL_AT_HELO, f_saslauthed, "whether authenticated" },
 	{ "saslmechanism", GREETED & ~(unsigned)SL_AT_HELO, f_saslmechanism,
 	    "\"PLAIN\" or \"LOGIN\"" },
+	{ "context", CONNECTED, f_context,
+	    "table of plain data for the connection; context.message for the transaction" },
 	{ "messageid", ENVELOPE | LEAVING, f_messageid, "the engine's id of the transaction" },
 	{ "sender", ENVELOPE | LEAVING, f_sender, "reverse-path; \"\" for the null path" },
 	{ "senderdomain", ENVELOPE | LEAVING, f_senderdomain,
@@ -383,7 +400,7 @@ find(const char *name)
 static void
 push(lua_State *L, struct sl_context *ctx, const struct fact *f)
 {
-	if (ctx->attempt != NULL && (f->phases & SL_AT_AUTH) != 0)
+	if (ctx->attempt != NULL && (f->phases & SL_AT_AUTH) != 0)	/* of the connection */
 		queued_fact(L, ctx->attempt, f->name);
 	else
 		f->push(L, ctx);
@@ -436,4 +453,16 @@ sl_fact_at(size_t i, unsigned *phases, const char **text)
 	*phases = facts[i].phases;
 	*text = facts[i].text;
 	return facts[i].name;
+}
+
+const char *
+sl_fact_near(const char *name)
+{
+	const char *names[NFACTS + 1];
+	size_t i;
+
+	for (i = 0; i < NFACTS; i++)
+		names[i] = facts[i].name;
+	names[i] = NULL;
+	return sl_suggest(name, names);
 }

@@ -8,6 +8,9 @@
 
 int	 sl_fact(lua_State *L, void *host, const char *name, unsigned *phases);
 
+/* The fact that a misspelled name may mean, or NULL. */
+const char *sl_fact_near(const char *name);
+
 /* For reference, completion and check: the i-th fact, its SL_AT_* phases and
  * one sentence; NULL after the last. */
 const char *sl_fact_at(size_t i, unsigned *phases, const char **text);

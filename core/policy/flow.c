@@ -151,6 +151,7 @@ sl_flow_run(struct sl_context *ctx, const struct sl_flow *flow)
 	spec.n = flow->n;
 	spec.end_action = sl_phase_table[ctx->phase].end_action;
 	spec.fact = sl_fact;
+	spec.fact_near = sl_fact_near;
 	spec.host = ctx;
 	spec.done = run_done;
 	if (sl_run_start(ctx->engine->vm, &spec, &ctx->run, &err) != 0) {

@@ -207,11 +207,12 @@ struct sl_key *
 sl_generation_key(struct sl_generation *g, struct sl_str spec, struct sl_err *err)
 {
 	struct sl_str text = spec;
+	struct sl_key *key;
 
 	if (sl_str_starts(spec, SL_STR("pki:")) && !sl_config_key(g->config, spec, &text)) {
 		sl_err_set(err, SL_ERR_NOTFOUND, "\"%.*s\" is not in the policy's keys/",
 		    (int)spec.n, spec.p);
 		return NULL;
 	}
-	return sl_key_cache_get(g->engine->keys, text, err);
+	return sl_key_cache_get(g->engine->keys, text, &key, err) == 0 ? key : NULL;
 }

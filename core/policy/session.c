@@ -39,7 +39,10 @@ sl_session_open(struct sl_engine *engine, const struct sl_session_info *info,
 	s->engine = engine;
 	s->generation = sl_generation_ref(engine->generation);
 	s->server = server;
-	sl_uuid(s->id);
+	if (sl_uuid4(s->id) != 0) {
+		session_free(s);
+		return sl_err_set(err, SL_ERR_IO, "no random bytes to be had");
+	}
 	snprintf(s->senderip, sizeof(s->senderip), "%s", info->senderip);
 	snprintf(s->serverip, sizeof(s->serverip), "%s", info->serverip);
 	s->senderport = info->senderport;

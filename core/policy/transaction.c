@@ -23,7 +23,7 @@ sl_transaction_new(struct sl_session *s, struct sl_generation *generation)
 		return NULL;
 	t->arena = sl_arena_new(MAX_ARENA);
 	t->context = json_object();
-	if (t->arena == NULL || t->context == NULL) {
+	if (t->arena == NULL || t->context == NULL || sl_uuid4(t->id) != 0) {
 		sl_arena_free(t->arena);
 		json_decref(t->context);
 		sl_free(t);
@@ -32,7 +32,6 @@ sl_transaction_new(struct sl_session *s, struct sl_generation *generation)
 	t->session = s;
 	t->generation = sl_generation_ref(generation);
 	t->chosen_end = &t->chosen;
-	sl_uuid(t->id);
 	return t;
 }
 

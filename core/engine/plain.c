@@ -1,0 +1,187 @@
+#include "plain.h"
+
+#include <string.h>
+
+#include "internal.h"
+
+#define TYPE	"sluice.plain"
+
+static json_t *
+plain_of(lua_State *L, int arg)
+{
+	return *(json_t **)luaL_checkudata(L, arg, TYPE);
+}
+
+static json_t *
+member(lua_State *L, json_t *value, int key)
+{
+	if (json_is_array(value) && lua_isinteger(L, key))
+		return json_array_get(value, (size_t)lua_tointeger(L, key) - 1);
+	if (json_is_object(value) && lua_type(L, key) == LUA_TSTRING)
+		return json_object_get(value, lua_tostring(L, key));
+	return NULL;
+}
+
+static int
+plain_index(lua_State *L)
+{
+	sl_plain_push(L, member(L, plain_of(L, 1), 2));
+	return 1;
+}
+
+/* The value at the top as JSON of its own. */
+static json_t *
+copy_of(lua_State *L, int index)
+{
+	struct sl_buf *text = sl_scratch(L);
+	json_t **box = luaL_testudata(L, index, TYPE), *copy;
+	struct sl_err err;
+
+	if (box != NULL)
+		return json_deep_copy(*box);
+	if (sl_json_encode(L, index, text, false, false, &err) != 0)
+		luaL_error(L, "context holds plain data: %s", err.text);
+	if (text->n > SL_PLAIN_MAX)
+		luaL_error(L, "context: a value of %d bytes is more than %d", (int)text->n,
+		    SL_PLAIN_MAX);
+	copy = json_loadb(text->p, text->n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	if (copy == NULL)
+		luaL_error(L, "out of memory");
+	return copy;
+}
+
+static int
+set_member(lua_State *L, json_t *value, json_t *copy)
+{
+	size_t i;
+
+	if (json_is_object(value) && lua_type(L, 2) == LUA_TSTRING) {
+		if (json_object_size(value) >= SL_PLAIN_NAMES)
+			return luaL_error(L, "context: more than %d names", SL_PLAIN_NAMES);
+		return json_object_set(value, lua_tostring(L, 2), copy);
+	}
+	if (!json_is_array(value) || !lua_isinteger(L, 2))
+		return luaL_error(L, "context: a %s can't be a name here", luaL_typename(L, 2));
+	i = (size_t)lua_tointeger(L, 2) - 1;
+	if (i > json_array_size(value) || i >= SL_PLAIN_NAMES)
+		return luaL_error(L, "context: index %d is beyond the list", (int)i + 1);
+	return i == json_array_size(value) ? json_array_append(value, copy) :
+	    json_array_set(value, i, copy);
+}
+
+static int
+plain_newindex(lua_State *L)
+{
+	json_t *value = plain_of(L, 1), **box;
+	int rc;
+
+	if (lua_isnil(L, 3)) {
+		if (json_is_object(value) && lua_type(L, 2) == LUA_TSTRING)
+			json_object_del(value, lua_tostring(L, 2));
+		return 0;
+	}
+	box = lua_newuserdatauv(L, sizeof(*box), 0);	/* owns the copy if setting raises */
+	*box = NULL;
+	luaL_setmetatable(L, TYPE);
+	*box = copy_of(L, 3);
+	rc = set_member(L, value, *box);
+	if (rc != 0)
+		return luaL_error(L, "context: the value can't be held");
+	return 0;
+}
+
+static int
+plain_len(lua_State *L)
+{
+	json_t *value = plain_of(L, 1);
+
+	lua_pushinteger(L, (lua_Integer)(json_is_array(value) ? json_array_size(value) : 0));
+	return 1;
+}
+
+static int
+plain_next(lua_State *L)
+{
+	json_t *value = plain_of(L, 1);
+	lua_Integer i;
+	void *it;
+
+	if (json_is_array(value)) {
+		i = lua_isnil(L, 2) ? 0 : lua_tointeger(L, 2);
+		if ((size_t)i >= json_array_size(value))
+			return 0;
+		lua_pushinteger(L, i + 1);
+		sl_plain_push(L, json_array_get(value, (size_t)i));
+		return 2;
+	}
+	it = lua_isnil(L, 2) ? json_object_iter(value) :
+	    json_object_iter_next(value, json_object_iter_at(value, lua_tostring(L, 2)));
+	if (it == NULL)
+		return 0;
+	lua_pushstring(L, json_object_iter_key(it));
+	sl_plain_push(L, json_object_iter_value(it));
+	return 2;
+}
+
+static int
+plain_pairs(lua_State *L)
+{
+	lua_pushcfunction(L, plain_next);
+	lua_pushvalue(L, 1);
+	lua_pushnil(L);
+	return 3;
+}
+
+static int
+plain_gc(lua_State *L)
+{
+	json_t **box = lua_touserdata(L, 1);
+
+	json_decref(*box);
+	*box = NULL;
+	return 0;
+}
+
+static void
+push_table(lua_State *L, json_t *value)
+{
+	static const luaL_Reg meta[] = {
+		{ "__index", plain_index }, { "__newindex", plain_newindex },
+		{ "__len", plain_len }, { "__pairs", plain_pairs }, { "__gc", plain_gc },
+		{ NULL, NULL },
+	};
+	json_t **box = lua_newuserdatauv(L, sizeof(*box), 0);
+
+	*box = NULL;
+	if (luaL_newmetatable(L, TYPE)) {
+		luaL_setfuncs(L, meta, 0);
+		lua_pushboolean(L, 0);
+		lua_setfield(L, -2, "__metatable");
+	}
+	lua_setmetatable(L, -2);
+	*box = json_incref(value);
+}
+
+void
+sl_plain_push(lua_State *L, json_t *value)
+{
+	switch (value != NULL ? json_typeof(value) : JSON_NULL) {
+	case JSON_OBJECT:
+	case JSON_ARRAY:
+		push_table(L, value);
+		break;
+	case JSON_STRING:
+		lua_pushlstring(L, json_string_value(value), json_string_length(value));
+		break;
+	case JSON_INTEGER:
+	case JSON_REAL:
+		sl_number(L, json_number_value(value));
+		break;
+	case JSON_TRUE:
+	case JSON_FALSE:
+		lua_pushboolean(L, json_is_true(value));
+		break;
+	default:
+		lua_pushnil(L);
+	}
+}

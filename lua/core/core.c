@@ -1,0 +1,184 @@
+/* The engine's own builtins: log, time, JSON, cache. */
+#include <string.h>
+
+#include "../../core/base/event.h"
+#include "../../core/crypto/random.h"
+#include "../../core/engine/value.h"
+#include "../../core/engine/vm.h"
+
+#define MAX_ECHO	4096
+
+/* ---- log --------------------------------------------------------------------------- */
+
+/*lua
+Write values to the log at level debug; in `exec` and the REPL, print a line.
+
+Strings as they are, other values as they would be written in Lua. Known secrets
+are replaced.
+
+@param ... any
+
+    echo("sender is ", "ann@example.org")
+*/
+static int
+core_echo(lua_State *L)
+{
+	struct sl_vm *vm = sl_vm_of(L);
+	struct sl_buf line = SL_BUF_INIT;
+	struct sl_str s;
+	int i, n = lua_gettop(L);
+
+	for (i = 1; i <= n; i++) {
+		if (lua_type(L, i) == LUA_TSTRING) {
+			s.p = lua_tolstring(L, i, &s.n);
+			sl_vm_redact(vm, sl_str_sub(s, 0, MAX_ECHO), &line);
+		} else {
+			sl_describe(L, i, &line, MAX_ECHO);
+		}
+	}
+	sl_charge(L, line.n / 8);
+	sl_event(sl_vm_events(vm), SL_DEBUG, "echo", SL_FIELDS(
+	    SL_F_TEXT("id", sl_vm_run_id(L)), SL_F_STR("text", sl_buf_str(&line))));
+	sl_vm_echo(vm, sl_buf_str(&line));
+	sl_buf_clear(&line);
+	return 0;
+}
+
+static enum sl_level
+priority(lua_State *L, int arg)
+{
+	static const struct { const char *word; enum sl_level level; } words[] = {
+		{ "debug", SL_DEBUG }, { "info", SL_INFO }, { "notice", SL_NOTICE },
+		{ "warning", SL_WARNING }, { "err", SL_ERROR }, { "crit", SL_CRITICAL },
+		{ "alert", SL_CRITICAL }, { "emerg", SL_CRITICAL },
+	};
+	static const enum sl_level numbers[] = { SL_CRITICAL, SL_CRITICAL, SL_CRITICAL, SL_ERROR,
+	    SL_WARNING, SL_NOTICE, SL_INFO, SL_DEBUG };
+	const char *word;
+	size_t i;
+
+	if (lua_isinteger(L, arg))
+		return numbers[(int)sl_arg_number(L, arg, 0, 7)];
+	word = luaL_checkstring(L, arg);
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i].word, word) == 0)
+			return words[i].level;
+	return (enum sl_level)luaL_argerror(L, arg, "debug, info, notice, warning, err, crit, "
+	    "alert, emerg or 0 to 7 expected");
+}
+
+/*lua
+Write a message to the log at a level.
+
+@param priority string|number  "debug" "info" "notice" "warning" "err" "crit" "alert" "emerg", or syslog's number
+@param message string
+
+    syslog("notice", "rate of ann@example.org exceeded")
+*/
+static int
+core_syslog(lua_State *L)
+{
+	enum sl_level level = priority(L, 1);
+	struct sl_str message = sl_arg_string(L, 2);
+	struct sl_buf text = SL_BUF_INIT;
+
+	sl_vm_redact(sl_vm_of(L), sl_str_sub(message, 0, MAX_ECHO), &text);
+	sl_event(sl_vm_events(sl_vm_of(L)), level, "syslog", SL_FIELDS(
+	    SL_F_TEXT("id", sl_vm_run_id(L)), SL_F_STR("text", sl_buf_str(&text))));
+	sl_buf_clear(&text);
+	return 0;
+}
+
+/* ---- time, ids ------------------------------------------------------------------------ */
+
+/*lua
+The time now.
+
+@return number seconds  since 1970, with a fraction
+
+    assert(time() > 1600000000)
+*/
+static int
+core_time(lua_State *L)
+{
+	sl_number(L, (double)sl_loop_time_us(sl_vm_loop(sl_vm_of(L))) / 1e6);
+	return 1;
+}
+
+/*lua
+A random UUID (RFC 9562, version 4).
+
+@return string uuid
+
+    assert(#uuid() == 36)
+*/
+static int
+core_uuid(lua_State *L)
+{
+	char id[37];
+
+	if (sl_uuid4(id) != 0)
+		return luaL_error(L, "no random bytes to be had");
+	sl_text(L, id);
+	return 1;
+}
+
+/* ---- JSON ------------------------------------------------------------------------------- */
+
+/*lua
+A value as JSON. A list (keys 1 to n) becomes an array, other tables an object.
+
+@param value any
+@param options? table  ensure_ascii (true), pretty_print (false)
+@return string? json
+@return string? err   why it can't be held in JSON
+@return string? code
+
+    assert(json_encode({ 1, "a" }) == '[1,"a"]')
+*/
+static int
+core_json_encode(lua_State *L)
+{
+	static const char *const names[] = { "ensure_ascii", "pretty_print", NULL };
+	struct sl_buf *out = sl_scratch(L);
+	struct sl_err err;
+
+	luaL_checkany(L, 1);
+	sl_options(L, 2, names);
+	if (sl_json_encode(L, 1, out, sl_opt_bool(L, 2, "ensure_ascii", true),
+	    sl_opt_bool(L, 2, "pretty_print", false), &err) != 0)
+		return sl_fail_err(L, &err);
+	sl_string(L, sl_buf_str(out));
+	return 1;
+}
+
+/*lua
+The value of a JSON text. Objects keep their order for pairs; null is none.
+
+@param text string
+@return any? value
+@return string? err   what is wrong with the text
+@return string? code
+
+    assert(json_decode('{"a":[1,2]}').a[2] == 2)
+*/
+static int
+core_json_decode(lua_State *L)
+{
+	struct sl_str text = sl_arg_string(L, 1);
+	struct sl_err err;
+
+	if (sl_json_decode(L, text, 0, &err) != 0)
+		return sl_fail_err(L, &err);
+	return 1;
+}
+
+const struct sl_builtin sl_module_core[] = {
+	{ "echo", core_echo, SL_AT_ANY },
+	{ "syslog", core_syslog, SL_AT_ANY },
+	{ "time", core_time, SL_AT_ANY | SL_IMPURE },
+	{ "uuid", core_uuid, SL_AT_ANY | SL_IMPURE },
+	{ "json_encode", core_json_encode, SL_AT_ANY },
+	{ "json_decode", core_json_decode, SL_AT_ANY },
+	{ NULL, NULL, 0 },
+};

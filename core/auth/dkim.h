@@ -169,10 +169,10 @@ void	 sl_dkim_key_clear(struct sl_dkim_key *key);
 
 /* ---- verifying -------------------------------------------------------- */
 
-/* RFC 8601 2.7.1. In order of strength, the strongest first. */
+/* RFC 8601 2.7.1. In order of strength, the strongest last: of several the largest counts. */
 enum sl_dkim_status {
-	SL_DKIM_PASS, SL_DKIM_TEMPERROR, SL_DKIM_FAIL, SL_DKIM_POLICY, SL_DKIM_NEUTRAL,
-	SL_DKIM_PERMERROR, SL_DKIM_NONE,
+	SL_DKIM_NONE, SL_DKIM_PERMERROR, SL_DKIM_NEUTRAL, SL_DKIM_POLICY, SL_DKIM_FAIL,
+	SL_DKIM_TEMPERROR, SL_DKIM_PASS,
 };
 
 const char *sl_dkim_status_word(enum sl_dkim_status status);

@@ -22,6 +22,11 @@ struct sl_file_ops {
 	int (*rename)(void *arg, const char *from, const char *to);
 	int (*unlink)(void *arg, const char *path);
 	int (*close)(void *arg, int fd);
+	int (*mkdir)(void *arg, const char *path, mode_t mode);
+	off_t (*size)(void *arg, int fd);
+	/* Calls fn for each name in the folder but "." and "..". */
+	int (*list)(void *arg, const char *path, void (*fn)(void *to, const char *name), void *to);
+	int (*lock)(void *arg, int fd);		/* exclusive, not waiting; EWOULDBLOCK */
 };
 
 extern const struct sl_file_ops sl_file_real;

@@ -198,7 +198,7 @@ struct sl_dkim_result {
 struct sl_dkim_verify_options {
 	int64_t now;			/* seconds since 1970 */
 	unsigned max_signatures;	/* 0 = 10; the topmost are looked at */
-	int64_t skew;			/* seconds t= may be ahead; 0 = 300 */
+	int64_t skew;			/* seconds t= may be ahead; 0 = a day */
 	bool refuse_length;		/* l= that leaves part of the body unsigned: policy */
 };
 

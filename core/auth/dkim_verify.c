@@ -9,7 +9,7 @@
 #include "dkim.h"
 
 #define MAX_SIGNATURES	10
-#define SKEW		300
+#define SKEW		86400	/* wrong time zones are more common than forgers from tomorrow */
 
 struct work {
 	struct sl_dkim_signature sig;
@@ -95,13 +95,15 @@ acceptable(const struct sl_dkim_verify *v, struct work *w)
 	return false;
 }
 
-/* One question per name. */
+/* One question per name. The parser saw to it that the name fits. */
 static size_t
-question_for(struct sl_dkim_verify *v, const struct sl_dkim_result *r)
+question_for(struct sl_dkim_verify *v, const struct sl_dkim_signature *s)
 {
 	struct key_question *q = &v->questions[v->nquestions];
 
-	snprintf(q->name, sizeof(q->name), "%.*s._domainkey.%s", 253, r->selector, r->domain);
+	snprintf(q->name, sizeof(q->name), "%.*s._domainkey.%.*s", (int)s->selector.n,
+	    s->selector.p, (int)s->domain.n, s->domain.p);
+	sl_lower_in_place(q->name, strlen(q->name));
 	for (size_t i = 0; i < v->nquestions; i++)
 		if (strcmp(v->questions[i].name, q->name) == 0)
 			return i;
@@ -123,7 +125,7 @@ take_signature(struct sl_dkim_verify *v, size_t field)
 		decide(w, SL_DKIM_PERMERROR, "%.150s", err.text);
 	else if (acceptable(v, w)) {
 		w->pending = true;
-		w->question = question_for(v, &w->result);
+		w->question = question_for(v, &w->sig);
 	}
 }
 

@@ -111,6 +111,10 @@ const char *sl_engine_generation(const struct sl_engine *engine);	/* hex SHA-256
 const struct sl_config *sl_engine_config(const struct sl_engine *engine);	/* of the running one; NULL if none */
 const struct sl_config *sl_generation_config(const struct sl_generation *generation);
 
+/* Where the engine counts (core/policy/counters.h); the host's memory. */
+struct sl_counters;
+void	 sl_engine_count(struct sl_engine *engine, struct sl_counters *counters);
+
 /* Runs one script outside SMTP ("sluice exec"), or a line of the REPL: its
  * results, described, in 'text' of the callback. */
 typedef void sl_exec_fn(void *arg, const struct sl_err *err, const char *text);

@@ -4,29 +4,229 @@
  */
 #include "engine.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "../base/alloc.h"
+#include "../crypto/key.h"
 #include "../dns/dns.h"
-#include "../http/api.h"
-#include "../http/client.h"
-#include "../state/state.h"
 #include "owner.h"
+
+#define CACHED_KEYS	10000
+
+/* ---- life ------------------------------------------------------------------------------ */
+
+static void
+echo_line(void *arg, struct sl_str line)
+{
+	struct sl_engine *e = arg;
+
+	if (e->echo != NULL)
+		e->echo(e->echo_arg, line);
+}
+
+struct sl_engine *
+sl_engine_new(const struct sl_engine_options *options, struct sl_err *err)
+{
+	struct sl_engine *e = sl_calloc(1, sizeof(*e));
+
+	if (e == NULL) {
+		sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	sl_list_init(&e->sessions);
+	sl_list_init(&e->queued);
+	sl_events_init(&e->no_events);
+	e->events = options->events != NULL ? options->events : &e->no_events;
+	e->own_loop = options->loop == NULL;
+	e->loop = e->own_loop ? sl_loop_new(err) : options->loop;
+	e->dns = options->dns;
+	e->http = options->http;
+	e->state = options->state;
+	e->gateway = options->gateway;
+	e->stdlib = sl_strdup(options->stdlib != NULL ? options->stdlib : SL_STDLIB);
+	e->keys = sl_key_cache_new(CACHED_KEYS);
+	if (e->loop != NULL && e->stdlib != NULL && e->keys != NULL)
+		e->vm = sl_vm_new(e->loop, e->events, err);
+	else
+		sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	if (e->vm == NULL) {
+		sl_engine_free(e);
+		return NULL;
+	}
+	sl_vm_set_owner(e->vm, e);
+	sl_vm_on_echo(e->vm, echo_line, e);
+	return e;
+}
+
+void
+sl_engine_free(struct sl_engine *e)
+{
+	if (e == NULL)
+		return;
+	sl_attempts_cancel(e);
+	sl_generation_unref(e->generation);
+	sl_vm_free(e->vm);
+	sl_services_close(e);
+	sl_key_cache_free(e->keys);
+	sl_thread_free(e->thread);
+	if (e->own_loop)
+		sl_loop_free(e->loop);
+	sl_free(e->stdlib);
+	sl_free(e);
+}
+
+int
+sl_engine_fd(const struct sl_engine *e)
+{
+	return sl_loop_fd(e->loop);
+}
+
+int
+sl_engine_dispatch(struct sl_engine *e)
+{
+	return sl_loop_step(e->loop, 0);
+}
+
+int
+sl_engine_wait(struct sl_engine *e, int timeout_ms)
+{
+	return sl_loop_step(e->loop, timeout_ms);
+}
+
+struct sl_thread *
+sl_engine_thread(struct sl_engine *e)
+{
+	struct sl_err err;
+
+	if (e->thread == NULL)
+		e->thread = sl_thread_new(e->loop, "crypt", &err);
+	return e->thread;
+}
+
+void
+sl_engine_count(struct sl_engine *e, struct sl_counters *counters)
+{
+	e->counters = counters;
+}
+
+/* ---- generations -------------------------------------------------------------------------- */
+
+void
+sl_engine_commit(struct sl_engine *e, struct sl_generation *g)
+{
+	struct sl_generation *old = e->generation;
+
+	e->generation = g;
+	if (old != NULL)
+		old->replaced_at = sl_loop_now(e->loop);
+	sl_services_open(e);
+	sl_event(e->events, SL_NOTICE, "policy_loaded", SL_FIELDS(SL_F_TEXT("generation", g->name)));
+	sl_generation_unref(old);
+}
+
+const char *
+sl_engine_generation(const struct sl_engine *e)
+{
+	return e->generation != NULL ? e->generation->name : "";
+}
+
+const struct sl_config *
+sl_engine_config(const struct sl_engine *e)
+{
+	return e->generation != NULL ? e->generation->config : NULL;
+}
+
+/* ---- for builtins --------------------------------------------------------------------------- */
+
+static struct sl_engine *
+engine_of(lua_State *L)
+{
+	return sl_vm_owner(sl_vm_of(L));
+}
 
 struct sl_dns *
 sl_engine_dns(lua_State *L)
 {
-	return ((struct sl_engine *)sl_vm_owner(sl_vm_of(L)))->dns;
+	return engine_of(L)->dns;
 }
 
 struct sl_http *
 sl_engine_http(lua_State *L)
 {
-	return ((struct sl_engine *)sl_vm_owner(sl_vm_of(L)))->http;
+	return engine_of(L)->http;
 }
 
 struct sl_state *
 sl_engine_state(lua_State *L)
 {
-	return ((struct sl_engine *)sl_vm_owner(sl_vm_of(L)))->state;
+	return engine_of(L)->state;
+}
+
+const struct sl_config *
+sl_engine_config_of(lua_State *L)
+{
+	return sl_engine_config(engine_of(L));
+}
+
+/* ---- scripts outside of SMTP ------------------------------------------------------------------ */
+
+void
+sl_engine_on_echo(struct sl_engine *e, void (*fn)(void *arg, struct sl_str line), void *arg)
+{
+	e->echo = fn;
+	e->echo_arg = arg;
+}
+
+struct exec {
+	struct sl_engine *engine;
+	struct sl_program *program;
+	struct sl_element element;
+	sl_exec_fn *fn;
+	void *arg;
+	char name[300];
+};
+
+static void
+exec_done(struct sl_run *run, enum sl_run_end how, const struct sl_err *err, void *host)
+{
+	struct exec *x = host;
+
+	(void)run;
+	(void)how;
+	x->fn(x->arg, err, NULL);
+	sl_program_unref(x->program);
+	sl_free(x);
+}
+
+int
+sl_engine_exec(struct sl_engine *e, const char *name, struct sl_str source, sl_exec_fn *fn,
+    void *arg, struct sl_err *err)
+{
+	struct exec *x = sl_calloc(1, sizeof(*x));
+	struct sl_run_spec spec = { .phase = SL_AT_NONE, .name = "exec", .n = 1, .done = exec_done };
+	struct sl_run *run;
+	int rc;
+
+	if (x == NULL || (x->program = sl_program_new(e->vm)) == NULL) {
+		sl_free(x);
+		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	}
+	x->engine = e;
+	x->fn = fn;
+	x->arg = arg;
+	snprintf(x->name, sizeof(x->name), "%s", name);
+	x->element.script = x->name;
+	spec.program = x->program;
+	spec.elements = &x->element;
+	spec.id = x->name;
+	spec.host = x;
+	rc = sl_program_add(x->program, x->name, source, err);
+	if (rc == 0)
+		rc = sl_run_start(e->vm, &spec, &run, err);
+	if (rc != 0) {
+		sl_program_unref(x->program);
+		sl_free(x);
+	}
+	return rc;
 }

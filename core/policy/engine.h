@@ -44,6 +44,16 @@ struct sl_generation {
 	int64_t replaced_at;		/* sl_loop_now() when another took over, -1 = running */
 };
 
+/* The thread for password hashes; NULL if it can't be started. */
+struct sl_thread *sl_engine_thread(struct sl_engine *engine);
+/* Drops pre- and postdelivery runs; nobody is told. */
+void	 sl_attempts_cancel(struct sl_engine *engine);
+
+/* services.c: resolver, HTTP client, APIs and state as the running policy wants
+ * them; those the host gave stay. */
+void	 sl_services_open(struct sl_engine *engine);
+void	 sl_services_close(struct sl_engine *engine);
+
 struct sl_generation *sl_generation_ref(struct sl_generation *g);
 void	 sl_generation_unref(struct sl_generation *g);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../engine/vm.h"
+#include "counters.h"
 #include "engine.h"
 #include "facts.h"
 

@@ -3,6 +3,7 @@
  * runs one flow; the answers of rules that no script decides (relaying,
  * sender_login, syntax of paths) take the same way out (sl_flow_decide).
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "../base/alloc.h"
@@ -13,7 +14,54 @@
 #include "transaction.h"
 #include "users.h"
 
+#define MAX_ARENA	(1024 * 1024)
+
 /* ---- life ------------------------------------------------------------ */
+
+static void
+call_clear(struct sl_session *s)
+{
+	sl_flow_cancel(&s->call);
+	if (s->op != NULL) {	/* the thread's job frees the check when it ends */
+		sl_op_release(s->op);
+		s->op = NULL;
+		s->check = NULL;
+	}
+	if (s->call.arena != NULL &&
+	    (s->transaction == NULL || s->call.arena != s->transaction->arena))
+		sl_arena_free(s->call.arena);
+	memset(&s->call, 0, sizeof(s->call));
+	s->busy = false;
+}
+
+static void
+forget_account(struct sl_session *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->ndomains; i++)
+		sl_free(s->domains[i]);
+	sl_free(s->domains);
+	sl_free(s->saslusername);
+	sl_free(s->saslmechanism);
+	s->domains = NULL;
+	s->ndomains = 0;
+	s->saslusername = s->saslmechanism = NULL;
+}
+
+static void
+session_free(struct sl_session *s)
+{
+	call_clear(s);
+	sl_transaction_free(s->transaction);
+	forget_account(s);
+	sl_list_remove(&s->link);
+	json_decref(s->context);
+	sl_free(s->helo);
+	sl_free(s->servername);
+	sl_generation_unref(s->generation);
+	sl_free(s);
+}
 
 int
 sl_session_open(struct sl_engine *engine, const struct sl_session_info *info,
@@ -52,48 +100,6 @@ sl_session_open(struct sl_engine *engine, const struct sl_session_info *info,
 	sl_list_insert(&engine->sessions, &s->link);
 	*out = s;
 	return 0;
-}
-
-static void
-call_clear(struct sl_session *s)
-{
-	sl_flow_cancel(&s->call);
-	sl_op_release(s->op);
-	s->op = NULL;
-	if (s->call.arena != NULL && s->call.arena != (s->transaction != NULL ?
-	    s->transaction->arena : NULL))
-		sl_arena_free(s->call.arena);
-	memset(&s->call, 0, sizeof(s->call));
-	s->busy = false;
-}
-
-static void
-forget_account(struct sl_session *s)
-{
-	size_t i;
-
-	for (i = 0; i < s->ndomains; i++)
-		sl_free(s->domains[i]);
-	sl_free(s->domains);
-	sl_free(s->saslusername);
-	sl_free(s->saslmechanism);
-	s->domains = NULL;
-	s->ndomains = 0;
-	s->saslusername = s->saslmechanism = NULL;
-}
-
-static void
-session_free(struct sl_session *s)
-{
-	call_clear(s);
-	sl_transaction_free(s->transaction);
-	forget_account(s);
-	sl_list_remove(&s->link);
-	json_decref(s->context);
-	sl_free(s->helo);
-	sl_free(s->servername);
-	sl_generation_unref(s->generation);
-	sl_free(s);
 }
 
 static void
@@ -149,10 +155,16 @@ sl_session_authenticated(const struct sl_session *s)
 
 /* ---- one call -------------------------------------------------------- */
 
+void
+sl_call_end(struct sl_session *s)
+{
+	call_clear(s);
+}
+
 /* The answer leaves: the call is over before the host hears of it, so that it
  * may begin the next one from its callback. */
-static void
-answer(struct sl_context *ctx, struct sl_verdict *verdict)
+void
+sl_call_answer(struct sl_context *ctx, struct sl_verdict *verdict)
 {
 	struct sl_session *s = ctx->session;
 	struct sl_arena *arena = ctx->transaction == NULL || ctx->arena != ctx->transaction->arena ?
@@ -175,7 +187,7 @@ sl_call_begin(struct sl_session *s, enum sl_phase phase, sl_verdict_fn *fn, void
 	if (s->busy)
 		return SL_ERR_INVAL;
 	memset(&s->call, 0, sizeof(s->call));
-	s->call.arena = sl_arena_new(1024 * 1024);
+	s->call.arena = phase == SL_EOD ? t->arena : sl_arena_new(MAX_ARENA);
 	if (s->call.arena == NULL)
 		return SL_ERR_NOMEM;
 	s->call.engine = s->engine;
@@ -183,7 +195,7 @@ sl_call_begin(struct sl_session *s, enum sl_phase phase, sl_verdict_fn *fn, void
 	s->call.phase = phase;
 	s->call.session = s;
 	s->call.transaction = t;
-	s->call.done = answer;
+	s->call.done = sl_call_answer;
 	s->busy = true;
 	s->fn = fn;
 	s->arg = arg;
@@ -273,39 +285,97 @@ take_domains(struct sl_session *s, const char *const *domains, size_t n)
 }
 
 /* Accept makes the session authenticated; without the memory for it, it isn't. */
-static void
-authenticated(struct sl_context *ctx, struct sl_verdict *verdict)
+static int
+become(struct sl_session *s, const struct sl_context *ctx)
 {
-	struct sl_session *s = ctx->session;
-	struct sl_users *users = sl_config_users(s->generation->config);
-	const struct sl_user *user;
+	const struct sl_users *users = sl_config_users(s->generation->config);
+	const struct sl_user *user = users != NULL ? sl_users_find(users, ctx->saslusername) : NULL;
 
-	if (verdict->action == SL_ACCEPT) {
+	forget_account(s);
+	s->saslusername = sl_strndup(ctx->saslusername.p, ctx->saslusername.n);
+	s->saslmechanism = sl_strdup(ctx->saslmechanism);
+	if (s->saslusername == NULL || s->saslmechanism == NULL || (user != NULL &&
+	    take_domains(s, (const char *const *)user->domains, user->ndomains) != 0)) {
 		forget_account(s);
-		s->saslusername = sl_strndup(ctx->saslusername.p, ctx->saslusername.n);
-		s->saslmechanism = sl_strdup(ctx->rcpt == NULL ? s->mechanism : "");
-		user = users != NULL ? sl_users_find(users, ctx->saslusername) : NULL;
-		if (s->saslusername == NULL || s->saslmechanism == NULL || (user != NULL &&
-		    take_domains(s, (const char *const *)user->domains, user->ndomains) != 0)) {
-			forget_account(s);
-			sl_verdict_make_error(verdict, ctx);
-		} else {
-			s->known = true;
-		}
+		return SL_ERR_NOMEM;
 	}
-	answer(ctx, verdict);
+	s->known = true;
+	return 0;
 }
 
+static void
+auth_answered(struct sl_context *ctx, struct sl_verdict *verdict)
+{
+	if (verdict->action == SL_ACCEPT && become(ctx->session, ctx) != 0)
+		sl_verdict_make_error(verdict, ctx);
+	sl_call_answer(ctx, verdict);
+}
+
+/* Without an auth flow the users file decides; the hash is a thread's work. */
 static void
 password_checked(struct sl_op *op, void *arg)
 {
 	struct sl_session *s = arg;
-	struct sl_password_check *check = s->check;
-	bool ok = op->status == 0 && check->ok;
+	bool ok = op->status == 0 && sl_password_check_ok(s->check);
 
 	sl_op_release(op);
 	s->op = NULL;
-	sl_password_check_free(check);
+	sl_password_check_free(s->check);
 	s->check = NULL;
 	sl_flow_decide(&s->call, ok ? SL_ACCEPT : SL_REJECT, 0, NULL, NULL, "users");
+}
+
+static void
+check_password(struct sl_session *s)
+{
+	const struct sl_users *users = sl_config_users(s->generation->config);
+	struct sl_thread *thread = sl_engine_thread(s->engine);
+
+	if (users == NULL) {
+		sl_flow_decide(&s->call, SL_REJECT, 0, NULL, NULL, "users");
+		return;
+	}
+	s->check = sl_password_check_new(sl_users_find(users, s->call.saslusername),
+	    s->call.saslpassword);
+	if (s->check != NULL && thread != NULL)
+		s->op = sl_thread_run(thread, sl_password_check_work, s->check,
+		    sl_password_check_free);
+	if (s->op == NULL) {
+		sl_password_check_free(s->check);
+		s->check = NULL;
+		sl_flow_decide(&s->call, SL_DEFER, 0, NULL, NULL, "users");
+		return;
+	}
+	sl_op_wait(s->op, password_checked, s);
+}
+
+static bool
+keep_str(struct sl_arena *arena, struct sl_str in, struct sl_str *out)
+{
+	out->p = sl_arena_strndup(arena, in.p, in.n);
+	out->n = in.n;
+	return out->p != NULL;
+}
+
+int
+sl_session_auth(struct sl_session *s, const char *mechanism, struct sl_str username,
+    struct sl_str password, sl_verdict_fn *fn, void *arg)
+{
+	const struct sl_flow *flow = &s->server->flows[SL_AUTH];
+	struct sl_context *ctx = &s->call;
+	int rc;
+
+	if ((rc = sl_call_begin(s, SL_AUTH, fn, arg)) != 0)
+		return rc;
+	ctx->done = auth_answered;
+	ctx->saslmechanism = sl_arena_strndup(ctx->arena, mechanism, strlen(mechanism));
+	if (!keep_str(ctx->arena, username, &ctx->saslusername) ||
+	    !keep_str(ctx->arena, password, &ctx->saslpassword) || ctx->saslmechanism == NULL ||
+	    sl_vm_add_secret(s->engine->vm, password) != 0)
+		sl_flow_decide(ctx, SL_DEFER, 0, NULL, NULL, "memory");
+	else if (flow->n > 0)
+		sl_flow_run(ctx, flow);
+	else
+		check_password(s);
+	return 0;
 }

@@ -4,8 +4,10 @@
  */
 #include "transaction.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "../base/alloc.h"
 #include "../crypto/random.h"
 #include "engine.h"
 #include "flow.h"
@@ -39,6 +41,7 @@ void
 sl_transaction_free(struct sl_transaction *t)
 {
 	struct sl_counted_key *k;
+	struct sl_chosen *c;
 
 	if (t == NULL)
 		return;
@@ -47,7 +50,8 @@ sl_transaction_free(struct sl_transaction *t)
 	sl_scan_free(t->scan);
 	sl_head_free(t->base.head);
 	sl_head_free(t->draft.head);
-	sl_chosen_free_all(t);
+	for (c = t->chosen; c != NULL; c = c->next)
+		sl_head_free(c->draft.head);
 	sl_message_unref(t->message);
 	json_decref(t->context);
 	sl_generation_unref(t->generation);

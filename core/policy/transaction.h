@@ -12,7 +12,10 @@ void	 sl_transaction_free(struct sl_transaction *t);
 
 /* Session's side of a call: SL_ERR_INVAL when one is under way. */
 int	 sl_call_begin(struct sl_session *s, enum sl_phase phase, sl_verdict_fn *fn, void *arg);
+/* Drops the call under way; nobody is told. */
 void	 sl_call_end(struct sl_session *s);
+/* The host hears the verdict; the call is over before. */
+void	 sl_call_answer(struct sl_context *ctx, struct sl_verdict *verdict);
 const struct sl_server *sl_call_server(const struct sl_context *ctx);
 
 /*

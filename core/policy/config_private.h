@@ -1,0 +1,18 @@
+/* What the files of the configuration share. */
+#ifndef SL_POLICY_CONFIG_PRIVATE_H
+#define SL_POLICY_CONFIG_PRIVATE_H
+
+#include "config.h"
+#include "schema.h"
+
+extern const struct sl_builtin sl_config_functions[];
+
+/* config_servers.c: servers, their flows and relay tables. */
+void	 sl_config_take_servers(struct loader *l, const json_t *servers);
+void	 sl_config_clear_servers(struct sl_config *config);
+/* config_transports.c */
+void	 sl_config_take_transports(struct loader *l, const json_t *transports);
+
+extern const struct key sl_server_keys[], sl_transport_keys[];
+
+#endif

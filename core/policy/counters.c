@@ -1,0 +1,80 @@
+#include "counters.h"
+
+#include "engine.h"
+
+void
+sl_counters_verdict(struct sl_engine *engine, const struct sl_verdict *v)
+{
+	if (engine->counters != NULL)
+		engine->counters->verdicts[v->phase][v->action]++;
+}
+
+void
+sl_counters_script_error(struct sl_engine *engine, enum sl_phase phase, bool limit)
+{
+	if (engine->counters == NULL)
+		return;
+	if (limit)
+		engine->counters->limits[phase]++;
+	else
+		engine->counters->script_errors[phase]++;
+	engine->counters->failing_since = sl_loop_time_us(engine->loop) / 1000000;
+}
+
+static void
+line(struct sl_buf *out, const char *name, const char *phase, const char *action, uint64_t n)
+{
+	if (n == 0)
+		return;
+	sl_buf_printf(out, "%s{phase=\"%s\"", name, phase);
+	if (action != NULL)
+		sl_buf_printf(out, ",action=\"%s\"", action);
+	sl_buf_printf(out, "} %llu\n", (unsigned long long)n);
+}
+
+int
+sl_counters_format(struct sl_buf *out, const struct sl_counters *c, size_t n)
+{
+	static const struct { const char *name, *type; size_t offset; } totals[] = {
+		{ "sluice_messages_stored_total", "counter", offsetof(struct sl_counters, stored) },
+		{ "sluice_deliveries_total", "counter", offsetof(struct sl_counters, delivered) },
+		{ "sluice_deferrals_total", "counter", offsetof(struct sl_counters, deferred) },
+		{ "sluice_bounces_total", "counter", offsetof(struct sl_counters, bounced) },
+		{ "sluice_queue_messages", "gauge", offsetof(struct sl_counters, queue) },
+		{ "sluice_held_messages", "gauge", offsetof(struct sl_counters, held) },
+		{ "sluice_sessions", "gauge", offsetof(struct sl_counters, sessions) },
+		{ "sluice_runs", "gauge", offsetof(struct sl_counters, runs) },
+	};
+	uint64_t sum;
+	size_t i, k;
+	int phase, action;
+
+	sl_buf_puts(out, "# TYPE sluice_verdicts_total counter\n");
+	for (phase = 0; phase < SL_PHASES; phase++)
+		for (action = 0; action <= SL_NO_ACTION; action++) {
+			for (sum = 0, i = 0; i < n; i++)
+				sum += c[i].verdicts[phase][action];
+			line(out, "sluice_verdicts_total", sl_phase_name((enum sl_phase)phase),
+			    sl_action_name((enum sl_action)action), sum);
+		}
+	sl_buf_puts(out, "# TYPE sluice_script_errors_total counter\n");
+	for (phase = 0; phase < SL_PHASES; phase++) {
+		for (sum = 0, i = 0; i < n; i++)
+			sum += c[i].script_errors[phase];
+		line(out, "sluice_script_errors_total", sl_phase_name((enum sl_phase)phase), NULL, sum);
+	}
+	sl_buf_puts(out, "# TYPE sluice_script_limits_total counter\n");
+	for (phase = 0; phase < SL_PHASES; phase++) {
+		for (sum = 0, i = 0; i < n; i++)
+			sum += c[i].limits[phase];
+		line(out, "sluice_script_limits_total", sl_phase_name((enum sl_phase)phase), NULL, sum);
+	}
+	for (k = 0; k < sizeof(totals) / sizeof(totals[0]); k++) {
+		for (sum = 0, i = 0; i < n; i++)
+			sum += *(const _Atomic uint64_t *)(const void *)((const char *)&c[i] +
+			    totals[k].offset);
+		sl_buf_printf(out, "# TYPE %s %s\n%s %llu\n", totals[k].name, totals[k].type,
+		    totals[k].name, (unsigned long long)sum);
+	}
+	return out->failed ? SL_ERR_NOMEM : 0;
+}

@@ -1,0 +1,28 @@
+/*
+ * What /metrics shows of policies: verdicts by phase and action, script errors.
+ * The memory is the host's (shared between processes) or none; numbers only
+ * grow, one writer each.
+ */
+#ifndef SL_POLICY_COUNTERS_H
+#define SL_POLICY_COUNTERS_H
+
+#include <stdatomic.h>
+
+#include "../sluice.h"
+
+struct sl_counters {
+	_Atomic uint64_t verdicts[SL_PHASES][SL_NO_ACTION + 1];
+	_Atomic uint64_t script_errors[SL_PHASES];
+	_Atomic uint64_t limits[SL_PHASES];
+	_Atomic uint64_t stored, delivered, deferred, bounced;
+	_Atomic uint64_t queue, held, sessions, runs;	/* as of now */
+	_Atomic int64_t failing_since;		/* wall clock of the last script error, seconds */
+};
+
+void	 sl_counters_verdict(struct sl_engine *engine, const struct sl_verdict *verdict);
+void	 sl_counters_script_error(struct sl_engine *engine, enum sl_phase phase, bool limit);
+
+/* The text of /metrics (Prometheus) of 'n' workers' counters. */
+int	 sl_counters_format(struct sl_buf *out, const struct sl_counters *counters, size_t n);
+
+#endif

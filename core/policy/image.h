@@ -1,0 +1,32 @@
+/*
+ * The policy image: a policy folder as bytes in one sealed memfd. The master
+ * packs it and parses nothing; who loads a policy reads the image and never
+ * the folder, so that keys are never opened by a worker.
+ */
+#ifndef SL_POLICY_IMAGE_H
+#define SL_POLICY_IMAGE_H
+
+#include "../base/bytes.h"
+#include "../base/err.h"
+
+#define SL_IMAGE_MAX_FILES	200000
+#define SL_IMAGE_MAX_BYTES	(1024ull * 1024 * 1024)
+
+/* Reads the folder: every plain file but those whose name begins with a dot,
+ * and the folders tests/ and run/. *fd is the caller's. Errors name the file. */
+int	 sl_image_pack(const char *folder, int *fd, struct sl_err *err);
+
+struct sl_image;
+
+/* Maps the image; 'fd' may be closed afterwards. Everything in it is checked. */
+int	 sl_image_open(struct sl_image **out, int fd, struct sl_err *err);
+void	 sl_image_close(struct sl_image *image);	/* NULL is fine */
+const char *sl_image_name(const struct sl_image *image);	/* hex SHA-256 of the content */
+
+/* Bytes are borrowed from the image. False: there is no such file. */
+bool	 sl_image_find(const struct sl_image *image, const char *path, struct sl_str *bytes);
+/* Files in order of their paths. */
+bool	 sl_image_each(const struct sl_image *image, size_t *i, struct sl_str *path,
+	    struct sl_str *bytes);
+
+#endif

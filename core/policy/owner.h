@@ -1,0 +1,14 @@
+/* What builtins reach of the engine that runs them. Borrowed. */
+#ifndef SL_POLICY_OWNER_H
+#define SL_POLICY_OWNER_H
+
+#include <lua.h>
+
+struct sl_dns	*sl_engine_dns(lua_State *L);
+struct sl_http	*sl_engine_http(lua_State *L);
+struct sl_state	*sl_engine_state(lua_State *L);
+/* The API profile: "" for api = {}, else a name of apis = {}. NULL = there is none. */
+struct sl_api	*sl_engine_api(lua_State *L, const char *name);
+const struct sl_config *sl_engine_config_of(lua_State *L);
+
+#endif

@@ -162,7 +162,8 @@ parse_mailbox(struct sl_address *out, struct sl_str s, struct sl_err *err)
 	used = parse_local(s, local, &n);
 	if (used == 0)
 		return sl_err_set(err, SL_ERR_SYNTAX, "malformed local part");
-	if (n > SL_MAX_LOCAL)
+	/* As written: quotes and backslashes count. */
+	if (used > SL_MAX_LOCAL)
 		return sl_err_set(err, SL_ERR_SYNTAX, "the local part is over %d bytes",
 		    SL_MAX_LOCAL);
 	if (used == s.n || s.p[used] != '@')

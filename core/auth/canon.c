@@ -226,9 +226,18 @@ eight_plain(const char *p)
 	    (has_byte(y, ' ') | has_byte(y, '\t') | has_byte(y, '\r'))) == 0;
 }
 
+/* A line end with text behind it, so that both can be copied. */
+static bool
+crlf_then_text(const char *p, const char *end, bool relaxed)
+{
+	return end - p > 2 && p[0] == '\r' && p[1] == '\n' && p[2] != '\r' &&
+	    !(relaxed && is_blank(p[2]));
+}
+
 /*
- * The end of what can be copied: before a CR, a TAB, or a space that isn't
- * alone between two bytes of text. Word by word in ordinary text.
+ * The end of what can be copied from p, which is text: before a TAB, a space
+ * that isn't alone between two bytes of text, a line end that isn't. Word by
+ * word in ordinary text.
  */
 static const char *
 relaxed_run(const char *p, const char *end)
@@ -238,13 +247,16 @@ relaxed_run(const char *p, const char *end)
 
 		while (end - p > 8 && eight_plain(p))
 			p += 8;
-		stop = end - p > 8 ? p + 8 : end;
-		for (; p < stop; p++) {
-			if (*p == '\r' || *p == '\t')
+		for (stop = end - p > 8 ? p + 8 : end; p < stop; p++) {
+			if (*p == '\t' ||
+			    (*p == ' ' && (p + 1 == end || is_blank(p[1]) || p[1] == '\r')))
 				return p;
-			if (*p == ' ' &&
-			    (p + 1 == end || is_blank(p[1]) || p[1] == '\r'))
-				return p;
+			if (*p == '\r') {
+				if (!crlf_then_text(p, end, true))
+					return p;
+				p += 2;
+				break;
+			}
 		}
 		if (p == end)
 			return p;
@@ -254,9 +266,12 @@ relaxed_run(const char *p, const char *end)
 static const char *
 simple_run(const char *p, const char *end)
 {
-	const char *cr = memchr(p, '\r', (size_t)(end - p));
-
-	return cr != NULL ? cr : end;
+	while ((p = memchr(p, '\r', (size_t)(end - p))) != NULL) {
+		if (!crlf_then_text(p, end, false))
+			return p;
+		p += 2;
+	}
+	return end;
 }
 
 /* A CR was held back: it ends the line or it is text. Returns what it used of the input. */

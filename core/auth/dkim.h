@@ -199,6 +199,7 @@ struct sl_dkim_verify_options {
 	int64_t now;			/* seconds since 1970 */
 	unsigned max_signatures;	/* 0 = 10; the topmost are looked at */
 	int64_t skew;			/* seconds t= may be ahead; 0 = a day */
+	struct sl_pubkey_cache *keys;	/* borrowed for the verification; NULL = none */
 	bool refuse_length;		/* l= that leaves part of the body unsigned: policy */
 };
 

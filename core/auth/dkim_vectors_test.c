@@ -286,7 +286,7 @@ record_good(const char *txt)
 	bool good = sl_dkim_key_parse(&key, sl_str_of(txt), NULL) == 0 && key.known_type &&
 	    (key.revoked || sl_pubkey_parse(&pubkey, key.type, sl_buf_str(&key.p), NULL, NULL) == 0);
 
-	sl_pubkey_free(pubkey);
+	sl_pubkey_unref(pubkey);
 	sl_dkim_key_clear(&key);
 	return good;
 }

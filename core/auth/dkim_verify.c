@@ -193,7 +193,7 @@ body_good(struct sl_dkim_verify *v, struct work *w)
 
 /* 1 good, 0 not, negative: out of memory. */
 static int
-header_good(const struct sl_dkim_verify *v, const struct work *w, const struct sl_pubkey *pubkey)
+header_good(const struct sl_dkim_verify *v, const struct work *w, struct sl_pubkey *pubkey)
 {
 	enum sl_digest_alg alg = sl_dkim_algorithm_digest(w->sig.algorithm);
 	const struct sl_field *field = &v->m->fields[w->result.field];
@@ -242,7 +242,8 @@ verify_with(struct sl_dkim_verify *v, struct work *w, const struct sl_dkim_key *
 	w->result.testing = key->testing;
 	if (!key_fits(w, key))
 		return;
-	r = sl_pubkey_parse(&pubkey, key->type, sl_buf_str(&key->p), &w->result.bits, &err);
+	r = sl_pubkey_cache_get(v->options.keys, key->type, sl_buf_str(&key->p), &pubkey,
+	    &w->result.bits, &err);
 	if (r == SL_ERR_NOMEM) {
 		decide(w, SL_DKIM_TEMPERROR, "%.150s", err.text);
 	} else if (r < 0) {
@@ -257,7 +258,7 @@ verify_with(struct sl_dkim_verify *v, struct work *w, const struct sl_dkim_key *
 		else
 			decide(w, SL_DKIM_TEMPERROR, "signature could not be checked");
 	}
-	sl_pubkey_free(pubkey);
+	sl_pubkey_unref(pubkey);
 }
 
 /* Several key records of a name are tried one after the other (RFC 6376 6.1.2). */

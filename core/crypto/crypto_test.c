@@ -198,7 +198,7 @@ round_trip(struct sl_str text, enum sl_key_type type, unsigned bits)
 	sig.n--;
 	h[0] ^= 1;
 	assert_int_equal(sl_pubkey_verify(pubkey, SL_DIGEST_SHA256, digest, view(&sig)), 0);
-	sl_pubkey_free(pubkey);
+	sl_pubkey_unref(pubkey);
 	sl_key_unref(key);
 	sl_buf_clear(&pub);
 	sl_buf_clear(&sig);
@@ -286,6 +286,34 @@ test_cache(void **state)
 	sl_key_unref(held);
 }
 
+static void
+test_pubkey_cache(void **state)
+{
+	struct sl_pubkey_cache *cache = sl_pubkey_cache_new(1);
+	struct sl_pubkey *a, *b, *c;
+	char p[32] = { 1 };
+	unsigned bits;
+
+	(void)state;
+	assert_int_equal(sl_pubkey_cache_get(cache, SL_KEY_ED25519, (struct sl_str){ p, 32 }, &a, NULL,
+	    NULL), 0);
+	assert_int_equal(sl_pubkey_cache_get(cache, SL_KEY_ED25519, (struct sl_str){ p, 32 }, &b, &bits,
+	    NULL), 0);
+	assert_ptr_equal(a, b);
+	assert_int_equal(bits, 256);
+	/* The same bytes are no RSA key. */
+	assert_int_equal(sl_pubkey_cache_get(cache, SL_KEY_RSA, (struct sl_str){ p, 32 }, &c, NULL,
+	    NULL), SL_ERR_SYNTAX);
+	p[0] = 2;
+	assert_int_equal(sl_pubkey_cache_get(cache, SL_KEY_ED25519, (struct sl_str){ p, 32 }, &c, NULL,
+	    NULL), 0);
+	assert_ptr_not_equal(a, c);
+	sl_pubkey_cache_free(cache);
+	sl_pubkey_unref(a);
+	sl_pubkey_unref(b);
+	sl_pubkey_unref(c);
+}
+
 /* ---- public keys ------------------------------------------------------- */
 
 static void
@@ -335,7 +363,7 @@ parse_numbers(unsigned bits, const void *e, size_t e_n, unsigned *seen)
 	put_integer(&inner, e, e_n);
 	put_sequence(&der, &inner);
 	r = sl_pubkey_parse(&key, SL_KEY_RSA, view(&der), seen, NULL);
-	sl_pubkey_free(key);
+	sl_pubkey_unref(key);
 	sl_buf_clear(&inner);
 	sl_buf_clear(&der);
 	return r;
@@ -423,7 +451,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_digests), cmocka_unit_test(test_hmac),
 		cmocka_unit_test(test_random), cmocka_unit_test(test_private_keys),
-		cmocka_unit_test(test_cache), cmocka_unit_test(test_rsa_limits),
+		cmocka_unit_test(test_cache), cmocka_unit_test(test_pubkey_cache),
+		cmocka_unit_test(test_rsa_limits),
 		cmocka_unit_test(test_der_strict), cmocka_unit_test(test_ed25519_length),
 	};
 

@@ -62,7 +62,7 @@ int	 sl_key_cache_get(struct sl_key_cache *cache, struct sl_str text, struct sl_
 	    struct sl_err *err);
 void	 sl_key_cache_stats(const struct sl_key_cache *cache, uint64_t *hits, uint64_t *misses);
 
-/* A public key; belongs to one owner. */
+/* A public key, counted. For one thread: checking uses what the key holds ready. */
 struct sl_pubkey;
 
 /*
@@ -73,7 +73,8 @@ struct sl_pubkey;
  */
 int	 sl_pubkey_parse(struct sl_pubkey **out, enum sl_key_type type, struct sl_str p,
 	    unsigned *bits, struct sl_err *err);
-void	 sl_pubkey_free(struct sl_pubkey *key);
+struct sl_pubkey *sl_pubkey_ref(struct sl_pubkey *key);
+void	 sl_pubkey_unref(struct sl_pubkey *key);
 enum sl_key_type sl_pubkey_type(const struct sl_pubkey *key);
 unsigned sl_pubkey_bits(const struct sl_pubkey *key);
 
@@ -81,7 +82,20 @@ unsigned sl_pubkey_bits(const struct sl_pubkey *key);
  * 1 = the signature is good, 0 = it is not, negative = could not be checked
  * (out of memory). As with sl_key_sign for what is signed.
  */
-int	 sl_pubkey_verify(const struct sl_pubkey *key, enum sl_digest_alg alg,
+int	 sl_pubkey_verify(struct sl_pubkey *key, enum sl_digest_alg alg,
 	    struct sl_str digest, struct sl_str signature);
+
+/*
+ * Parsed public keys by content, least recently used out: mail comes from few
+ * keys, and preparing one costs half as much as a check. What is looked up in
+ * DNS stays the caller's business. As sl_pubkey_parse otherwise; cache NULL is
+ * allowed and keeps nothing.
+ */
+struct sl_pubkey_cache;
+
+struct sl_pubkey_cache *sl_pubkey_cache_new(size_t max);
+void	 sl_pubkey_cache_free(struct sl_pubkey_cache *cache);
+int	 sl_pubkey_cache_get(struct sl_pubkey_cache *cache, enum sl_key_type type, struct sl_str p,
+	    struct sl_pubkey **out, unsigned *bits, struct sl_err *err);
 
 #endif

@@ -17,9 +17,11 @@
 #define ED25519_SIG	64
 
 struct sl_pubkey {
+	unsigned refs;
 	enum sl_key_type type;
 	unsigned bits;
 	EVP_PKEY *pkey;
+	EVP_PKEY_CTX *recover;	/* RSA, made at the first check */
 };
 
 static unsigned
@@ -114,6 +116,7 @@ sl_pubkey_parse(struct sl_pubkey **out, enum sl_key_type type, struct sl_str p, 
 		*bits = 0;
 	if (key == NULL)
 		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	key->refs = 1;
 	key->type = type;
 	r = type == SL_KEY_RSA ? parse_rsa(key, p, err) : parse_ed25519(key, p, err);
 	if (bits != NULL)
@@ -122,18 +125,26 @@ sl_pubkey_parse(struct sl_pubkey **out, enum sl_key_type type, struct sl_str p, 
 		r = sl_err_set(err, SL_ERR_NOMEM, "OpenSSL did not take the key");
 	if (r < 0) {
 		ERR_clear_error();
-		sl_pubkey_free(key);
+		sl_pubkey_unref(key);
 		return r;
 	}
 	*out = key;
 	return 0;
 }
 
-void
-sl_pubkey_free(struct sl_pubkey *key)
+struct sl_pubkey *
+sl_pubkey_ref(struct sl_pubkey *key)
 {
-	if (key == NULL)
+	key->refs++;
+	return key;
+}
+
+void
+sl_pubkey_unref(struct sl_pubkey *key)
+{
+	if (key == NULL || --key->refs > 0)
 		return;
+	EVP_PKEY_CTX_free(key->recover);
 	EVP_PKEY_free(key->pkey);
 	sl_free(key);
 }
@@ -184,32 +195,41 @@ expected_block(enum sl_digest_alg alg, struct sl_str digest, unsigned char *out,
 	return true;
 }
 
-static int
-verify_rsa(const struct sl_pubkey *key, enum sl_digest_alg alg, struct sl_str digest,
-    struct sl_str signature)
+/* The public operation alone; what comes out is looked at by us. */
+static bool
+prepare(struct sl_pubkey *key)
 {
-	unsigned char wanted[SL_SIGNATURE_MAX], got[SL_SIGNATURE_MAX];
 	char pad[] = OSSL_PKEY_RSA_PAD_MODE_NONE;
 	OSSL_PARAM params[2] = {
 		OSSL_PARAM_construct_utf8_string(OSSL_SIGNATURE_PARAM_PAD_MODE, pad, 0),
 		OSSL_PARAM_construct_end(),
 	};
+
+	if (key->recover != NULL)
+		return true;
+	key->recover = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
+	if (key->recover != NULL && EVP_PKEY_verify_recover_init_ex(key->recover, params) == 1)
+		return true;
+	EVP_PKEY_CTX_free(key->recover);
+	key->recover = NULL;
+	return false;
+}
+
+static int
+verify_rsa(struct sl_pubkey *key, enum sl_digest_alg alg, struct sl_str digest,
+    struct sl_str signature)
+{
+	unsigned char wanted[SL_SIGNATURE_MAX], got[SL_SIGNATURE_MAX];
 	size_t n = (key->bits + 7) / 8, got_n = sizeof(got);
-	EVP_PKEY_CTX *ctx;
-	int r;
 
 	if (signature.n != n || !expected_block(alg, digest, wanted, n))
 		return 0;
-	ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
-	if (ctx == NULL || EVP_PKEY_verify_recover_init_ex(ctx, params) != 1) {
-		r = SL_ERR_NOMEM;
-	} else {
-		/* A number not below the modulus is refused by OpenSSL. */
-		r = EVP_PKEY_verify_recover(ctx, got, &got_n, (const unsigned char *)signature.p,
-		    signature.n) == 1 && got_n == n && memcmp(got, wanted, n) == 0;
-	}
-	EVP_PKEY_CTX_free(ctx);
-	return r;
+	if (!prepare(key))
+		return SL_ERR_NOMEM;
+	/* A number not below the modulus is refused by OpenSSL. */
+	return EVP_PKEY_verify_recover(key->recover, got, &got_n,
+	    (const unsigned char *)signature.p, signature.n) == 1 &&
+	    got_n == n && memcmp(got, wanted, n) == 0;
 }
 
 static int
@@ -231,7 +251,7 @@ verify_ed25519(const struct sl_pubkey *key, struct sl_str bytes, struct sl_str s
 }
 
 int
-sl_pubkey_verify(const struct sl_pubkey *key, enum sl_digest_alg alg, struct sl_str digest,
+sl_pubkey_verify(struct sl_pubkey *key, enum sl_digest_alg alg, struct sl_str digest,
     struct sl_str signature)
 {
 	int r = key->type == SL_KEY_RSA ? verify_rsa(key, alg, digest, signature) :

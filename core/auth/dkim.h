@@ -28,7 +28,7 @@ bool	 sl_dkim_algorithm_parse(struct sl_str word, enum sl_dkim_algorithm *out);
 enum sl_key_type sl_dkim_algorithm_key(enum sl_dkim_algorithm algorithm);
 enum sl_digest_alg sl_dkim_algorithm_digest(enum sl_dkim_algorithm algorithm);
 
-/* A domain or selector: labels of letters, digits, '-', '_' or UTF-8, 1..253 bytes, no final dot. */
+/* A domain or selector: labels of letters, digits, "-", "_" or UTF-8; 253 bytes; no final dot. */
 bool	 sl_dkim_domain_ok(struct sl_str domain);
 /* Is 'sub' the domain itself or below it? ASCII case doesn't matter. */
 bool	 sl_dkim_domain_within(struct sl_str sub, struct sl_str domain);

@@ -8,12 +8,12 @@ B      ?= build
 PREFIX ?= /usr/local
 DESTDIR =
 
-PKGS     = lua5.4 openssl libunbound libcurl libidn2 libpsl jansson libmicrohttpd libedit
+PKGS     = lua5.4 openssl libcurl libidn2 libpsl jansson libmicrohttpd libedit
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
 WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-           -Wwrite-strings -Wvla -Wformat=2 -Wundef -Werror
+           -Wwrite-strings -Wvla -Wformat=2 -Wundef -Wno-format-truncation -Werror
 OPT      = -O2 -g -fno-omit-frame-pointer -fstack-protector-strong
 ifdef SAN
 OPT      = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
@@ -22,7 +22,7 @@ LDSAN    = -fsanitize=address,undefined
 endif
 CFLAGS   = -std=c11 -D_GNU_SOURCE $(WARN) $(OPT) -fPIC -pthread $(PKG_CFLAGS) \
            -DSL_STDLIB='"$(STDLIB)"'
-LDLIBS   = $(PKG_LIBS) -lcrypt -lm -pthread
+LDLIBS   = $(PKG_LIBS) -lunbound -lcrypt -lm -pthread
 STDLIB   = $(PREFIX)/share/sluice/stdlib
 
 SOURCES := $(filter-out %_test.c %_bench.c core/cmd/%,$(wildcard core/*/*.c lua/*/*.c))

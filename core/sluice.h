@@ -111,6 +111,8 @@ const char *sl_engine_generation(const struct sl_engine *engine);	/* hex SHA-256
 const struct sl_config *sl_engine_config(const struct sl_engine *engine);	/* of the running one; NULL if none */
 const struct sl_config *sl_generation_config(const struct sl_generation *generation);
 
+struct sl_dns *sl_engine_resolver(struct sl_engine *engine);	/* the one it uses; NULL if none */
+
 /* Where the engine counts (core/policy/counters.h); the host's memory. */
 struct sl_counters;
 void	 sl_engine_count(struct sl_engine *engine, struct sl_counters *counters);

@@ -85,7 +85,7 @@ struct sl_dns_query {
 	struct sl_dns_answer *answer;	/* never NULL when done, also after time-out; ours */
 };
 
-/* Always done with status 0: what went wrong is answer->status. timeout_ms 0
+/* What went wrong is answer->status, whatever the status of the operation. timeout_ms 0
  * = the resolver's. NULL = out of memory. */
 struct sl_dns_query *sl_dns_query(struct sl_dns *dns, const char *name, enum sl_dns_type type,
 		    int64_t timeout_ms);

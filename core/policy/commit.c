@@ -170,7 +170,7 @@ fill_message(struct sl_transaction *t, const struct copy *copy, size_t index,
 {
 	struct sl_head *head = copy->first->draft.head;
 	const struct sl_sign_request *r;
-	char id[64];
+	char id[96];
 	int rc;
 
 	for (r = copy->first->draft.signs; r != NULL; r = r->next)

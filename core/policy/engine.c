@@ -110,6 +110,12 @@ sl_engine_count(struct sl_engine *e, struct sl_counters *counters)
 	e->counters = counters;
 }
 
+struct sl_dns *
+sl_engine_resolver(struct sl_engine *e)
+{
+	return e->dns;
+}
+
 /* ---- generations -------------------------------------------------------------------------- */
 
 void

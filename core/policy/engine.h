@@ -40,7 +40,7 @@ struct sl_generation {
 	struct sl_image *image;
 	struct sl_config *config;
 	struct sl_program *program;
-	struct sl_dns *dns;		/* made by prepare when it differs; taken by commit */
+	struct sl_dns *dns;		/* its resolver; NULL = the host's */
 	int64_t replaced_at;		/* sl_loop_now() when another took over, -1 = running */
 };
 
@@ -51,6 +51,8 @@ void	 sl_attempts_cancel(struct sl_engine *engine);
 
 /* services.c: resolver, HTTP client, APIs and state as the running policy wants
  * them; those the host gave stay. */
+int	 sl_services_prepare(struct sl_engine *engine, struct sl_generation *generation,
+	    struct sl_buf *report);
 void	 sl_services_open(struct sl_engine *engine);
 void	 sl_services_close(struct sl_engine *engine);
 

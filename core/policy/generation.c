@@ -10,6 +10,7 @@
 
 #include "../base/alloc.h"
 #include "../crypto/key.h"
+#include "../dns/dns.h"
 #include "engine.h"
 #include "image.h"
 
@@ -28,6 +29,7 @@ sl_generation_unref(struct sl_generation *g)
 	if (g == NULL || --g->refs > 0)
 		return;
 	sl_program_unref(g->program);
+	sl_dns_close(g->dns);
 	sl_config_free(g->config);
 	sl_image_close(g->image);
 	sl_free(g);
@@ -175,6 +177,8 @@ sl_engine_prepare(struct sl_engine *engine, int image_fd, struct sl_generation *
 	if ((g->program = sl_program_new(engine->vm)) == NULL)
 		goto fail;
 	if (add_files(g, text) + add_stdlib(g, text) != 0)
+		goto fail;
+	if (sl_services_prepare(engine, g, text) != 0)
 		goto fail;
 	*out = g;
 	return 0;

@@ -1,16 +1,12 @@
 /*
- * State: what workers share. Rate windows and memory_* entries in plain hash
- * tables, behind one request and one reply type.
- *
- * A host asks through struct sl_state: either the tables are in this process
- * (--single, libsluice) or behind a SEQPACKET socket, pipelined, in the state
- * process. When that process is gone: rate allows, memory misses, and an event
- * says so, once per outage; the connection is tried again.
+ * State: what rates and memory_* remember, in plain hash tables behind one
+ * request and one reply type. In this version the tables are in the process
+ * that asks.
  */
 #ifndef SL_STATE_STATE_H
 #define SL_STATE_STATE_H
 
-#include "../base/event.h"
+#include "../base/bytes.h"
 #include "../net/op.h"
 
 #define SL_STATE_MAX_KEY	1024		/* bytes; longer is SL_ERR_LIMIT */
@@ -36,29 +32,20 @@ struct sl_state_request {
 };
 
 struct sl_state_op {
-	struct sl_op op;		/* status 0, also when the state process is gone */
+	struct sl_op op;
 	bool ok;			/* within; stored; found; deleted */
-	bool lost;			/* not answered: 'ok' is the safe default */
 	int64_t number;
 	struct sl_buf value;
 };
 
 struct sl_state;
 
-/* The tables in this process. 'path' (may be NULL) keeps them over a restart. */
-struct sl_state *sl_state_local(struct sl_loop *loop, const char *path, struct sl_events *events);
-/* A client of the state process that listens at 'socket'. */
-struct sl_state *sl_state_client(struct sl_loop *loop, const char *socket, struct sl_events *events);
+/* The tables in this process. NULL = out of memory. */
+struct sl_state *sl_state_local(struct sl_loop *loop);
 void	 sl_state_free(struct sl_state *state);	/* pending operations were released before */
 
 /* 'request' is copied. NULL = out of memory. Keys and values over their caps
  * are operations done with SL_ERR_LIMIT. */
 struct sl_state_op *sl_state_ask(struct sl_state *state, const struct sl_state_request *request);
-
-/* The state process: serves a listening SEQPACKET socket (taken) on 'loop'. */
-struct sl_state_server;
-struct sl_state_server *sl_state_serve(struct sl_loop *loop, int fd, const char *path,
-	    struct sl_events *events, struct sl_err *err);
-void	 sl_state_server_free(struct sl_state_server *server);	/* writes its file */
 
 #endif

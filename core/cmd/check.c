@@ -1,0 +1,56 @@
+/* sluice check: loads a policy as run does, and says everything that is wrong. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../net/loop.h"
+#include "../policy/config.h"
+#include "../sluice.h"
+#include "cmd.h"
+
+static int
+check(const char *folder, bool defaults)
+{
+	struct sl_engine_options options = { .gateway = true, .stdlib = cmd_stdlib() };
+	struct sl_generation *generation = NULL;
+	struct sl_buf text = SL_BUF_INIT;
+	struct sl_engine *engine;
+	struct sl_err err;
+	int rc;
+
+	engine = sl_engine_new(&options, &err);
+	if (engine == NULL) {
+		fprintf(stderr, "sluice: %s\n", err.text);
+		return 1;
+	}
+	rc = sl_engine_prepare_folder(engine, folder, &generation, &text);
+	if (rc == 0 && defaults)
+		sl_config_describe(sl_generation_config(generation), &text);
+	fwrite(text.p != NULL ? text.p : "", 1, text.n, rc == 0 ? stdout : stderr);
+	if (rc == 0 && !defaults)
+		printf("%s: no errors\n", folder);
+	if (rc == 0)
+		sl_generation_free(generation);
+	sl_buf_clear(&text);
+	sl_engine_free(engine);
+	return rc == 0 ? 0 : 1;
+}
+
+int
+cmd_check(int argc, char **argv)
+{
+	static const struct option longs[] = { { "defaults", no_argument, NULL, 'd' }, { 0 } };
+	bool defaults = false;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (c != 'd')
+			return 2;
+		defaults = true;
+	}
+	if (optind != argc - 1) {
+		fprintf(stderr, "usage: sluice check POLICY [--defaults]\n");
+		return 2;
+	}
+	return check(argv[optind], defaults);
+}

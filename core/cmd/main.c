@@ -1,0 +1,65 @@
+/* sluice: one program, one word for what to do. See sluice(1). */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../sluice.h"
+#include "cmd.h"
+
+static int
+cmd_version(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	printf("sluice %s\n", SL_VERSION);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*fn)(int argc, char **argv);
+	const char *text;
+} commands[] = {
+	{ "run", cmd_run, "serve a policy: sluice run POLICY [--spool DIR] [--log-level LEVEL]" },
+	{ "check", cmd_check, "load a policy and say what is wrong: sluice check POLICY [--defaults]" },
+	{ "exec", cmd_exec, "run one script without SMTP: sluice exec FILE" },
+	{ "--builtins", cmd_builtins, "list the builtins: name, phases, flags" },
+	{ "version", cmd_version, "print the version" },
+};
+
+const char *
+cmd_stdlib(void)
+{
+	const char *folder = getenv("SLUICE_STDLIB");
+
+	return folder != NULL ? folder : SL_STDLIB;
+}
+
+static int
+usage(FILE *to)
+{
+	size_t i;
+
+	fprintf(to, "usage: sluice COMMAND [ARGUMENTS]\n\n");
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(to, "  %-11s %s\n", commands[i].name, commands[i].text);
+	return to == stdout ? 0 : 2;
+}
+
+int
+main(int argc, char **argv)
+{
+	size_t i;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (argc < 2)
+		return usage(stderr);
+	if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0)
+		return usage(stdout);
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].fn(argc - 1, argv + 1);
+	fprintf(stderr, "sluice: there is no command \"%s\"\n", argv[1]);
+	return usage(stderr);
+}

@@ -1,0 +1,203 @@
+/* The resolver: zone text first, then libunbound; deadlines are ours. */
+#include <stdio.h>
+#include <string.h>
+
+#include "../base/alloc.h"
+#include "../mail/address.h"
+#include "dns.h"
+#include "unbound.h"
+#include "zone.h"
+
+#define TIMEOUT_MS	5000
+
+struct sl_dns {
+	struct sl_loop *loop;
+	struct sl_zone *zone;
+	struct sl_unbound *unbound;	/* NULL in zone_only */
+	int64_t timeout_ms;
+};
+
+/* The public part is first. */
+struct query {
+	struct sl_dns_query q;
+	struct sl_dns *dns;
+	void *question;			/* of libunbound */
+	struct sl_timer delay;		/* zone text with DELAY */
+	struct sl_dns_answer *later;
+};
+
+struct sl_dns *
+sl_dns_open(struct sl_loop *loop, const struct sl_dns_options *options, struct sl_err *err)
+{
+	struct sl_dns *dns = sl_calloc(1, sizeof(*dns));
+
+	if (dns == NULL) {
+		sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	dns->loop = loop;
+	dns->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
+	if (options->zone.n > 0 && sl_zone_parse(&dns->zone, options->zone, err) != 0) {
+		sl_dns_close(dns);
+		return NULL;
+	}
+	if (!options->zone_only && (dns->unbound = sl_unbound_open(loop, options, err)) == NULL) {
+		sl_dns_close(dns);
+		return NULL;
+	}
+	return dns;
+}
+
+void
+sl_dns_close(struct sl_dns *dns)
+{
+	if (dns == NULL)
+		return;
+	sl_unbound_close(dns->unbound);
+	sl_zone_free(dns->zone);
+	sl_free(dns);
+}
+
+/* ---- queries ----------------------------------------------------------------------------- */
+
+static void
+finish(struct query *q, struct sl_dns_answer *answer)
+{
+	q->question = NULL;
+	q->q.answer = answer != NULL ? answer : q->later;	/* out of memory: SERVFAIL, made before */
+	if (answer != NULL)
+		sl_dns_answer_unref(q->later);
+	q->later = NULL;
+	sl_op_finish(&q->q.op, 0);
+}
+
+/* Called by our deadline too: the answer is then "timeout". */
+static void
+query_cancel(struct sl_op *op)
+{
+	struct query *q = (struct query *)op;
+
+	sl_timer_stop(&q->delay);
+	if (q->question != NULL)
+		sl_unbound_cancel(q->dns->unbound, q->question);
+	q->question = NULL;
+	if (q->q.answer == NULL && q->later != NULL) {
+		q->q.answer = q->later;
+		q->q.answer->status = SL_DNS_TIMEOUT;
+		q->q.answer->n = 0;
+		q->later = NULL;
+	}
+}
+
+static void
+query_free(struct sl_op *op)
+{
+	struct query *q = (struct query *)op;
+
+	sl_timer_stop(&q->delay);
+	sl_dns_answer_unref(q->q.answer);
+	sl_dns_answer_unref(q->later);
+	sl_free(q);
+}
+
+static const struct sl_op_class query_class = { "dns", query_cancel, query_free };
+
+static void
+unbound_answered(void *arg, struct sl_dns_answer *answer)
+{
+	finish(arg, answer);
+}
+
+static void
+delayed(struct sl_timer *timer)
+{
+	struct query *q = sl_list_entry(timer, struct query, delay);
+	struct sl_dns_answer *answer = q->later;
+
+	q->later = NULL;
+	finish(q, answer);
+}
+
+/* True: zone text decides this question. */
+static bool
+ask_zone(struct query *q)
+{
+	struct sl_dns_answer *answer;
+	int64_t delay;
+	bool covered;
+
+	if (q->dns->zone == NULL) {
+		if (q->dns->unbound == NULL)
+			finish(q, sl_dns_answer_empty(SL_DNS_NXDOMAIN));
+		return q->dns->unbound == NULL;
+	}
+	answer = sl_zone_answer(q->dns->zone, q->q.name, q->q.type, &delay, &covered);
+	if (!covered && q->dns->unbound != NULL) {
+		sl_dns_answer_unref(answer);
+		return false;
+	}
+	if (answer != NULL && answer->status == SL_DNS_TIMEOUT)
+		delay = q->dns->timeout_ms * 2;		/* the deadline comes first */
+	if (delay == 0 || answer == NULL) {
+		finish(q, answer);
+		return true;
+	}
+	sl_dns_answer_unref(q->later);
+	q->later = answer;
+	sl_timer_start(q->dns->loop, &q->delay, delay, delayed);
+	return true;
+}
+
+/* Service labels (_dmarc, _domainkey) aren't IDNA's: plain names only get lower case. */
+static int
+normalize(const char *name, char out[256])
+{
+	size_t n = strlen(name), i;
+	char label[256];
+	struct sl_err err;
+
+	if (n > 0 && name[n - 1] == '.')
+		n--;
+	if (n == 0 || n > 253 || memchr(name, '\0', n) != NULL)
+		return SL_ERR_SYNTAX;
+	for (i = 0; i < n; i++)
+		if ((unsigned char)name[i] >= 0x80)
+			return sl_domain_normalize(out, (struct sl_str){ name, n }, &err);
+	memcpy(label, name, n);
+	label[n] = '\0';
+	if (label[0] == '.' || strstr(label, "..") != NULL)
+		return SL_ERR_SYNTAX;
+	for (i = 0; i < n; i++) {
+		size_t len = strcspn(label + i, ".");
+
+		if (len > 63)
+			return SL_ERR_SYNTAX;
+		i += len;
+	}
+	sl_lower_in_place(label, n);
+	memcpy(out, label, n + 1);
+	return 0;
+}
+
+struct sl_dns_query *
+sl_dns_query(struct sl_dns *dns, const char *name, enum sl_dns_type type, int64_t timeout_ms)
+{
+	struct query *q = sl_calloc(1, sizeof(*q));
+
+	if (q == NULL)
+		return NULL;
+	q->dns = dns;
+	q->later = sl_dns_answer_empty(SL_DNS_SERVFAIL);
+	if (q->later == NULL) {
+		sl_free(q);
+		return NULL;
+	}
+	sl_op_init(&q->q.op, &query_class, dns->loop, timeout_ms > 0 ? timeout_ms : dns->timeout_ms);
+	q->q.type = type;
+	if (normalize(name, q->q.name) != 0)
+		finish(q, sl_dns_answer_empty(SL_DNS_INVALID));
+	else if (!ask_zone(q) && sl_unbound_ask(dns->unbound, q->q.name, type, unbound_answered, q,
+	    &q->question) != 0)
+		finish(q, NULL);
+	return &q->q;
+}

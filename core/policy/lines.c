@@ -144,10 +144,13 @@ note(struct scanner *c, struct sl_str key, size_t at)
 static void
 note_index(struct scanner *c)
 {
-	struct level *top = &c->levels[c->depth - 1];
+	struct level *top;
 	char text[16];
 
-	if (c->depth == 0 || top->keyed || c->parens != top->parens)
+	if (c->depth == 0)
+		return;
+	top = &c->levels[c->depth - 1];
+	if (top->keyed || c->parens != top->parens)
 		return;
 	snprintf(text, sizeof(text), "%u", ++top->index);
 	note(c, sl_str_of(text), c->at);

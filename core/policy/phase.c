@@ -62,6 +62,9 @@ static const struct sl_reply accepted[SL_PHASES] = {
 	[SL_RCPTTO] = { 250, "2.1.5", "Recipient ok", false },
 	[SL_EOD] = { 250, "2.0.0", "Message accepted", false },
 	[SL_DATA] = { 250, "2.0.0", "Message accepted", false },
+	[SL_PREDELIVERY] = NO_REPLY,
+	[SL_POSTDELIVERY] = NO_REPLY,
+	[SL_DISCONNECT] = NO_REPLY,
 };
 
 const struct sl_reply *

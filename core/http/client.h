@@ -1,6 +1,7 @@
 /*
  * HTTP requests on the loop (libcurl multi, multi_socket). Names are resolved
- * by us and pinned; the address is checked before connecting.
+ * by us and pinned; the address is checked before connecting. Redirects are
+ * answers like others: nothing is followed.
  */
 #ifndef SL_HTTP_CLIENT_H
 #define SL_HTTP_CLIENT_H
@@ -25,7 +26,6 @@ struct sl_http_request {
 	bool no_verify_peer, no_verify_host;
 	struct sl_str ca_pem;		/* empty = system's roots */
 	bool allow_private;		/* private and loopback addresses; link-local never */
-	unsigned max_redirects;		/* default 0; never to another host */
 };
 
 struct sl_http_op {

@@ -169,6 +169,17 @@ sl_engine_state(lua_State *L)
 	return engine_of(L)->state;
 }
 
+/* Of the generation that the calling run belongs to. */
+struct sl_api *
+sl_engine_api(lua_State *L, const char *name)
+{
+	const struct sl_engine *e = engine_of(L);
+	const struct sl_context *ctx = sl_run_phase(L) != SL_AT_NONE ? sl_run_host(L) : NULL;
+	const struct sl_generation *g = ctx != NULL ? ctx->generation : e->generation;
+
+	return g != NULL ? sl_dict_get(g->apis, sl_str_of(name)) : NULL;
+}
+
 const struct sl_config *
 sl_engine_config_of(lua_State *L)
 {

@@ -2,6 +2,7 @@
 #ifndef SL_POLICY_ENGINE_H
 #define SL_POLICY_ENGINE_H
 
+#include "../base/dict.h"
 #include "../base/event.h"
 #include "../base/list.h"
 #include "../engine/vm.h"
@@ -20,7 +21,6 @@ struct sl_engine {
 	struct sl_events *events;
 	struct sl_thread *thread;	/* password hashes; started on first use */
 	struct sl_key_cache *keys;	/* parsed private keys, by content */
-	struct sl_dict *apis;		/* name -> struct sl_api, of the running generation */
 	struct sl_generation *generation;
 	struct sl_list sessions, queued;
 	struct sl_counters *counters;	/* metrics; NULL = none */
@@ -41,6 +41,8 @@ struct sl_generation {
 	struct sl_config *config;
 	struct sl_program *program;
 	struct sl_dns *dns;		/* its resolver; NULL = the host's */
+	struct sl_http *http;
+	struct sl_dict *apis;		/* name -> struct sl_api */
 	int64_t replaced_at;		/* sl_loop_now() when another took over, -1 = running */
 };
 
@@ -53,6 +55,7 @@ void	 sl_attempts_cancel(struct sl_engine *engine);
  * them; those the host gave stay. */
 int	 sl_services_prepare(struct sl_engine *engine, struct sl_generation *generation,
 	    struct sl_buf *report);
+void	 sl_services_drop(struct sl_generation *generation);
 void	 sl_services_open(struct sl_engine *engine);
 void	 sl_services_close(struct sl_engine *engine);
 

@@ -10,7 +10,6 @@
 
 #include "../base/alloc.h"
 #include "../crypto/key.h"
-#include "../dns/dns.h"
 #include "engine.h"
 #include "image.h"
 
@@ -29,7 +28,7 @@ sl_generation_unref(struct sl_generation *g)
 	if (g == NULL || --g->refs > 0)
 		return;
 	sl_program_unref(g->program);
-	sl_dns_close(g->dns);
+	sl_services_drop(g);
 	sl_config_free(g->config);
 	sl_image_close(g->image);
 	sl_free(g);

@@ -6,6 +6,8 @@
 
 #include "../base/alloc.h"
 #include "../dns/dns.h"
+#include "../http/api.h"
+#include "../http/client.h"
 #include "../state/state.h"
 #include "engine.h"
 
@@ -28,19 +30,90 @@ open_dns(struct sl_engine *e, const struct sl_config *c, struct sl_err *err)
 	return sl_dns_open(e->loop, &o, err);
 }
 
+/* ---- APIs ---------------------------------------------------------------------------- */
+
+#define MAX_HEADERS	32
+
+static void
+free_api(void *api)
+{
+	sl_api_free(api);
+}
+
+static struct sl_api *
+open_api(struct sl_engine *e, struct sl_http *http, const struct sl_api_config *c)
+{
+	struct sl_buf lines[MAX_HEADERS];
+	const char *headers[MAX_HEADERS + 1] = { NULL };
+	struct sl_api_options o = {
+		.name = c->name, .url = c->url, .headers = headers,
+		.timeout_ms = (int64_t)(c->timeout * 1000), .ttl_ms = (int64_t)(c->ttl * 1000),
+		.negative_ttl_ms = (int64_t)(c->negative_ttl * 1000),
+		.stale_ms = (int64_t)(c->stale * 1000), .max_body = (size_t)c->max_body,
+	};
+	struct sl_api *api;
+	const char *name;
+	json_t *value;
+	size_t n = 0, i;
+
+	memset(lines, 0, sizeof(lines));
+	json_object_foreach(c->headers, name, value)
+		if (n < MAX_HEADERS && json_is_string(value)) {
+			sl_buf_printf(&lines[n], "%s: %s", name, json_string_value(value));
+			headers[n] = lines[n].p;
+			n++;
+		}
+	api = sl_api_new(e->loop, http, e->events, &o);
+	for (i = 0; i < n; i++) {
+		sl_wipe(lines[i].p, lines[i].n);
+		sl_buf_clear(&lines[i]);
+	}
+	return api;
+}
+
+/* Made anew for each generation, whose calls use them until it ends. */
+static int
+open_apis(struct sl_engine *e, struct sl_generation *g, struct sl_buf *report)
+{
+	struct sl_api *api;
+	struct sl_err err;
+	size_t i;
+
+	g->http = sl_http_open(e->loop, g->dns != NULL ? g->dns : e->dns, e->events, &err);
+	g->apis = sl_dict_new();
+	for (i = 0; g->http != NULL && g->apis != NULL && i < g->config->napis; i++) {
+		api = open_api(e, g->http, &g->config->apis[i]);
+		if (api == NULL || sl_dict_set(g->apis, sl_str_of(g->config->apis[i].name), api, NULL) != 0) {
+			sl_buf_puts(report, "out of memory\n");
+			return SL_ERR_NOMEM;
+		}
+	}
+	return g->http != NULL && g->apis != NULL ? 0 : SL_ERR_NOMEM;
+}
+
+void
+sl_services_drop(struct sl_generation *g)
+{
+	if (g->apis != NULL)
+		sl_dict_free(g->apis, free_api);
+	sl_http_close(g->http);
+	sl_dns_close(g->dns);
+}
+
 /* A resolver that can't be made is an error of prepare: the old one serves on. */
 int
 sl_services_prepare(struct sl_engine *e, struct sl_generation *g, struct sl_buf *report)
 {
 	struct sl_err err;
 
-	if (e->dns != NULL && !e->own_dns)
-		return 0;
-	g->dns = open_dns(e, g->config, &err);
-	if (g->dns != NULL)
-		return 0;
-	sl_buf_printf(report, "dns: %s\n", err.text);
-	return SL_ERR_INVAL;
+	if (e->dns == NULL || e->own_dns) {
+		g->dns = open_dns(e, g->config, &err);
+		if (g->dns == NULL) {
+			sl_buf_printf(report, "dns: %s\n", err.text);
+			return SL_ERR_INVAL;
+		}
+	}
+	return open_apis(e, g, report);
 }
 
 /* Questions under way belong to the old generation's resolver, which lives as
@@ -52,6 +125,7 @@ sl_services_open(struct sl_engine *e)
 		e->dns = e->generation->dns;
 		e->own_dns = true;
 	}
+	e->http = e->generation->http;
 	if (e->state == NULL) {
 		e->state = sl_state_local(e->loop);
 		e->own_state = true;

@@ -1,0 +1,220 @@
+/* DKIM: signing is asked for here and done at commit, over the final headers. */
+#include <string.h>
+
+#include "../../core/auth/dkim.h"
+#include "../../core/engine/value.h"
+#include "../../core/engine/vm.h"
+#include "../../core/policy/context.h"
+#include "../../core/policy/engine.h"
+
+#define MAX_NAMES	100
+
+static const char *const option_names[] = { "canonicalization_header", "canonicalization_body",
+    "algorithm", "additional_headers", "headers", "oversign_headers", "timestamp", "expiration",
+    "expiration_relative", "identity", "discard_changes", "return_header", NULL };
+
+static void *
+keep_bytes(lua_State *L, const void *p, size_t n)
+{
+	void *copy = sl_arena_alloc(sl_context_of(L)->arena, n + 1);
+
+	if (copy == NULL)
+		luaL_error(L, "out of memory");
+	memcpy(copy, p, n);
+	((char *)copy)[n] = '\0';
+	return copy;
+}
+
+static struct sl_str
+keep(lua_State *L, struct sl_str s)
+{
+	return (struct sl_str){ keep_bytes(L, s.p, s.n), s.n };
+}
+
+static enum sl_canon
+canon_option(lua_State *L, int arg, const char *name)
+{
+	struct sl_str s = sl_opt_string(L, arg, name, "relaxed");
+
+	if (sl_str_eq(s, SL_STR("relaxed")))
+		return SL_CANON_RELAXED;
+	if (!sl_str_eq(s, SL_STR("simple")))
+		luaL_error(L, "option \"%s\": \"simple\" or \"relaxed\" expected", name);
+	return SL_CANON_SIMPLE;
+}
+
+static const struct sl_str_list *
+list_option(lua_State *L, int arg, const char *name)
+{
+	struct sl_str names[MAX_NAMES];
+	struct sl_str_list *list;
+	size_t i, n = 0;
+	int at;
+
+	if (!sl_opt_push(L, arg, name)) {
+		lua_pop(L, 1);
+		return NULL;
+	}
+	at = lua_gettop(L);
+	sl_arg_table(L, at);
+	for (i = 0; sl_each(L, at, &i) && n < MAX_NAMES; lua_pop(L, 2))
+		names[n++] = keep(L, sl_arg_string(L, lua_gettop(L)));
+	lua_settop(L, at - 1);
+	list = keep_bytes(L, &(struct sl_str_list){ .n = n }, sizeof(*list));
+	list->name = keep_bytes(L, names, n * sizeof(names[0]));
+	return list;
+}
+
+static void
+take_options(lua_State *L, int arg, struct sl_dkim_options *o)
+{
+	struct sl_str algorithm = sl_opt_string(L, arg, "algorithm", NULL), identity;
+	int64_t now = sl_loop_time_us(sl_vm_loop(sl_vm_of(L))) / 1000000;
+	double relative = sl_opt_number(L, arg, "expiration_relative", 1, 1e9, 0);
+
+	o->header = canon_option(L, arg, "canonicalization_header");
+	o->body = canon_option(L, arg, "canonicalization_body");
+	if (algorithm.p != NULL && !sl_str_eq(algorithm, SL_STR("sha256")) &&
+	    (!sl_dkim_algorithm_parse(algorithm, &o->algorithm) || o->algorithm == SL_DKIM_RSA_SHA1))
+		luaL_error(L, "option \"algorithm\": \"rsa-sha256\" or \"ed25519-sha256\" expected "
+		    "(RFC 8301)");
+	o->headers = list_option(L, arg, "headers");
+	o->additional = list_option(L, arg, "additional_headers");
+	o->oversign = list_option(L, arg, "oversign_headers");
+	o->timestamp = (int64_t)sl_opt_number(L, arg, "timestamp", -1, 1e12, 0);
+	o->expiration = (int64_t)sl_opt_number(L, arg, "expiration", 0, 1e12, 0);
+	if (relative > 0)
+		o->expiration = now + (int64_t)relative;
+	identity = sl_opt_string(L, arg, "identity", NULL);
+	if (identity.p != NULL)
+		o->identity = keep(L, identity);
+}
+
+/* A reference that lives as long as the transaction. */
+static int
+hold_key(struct sl_context *ctx, struct sl_key *key)
+{
+	struct sl_counted_key *k = sl_arena_alloc(ctx->transaction->arena, sizeof(*k));
+
+	if (k == NULL)
+		return SL_ERR_NOMEM;
+	k->key = key;
+	k->next = ctx->transaction->keys;
+	ctx->transaction->keys = k;
+	return 0;
+}
+
+static int
+refused(lua_State *L, const struct sl_err *err)
+{
+	sl_bool(L, false);
+	sl_text(L, err->text);
+	return 2;
+}
+
+/* Equal text, equal signature: requests are compared by it at commit. */
+static const char *
+describe_options(lua_State *L, int arg)
+{
+	struct sl_buf *text = sl_scratch(L);
+	struct sl_err err;
+
+	if (!lua_istable(L, arg))
+		return "";
+	if (sl_json_encode(L, arg, text, false, false, &err) != 0)
+		luaL_error(L, "options: %s", err.text);
+	return keep(L, sl_buf_str(text)).p;
+}
+
+static void
+queue_request(lua_State *L, const struct sl_dkim_request *r, const char *options)
+{
+	struct sl_context *ctx = sl_context_of(L);
+	struct sl_sign_request *s = keep_bytes(L, &(struct sl_sign_request){ .next = NULL },
+	    sizeof(*s)), **end, *copy;
+	const struct sl_sign_request *old;
+
+	s->dkim = *r;
+	s->options = options;
+	s->discard_changes = sl_opt_bool(L, 4, "discard_changes", false);
+	s->where = keep(L, sl_str_of(sl_where(L))).p;
+	/* the list may be shared with other recipients' drafts: this run gets its own */
+	old = ctx->draft->signs;
+	ctx->draft->signs = NULL;
+	for (end = &ctx->draft->signs; old != NULL; old = old->next, end = &copy->next) {
+		copy = keep_bytes(L, old, sizeof(*copy));
+		copy->next = NULL;
+		*end = copy;
+	}
+	*end = s;
+}
+
+static int
+sign_now(lua_State *L, const struct sl_dkim_request *r)
+{
+	struct sl_context *ctx = sl_context_of(L);
+	struct sl_buf *value = sl_scratch(L);
+	struct sl_err err;
+
+	if (sl_dkim_sign(value, r, ctx->transaction->message, ctx->draft->head,
+	    &ctx->transaction->bodies, sl_loop_time_us(ctx->engine->loop) / 1000000, &err) != 0)
+		return refused(L, &err);
+	sl_string(L, sl_buf_str(value));
+	return 1;
+}
+
+/*lua
+Sign the message with DKIM (RFC 6376, 8463) as it will leave.
+
+What can fail for the caller's reasons is checked at once. The signature itself
+is made when the message is accepted, over the final headers; equal deliveries
+share it. If it fails then, the client hears 451 and nothing is delivered.
+
+@param selector string
+@param domain string
+@param key string       "pki:NAME", a private key in PEM, or base64 of its DER
+@param options? table   canonicalization_header, canonicalization_body ("relaxed"), algorithm, headers, additional_headers, oversign_headers, timestamp, expiration, expiration_relative, identity, discard_changes (false), return_header (false)
+@return boolean|string signed  true; with return_header the value of the field
+@return string? err     with false: why it can't be signed
+
+    if not DKIMSign("s1", "example.org", "pki:example.org/s1") then
+      Defer("Message could not be signed")
+    end
+*/
+static int
+dkim_sign(lua_State *L)
+{
+	struct sl_str selector = sl_arg_string(L, 1), domain = sl_arg_string(L, 2);
+	struct sl_str spec = sl_arg_string(L, 3);
+	struct sl_context *ctx = sl_context_of(L);
+	struct sl_dkim_request r = { 0 };
+	struct sl_key *key;
+	struct sl_err err;
+
+	sl_options(L, 4, option_names);
+	if (!sl_str_starts(spec, SL_STR("pki:")))
+		sl_secret_add(L, spec);
+	key = sl_generation_key(ctx->generation, spec, &err);
+	if (key == NULL)
+		return refused(L, &err);
+	if (hold_key(ctx, key) != 0) {
+		sl_key_unref(key);
+		return luaL_error(L, "out of memory");
+	}
+	r.selector = keep(L, selector);
+	r.domain = keep(L, domain);
+	r.key = key;
+	take_options(L, 4, &r.options);
+	if (sl_dkim_check(&r, sl_loop_time_us(ctx->engine->loop) / 1000000, &err) != 0)
+		return refused(L, &err);
+	if (sl_opt_bool(L, 4, "return_header", false))
+		return sign_now(L, &r);
+	queue_request(L, &r, describe_options(L, 4));
+	sl_bool(L, true);
+	return 1;
+}
+
+const struct sl_builtin sl_module_dkim[] = {
+	{ "DKIMSign", dkim_sign, SL_AT_MESSAGE },
+	{ NULL, NULL, 0 },
+};

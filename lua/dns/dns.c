@@ -1,0 +1,258 @@
+/* DNS look-ups. One function per record type; all wait. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../core/dns/dns.h"
+#include "../../core/engine/value.h"
+#include "../../core/engine/vm.h"
+#include "../../core/policy/owner.h"
+
+static void
+push_record(lua_State *L, const struct sl_dns_query *q, const struct sl_dns_record *r)
+{
+	char text[64];
+
+	if (q->type == SL_DNS_A || q->type == SL_DNS_AAAA) {
+		inet_ntop(q->type == SL_DNS_A ? AF_INET : AF_INET6, r->data.p, text, sizeof(text));
+		sl_text(L, text);
+	} else {
+		sl_string(L, r->data);
+	}
+}
+
+/* MX by preference, as a mail system tries them. */
+static void
+push_records(lua_State *L, const struct sl_dns_query *q)
+{
+	const struct sl_dns_answer *a = q->answer;
+	unsigned last = 0, next;
+	size_t i, left = a->n;
+
+	sl_list_new(L);
+	if (q->type != SL_DNS_MX) {
+		for (i = 0; i < a->n; i++) {
+			push_record(L, q, &a->records[i]);
+			sl_list_add(L);
+		}
+		return;
+	}
+	while (left > 0) {
+		next = UINT32_MAX;
+		for (i = 0; i < a->n; i++)
+			if (a->records[i].preference >= last && a->records[i].preference < next)
+				next = a->records[i].preference;
+		for (i = 0; i < a->n; i++)
+			if (a->records[i].preference == next) {
+				push_record(L, q, &a->records[i]);
+				sl_list_add(L);
+				left--;
+			}
+		last = next + 1;
+	}
+}
+
+static int
+answered(lua_State *L, struct sl_op *op)
+{
+	const struct sl_dns_query *q = (const struct sl_dns_query *)op;
+	const char *word = sl_dns_status_word(q->answer->status);
+
+	if (sl_dns_temporary(q->answer->status) || q->answer->status == SL_DNS_INVALID)
+		return sl_fail(L, word, "%s %s: %s", sl_dns_type_word(q->type), q->name, word);
+	push_records(L, q);
+	return 1;
+}
+
+static int
+ask_name(lua_State *L, const char *name, enum sl_dns_type type, double timeout)
+{
+	if (sl_engine_dns(L) == NULL)
+		return luaL_error(L, "DNS isn't to be had here");
+	sl_spend(L, SL_BUDGET_DNS, 1);
+	return sl_await(L, (struct sl_op *)sl_dns_query(sl_engine_dns(L), name, type,
+	    (int64_t)(timeout * 1000)), answered);
+}
+
+static int
+ask(lua_State *L, enum sl_dns_type type)
+{
+	static const char *const names[] = { "timeout", NULL };
+	struct sl_str name = sl_arg_string(L, 1);
+
+	sl_options(L, 2, names);
+	if (memchr(name.p, '\0', name.n) != NULL)
+		return sl_fail(L, "invalid", "the name has a NUL byte");
+	return ask_name(L, name.p, type, sl_opt_number(L, 2, "timeout", 0.01, 60, 5));
+}
+
+/*lua
+Look up the IPv4 addresses of a name, as dns4 does.
+
+@param name string
+@param options? table  timeout (seconds, 5)
+@return string[]? addresses  empty if there is none
+@return string? err
+@return string? code     "timeout" "servfail" "bogus" "invalid"
+
+    local addresses = dns("example.org")
+*/
+static int
+dns_any(lua_State *L)
+{
+	return ask(L, SL_DNS_A);
+}
+
+/*lua
+Look up the IPv4 addresses of a name.
+
+@param name string
+@param options? table  timeout (seconds, 5)
+@return string[]? addresses  empty if there is none
+@return string? err
+@return string? code     "timeout" "servfail" "bogus" "invalid"
+
+    local addresses = dns4("example.org")
+*/
+static int
+dns_4(lua_State *L)
+{
+	return ask(L, SL_DNS_A);
+}
+
+/*lua
+Look up the IPv6 addresses of a name.
+
+@param name string
+@param options? table  timeout (seconds, 5)
+@return string[]? addresses  empty if there is none
+@return string? err
+@return string? code     "timeout" "servfail" "bogus" "invalid"
+
+    local addresses = dns6("example.org")
+*/
+static int
+dns_6(lua_State *L)
+{
+	return ask(L, SL_DNS_AAAA);
+}
+
+/*lua
+Look up the mail exchangers of a domain, in order of preference.
+
+@param name string
+@param options? table  timeout (seconds, 5)
+@return string[]? hosts  empty if there is none
+@return string? err
+@return string? code     "timeout" "servfail" "bogus" "invalid"
+
+    local hosts = dnsmx("example.org")
+*/
+static int
+dns_mx(lua_State *L)
+{
+	return ask(L, SL_DNS_MX);
+}
+
+/*lua
+Look up the TXT records of a name.
+
+@param name string
+@param options? table  timeout (seconds, 5)
+@return string[]? txt    the records, each with its strings joined; empty if there is none
+@return string? err
+@return string? code     "timeout" "servfail" "bogus" "invalid"
+
+    local txt = dnstxt("example.org")
+*/
+static int
+dns_txt(lua_State *L)
+{
+	return ask(L, SL_DNS_TXT);
+}
+
+/*lua
+Look up the canonical name of an alias.
+
+@param name string
+@param options? table  timeout (seconds, 5)
+@return string[]? names  empty if there is none
+@return string? err
+@return string? code     "timeout" "servfail" "bogus" "invalid"
+
+    local names = dnscname("www.example.org")
+*/
+static int
+dns_cname(lua_State *L)
+{
+	return ask(L, SL_DNS_CNAME);
+}
+
+/*lua
+Look up the names of an IP address.
+
+@param ip string
+@param options? table  timeout (seconds, 5)
+@return string[]? names  empty if there is none
+@return string? err
+@return string? code     "timeout" "servfail" "bogus" "syntax"
+
+    local names = dnsptr("192.0.2.1")
+*/
+static int
+dns_ptr(lua_State *L)
+{
+	static const char *const names[] = { "timeout", NULL };
+	struct sl_str ip = sl_arg_string(L, 1);
+	struct sl_addr addr;
+	char name[80];
+
+	sl_options(L, 2, names);
+	if (sl_addr_parse_ip(&addr, ip, 0) != 0)
+		return sl_fail(L, "syntax", "\"%s\" is not an IP address", ip.p);
+	sl_dns_reverse(&addr, name, sizeof(name));
+	return ask_name(L, name, SL_DNS_PTR, sl_opt_number(L, 2, "timeout", 0.01, 60, 5));
+}
+
+/*lua
+Ask a DNS block list about an IP address.
+
+@param ip string
+@param zone string      of the list
+@param options? table  timeout (seconds, 5)
+@return string[]? addresses  what the list answers; empty if it doesn't list the address
+@return string? err
+@return string? code     "timeout" "servfail" "bogus" "syntax"
+
+    local listed = dnsbl("192.0.2.1", "bl.example.org")
+*/
+static int
+dns_bl(lua_State *L)
+{
+	static const char *const names[] = { "timeout", NULL };
+	struct sl_str ip = sl_arg_string(L, 1), zone = sl_arg_string(L, 2);
+	struct sl_addr addr;
+	char reverse[80], name[400], *end;
+
+	sl_options(L, 3, names);
+	if (sl_addr_parse_ip(&addr, ip, 0) != 0)
+		return sl_fail(L, "syntax", "\"%s\" is not an IP address", ip.p);
+	sl_dns_reverse(&addr, reverse, sizeof(reverse));
+	end = strstr(reverse, addr.sa.sa_family == AF_INET ? ".in-addr" : ".ip6");
+	if (end != NULL)
+		*end = '\0';
+	snprintf(name, sizeof(name), "%s.%s", reverse, zone.p);
+	return ask_name(L, name, SL_DNS_A, sl_opt_number(L, 3, "timeout", 0.01, 60, 5));
+}
+
+const struct sl_builtin sl_module_dns[] = {
+	{ "dns", dns_any, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "dns4", dns_4, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "dns6", dns_6, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "dnsmx", dns_mx, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "dnstxt", dns_txt, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "dnscname", dns_cname, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "dnsptr", dns_ptr, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "dnsbl", dns_bl, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ NULL, NULL, 0 },
+};

@@ -1,0 +1,216 @@
+/* HTTP: any URL (http), and the policy's own API (api_call). */
+#include <stdio.h>
+#include <string.h>
+
+#include "../../core/engine/value.h"
+#include "../../core/engine/vm.h"
+#include "../../core/http/api.h"
+#include "../../core/policy/config.h"
+#include "../../core/policy/context.h"
+#include "../../core/policy/owner.h"
+
+#define MAX_URL		8192
+
+/* ---- $1 .. $n ----------------------------------------------------------------------- */
+
+static void
+put_encoded(struct sl_buf *out, struct sl_str s)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	size_t i;
+
+	for (i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (sl_isalnum(s.p[i]) || strchr("-._~", c) != NULL) {
+			sl_buf_putc(out, s.p[i]);
+			continue;
+		}
+		sl_buf_putc(out, '%');
+		sl_buf_putc(out, hex[c >> 4]);
+		sl_buf_putc(out, hex[c & 15]);
+	}
+}
+
+/* The longest number behind '$' counts: $10 is the tenth. What an argument
+ * itself holds is never looked at again. */
+static size_t
+put_argument(lua_State *L, struct sl_buf *out, struct sl_str text, size_t at, int args)
+{
+	unsigned n = 0;
+	int top = lua_gettop(L);
+
+	while (at < text.n && sl_isdigit(text.p[at]) && n < 10000)
+		n = n * 10 + (unsigned)(text.p[at++] - '0');
+	if (!lua_istable(L, args) || lua_geti(L, args, n) == LUA_TNIL)
+		luaL_error(L, "$%d has no argument", (int)n);
+	if (!lua_isstring(L, -1))
+		luaL_error(L, "argument $%d is a %s", (int)n, luaL_typename(L, -1));
+	put_encoded(out, sl_arg_string(L, lua_gettop(L)));
+	lua_settop(L, top);
+	return at;
+}
+
+static const char *
+fill_arguments(lua_State *L, struct sl_str text, int args)
+{
+	struct sl_buf *out = sl_scratch(L);
+	size_t at = 0;
+
+	out->limit = MAX_URL;
+	while (at < text.n) {
+		if (text.p[at] == '$' && at + 1 < text.n && sl_isdigit(text.p[at + 1]))
+			at = put_argument(L, out, text, at + 1, args);
+		else
+			sl_buf_putc(out, text.p[at++]);
+	}
+	out->limit = 0;
+	if (out->failed)
+		luaL_error(L, "the URL is longer than %d bytes", MAX_URL);
+	return lua_pushlstring(L, out->p != NULL ? out->p : "", out->n);
+}
+
+/* ---- api_call --------------------------------------------------------------------------- */
+
+static int
+api_answered(lua_State *L, struct sl_op *op)
+{
+	struct sl_api_op *a = (struct sl_api_op *)op;
+	struct sl_err err;
+
+	sl_spend(L, SL_BUDGET_HTTP_BYTES, a->json.n);
+	if (a->kind == SL_API_NOTHING) {
+		sl_none(L);
+		return 1;
+	}
+	if (a->kind == SL_API_FAILED)
+		return sl_fail(L, a->code, "%s", a->why);
+	if (sl_json_decode(L, sl_buf_str(&a->json), a->json.n, &err) != 0)
+		return sl_fail(L, "json", "%s", err.text);
+	return 1;
+}
+
+/*lua
+Ask the policy's API and get its answer, decoded from JSON.
+
+Three results are told apart: a table is the answer; nil alone means that the
+API says there is nothing (404, 204, null, [], {}); nil with a message and a
+code means that it gave no answer and there is no old one. Answers are cached,
+and an old one serves for a day while the API fails.
+
+@param query string      put behind the base URL of `api` in sluice.lua
+@param args? string[]    for $1, $2, ... in the query; percent-encoded
+@param options? table    api: a name of `apis` instead of `api`
+@return table? answer
+@return string? err
+@return string? code     "timeout" "connect" "tls" "status" "json" "size" "breaker" "refused" "protocol"
+
+    local dkim, err = api_call("?type=dkim&user=$1", { "ann" })
+    if err then Defer("Signing key not available, try again later") end
+*/
+static int
+http_api_call(lua_State *L)
+{
+	static const char *const names[] = { "api", NULL };
+	struct sl_str query = sl_arg_string(L, 1), name;
+	struct sl_api *api;
+	const char *filled;
+
+	sl_options(L, 3, names);
+	name = sl_opt_string(L, 3, "api", "");
+	api = sl_engine_api(L, name.p);
+	if (api == NULL)
+		return luaL_error(L, name.n == 0 ? "sluice.lua has no api = { url = ... }" :
+		    "sluice.lua has no apis.%s", name.p);
+	filled = fill_arguments(L, query, 2);
+	return sl_await(L, (struct sl_op *)sl_api_call(api, filled), api_answered);
+}
+
+/* ---- http ---------------------------------------------------------------------------------- */
+
+static int
+http_answered(lua_State *L, struct sl_op *op)
+{
+	struct sl_http_op *h = (struct sl_http_op *)op;
+
+	sl_spend(L, SL_BUDGET_HTTP_BYTES, h->received);
+	if (op->status != 0)
+		return sl_fail(L, h->stage, "%s", h->err.text);
+	if (sl_opt_bool(L, 2, "extended_result", false)) {
+		sl_map_new(L);
+		sl_number(L, (double)h->code);
+		sl_map_set(L, "status");
+		sl_string(L, sl_buf_str(&h->body));
+		sl_map_set(L, "content");
+		return 1;
+	}
+	if (h->code < 200 || h->code > 299)
+		return sl_fail(L, "status", "HTTP status %d", (int)h->code);
+	sl_string(L, sl_buf_str(&h->body));
+	return 1;
+}
+
+/*lua
+Make an HTTP request.
+
+Private addresses are refused unless `http = { allow_private = true }`,
+link-local ones always. Certificate and host name are verified.
+
+@param url string        http or https; $1, $2, ... are filled from get, percent-encoded
+@param options? table    timeout (seconds, 30), connect_timeout (10), method, headers (list of "Name: value"), extended_result (false), max_body (bytes, 1 MB)
+@param get? string[]     arguments for the URL
+@param post? string      body; makes the method POST
+@return string|table? body  with extended_result { status =, content = } whatever the status
+@return string? err
+@return string? code     "timeout" "connect" "tls" "status" "size" "refused" "protocol"
+
+    local body, err, code = http("ftp://example.org/")
+    assert(not body and code == "protocol")
+*/
+static int
+http_http(lua_State *L)
+{
+	static const char *const names[] = { "timeout", "connect_timeout", "method", "headers",
+	    "extended_result", "max_body", "ssl_verify_peer", "ssl_verify_host", NULL };
+	struct sl_str url = sl_arg_string(L, 1), method;
+	const struct sl_config *config = sl_engine_config_of(L);
+	struct sl_http_request r = { 0 };
+	const char *headers[65] = { NULL };
+	size_t i, n = 0;
+
+	sl_options(L, 2, names);
+	if (sl_engine_http(L) == NULL)
+		return luaL_error(L, "http isn't to be had here");
+	lua_settop(L, 4);
+	r.timeout_ms = (int64_t)(1000 * sl_opt_number(L, 2, "timeout", 0.01, 600,
+	    config != NULL ? config->http.timeout : 30));
+	r.connect_timeout_ms = (int64_t)(1000 * sl_opt_number(L, 2, "connect_timeout", 0.01, 600, 10));
+	r.max_body = (size_t)sl_opt_number(L, 2, "max_body", 1, 64e6, 1048576);
+	r.no_verify_peer = !sl_opt_bool(L, 2, "ssl_verify_peer", true);
+	r.no_verify_host = !sl_opt_bool(L, 2, "ssl_verify_host", true);
+	r.allow_private = config != NULL && config->http.allow_private;
+	method = sl_opt_string(L, 2, "method", NULL);
+	r.method = method.p;
+	if (sl_opt_push(L, 2, "headers")) {
+		sl_arg_table(L, 5);
+		for (i = 0; sl_each(L, 5, &i) && n < 64; lua_pop(L, 2)) {
+			headers[n] = sl_arg_string(L, lua_gettop(L)).p;
+			if (strpbrk(headers[n++], "\r\n") != NULL)
+				return luaL_error(L, "option \"headers\": a header has a line break");
+		}
+	}
+	lua_settop(L, 5);
+	r.headers = headers;
+	if (sl_arg_given(L, 4)) {
+		r.body = sl_arg_string(L, 4);
+		r.has_body = true;
+	}
+	r.url = fill_arguments(L, url, 3);
+	return sl_await(L, (struct sl_op *)sl_http_start(sl_engine_http(L), &r), http_answered);
+}
+
+const struct sl_builtin sl_module_http[] = {
+	{ "http", http_http, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "api_call", http_api_call, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ NULL, NULL, 0 },
+};

@@ -1,0 +1,237 @@
+/* Rates and memory: what outlives a connection. Keys of both kinds are apart. */
+#include <string.h>
+
+#include "../../core/engine/value.h"
+#include "../../core/engine/vm.h"
+#include "../../core/policy/owner.h"
+#include "../../core/state/state.h"
+
+static int
+ask(lua_State *L, struct sl_state_request *r, const char *kind, int parts,
+    int (*done)(lua_State *L, struct sl_op *op))
+{
+	struct sl_buf *key = sl_scratch(L);
+	int i;
+
+	if (sl_engine_state(L) == NULL)
+		return luaL_error(L, "state isn't to be had here");
+	sl_buf_puts(key, kind);
+	for (i = 1; i <= parts; i++) {
+		sl_buf_putc(key, '\0');
+		sl_buf_putstr(key, sl_arg_string(L, i));
+	}
+	if (strcmp(kind, "rate") == 0)
+		sl_buf_printf(key, "%c%lld", '\0', (long long)r->ms);
+	r->key = sl_buf_str(key);
+	return sl_await(L, (struct sl_op *)sl_state_ask(sl_engine_state(L), r), done);
+}
+
+static int
+limit_passed(lua_State *L)
+{
+	return sl_fail(L, "limit", "the key or value is too long");
+}
+
+static int
+yes_or_no(lua_State *L, struct sl_op *op)
+{
+	if (op->status != 0)
+		return limit_passed(L);
+	sl_bool(L, ((struct sl_state_op *)op)->ok);
+	return 1;
+}
+
+static int
+count(lua_State *L, struct sl_op *op)
+{
+	if (op->status != 0)
+		return limit_passed(L);
+	sl_number(L, (double)((struct sl_state_op *)op)->number);
+	return 1;
+}
+
+static int
+value(lua_State *L, struct sl_op *op)
+{
+	struct sl_state_op *s = (struct sl_state_op *)op;
+	struct sl_err err;
+
+	if (op->status != 0)
+		return limit_passed(L);
+	if (!s->ok)
+		sl_none(L);
+	else if (sl_json_decode(L, sl_buf_str(&s->value), 0, &err) != 0)
+		return sl_fail_err(L, &err);
+	return 1;
+}
+
+static int
+new_number(lua_State *L, struct sl_op *op)
+{
+	if (op->status != 0)
+		return limit_passed(L);
+	if (!((struct sl_state_op *)op)->ok)
+		return sl_fail(L, "type", "the value is not a number");
+	return count(L, op);
+}
+
+/* Values are kept as JSON, so only plain data is. */
+static struct sl_str
+value_arg(lua_State *L, int arg)
+{
+	struct sl_buf *text = sl_scratch(L);
+	struct sl_err err;
+	struct sl_str s;
+
+	luaL_checkany(L, arg);
+	if (sl_json_encode(L, arg, text, false, false, &err) != 0)
+		luaL_argerror(L, arg, err.text);
+	s.p = lua_pushlstring(L, text->p, text->n);	/* the scratch is needed for the key */
+	s.n = text->n;
+	return s;
+}
+
+/*lua
+Count an event, and tell whether the rate is kept: a sliding window.
+
+@param namespace string
+@param entry string
+@param count number     events allowed in the interval
+@param interval number  seconds
+@return boolean within  true: counted and within; false: over, and not counted
+
+    if not rate("outbound", saslusername or "", 100, 3600) then Defer("Slow down") end
+*/
+static int
+state_rate(lua_State *L)
+{
+	struct sl_state_request r = { .command = SL_STATE_RATE };
+
+	r.number = (int64_t)sl_arg_number(L, 3, 1, 1e9);
+	r.ms = (int64_t)(1000 * sl_arg_number(L, 4, 0.1, 1e8));
+	return ask(L, &r, "rate", 2, yes_or_no);
+}
+
+/*lua
+How many events rate counted in the interval.
+
+@param namespace string
+@param entry string
+@param interval number  seconds, the same as given to rate
+@return number count
+
+    local n = rate_count("outbound", "ann", 3600)
+*/
+static int
+state_rate_count(lua_State *L)
+{
+	struct sl_state_request r = { .command = SL_STATE_RATE_COUNT };
+
+	r.ms = (int64_t)(1000 * sl_arg_number(L, 3, 0.1, 1e8));
+	return ask(L, &r, "rate", 2, count);
+}
+
+/*lua
+Store a value unless there is one; in one step.
+
+@param key string
+@param value any        plain data
+@param ttl? number      seconds; for ever when not given
+@return boolean added   false: there was one
+
+    if memory_add("seen", 1, 3600) then echo("for the first time") end
+*/
+static int
+state_add(lua_State *L)
+{
+	struct sl_state_request r = { .command = SL_STATE_ADD };
+
+	r.ms = (int64_t)(1000 * sl_arg_opt_number(L, 3, 0.001, 1e9, 0));
+	r.value = value_arg(L, 2);
+	return ask(L, &r, "memory", 1, yes_or_no);
+}
+
+/*lua
+Store a value.
+
+@param key string
+@param value any        plain data
+@param ttl? number      seconds; for ever when not given
+@return boolean stored
+
+    memory_store("greeting", "hello", 60)
+*/
+static int
+state_store(lua_State *L)
+{
+	struct sl_state_request r = { .command = SL_STATE_STORE };
+
+	r.ms = (int64_t)(1000 * sl_arg_opt_number(L, 3, 0.001, 1e9, 0));
+	r.value = value_arg(L, 2);
+	return ask(L, &r, "memory", 1, yes_or_no);
+}
+
+/*lua
+The value stored under a key.
+
+@param key string
+@return any? value  none if there is none
+
+    local greeting = memory_fetch("greeting")
+*/
+static int
+state_fetch(lua_State *L)
+{
+	struct sl_state_request r = { .command = SL_STATE_FETCH };
+
+	return ask(L, &r, "memory", 1, value);
+}
+
+/*lua
+Add to a stored number, in one step; one that is absent counts as 0.
+
+@param key string
+@param amount? number  1
+@param ttl? number     seconds, when the number is new; for ever when not given
+@return number? sum
+@return string? err    the value is not a number
+@return string? code
+
+    local n = memory_inc("messages")
+*/
+static int
+state_inc(lua_State *L)
+{
+	struct sl_state_request r = { .command = SL_STATE_INC };
+
+	r.number = (int64_t)sl_arg_opt_number(L, 2, -1e12, 1e12, 1);
+	r.ms = (int64_t)(1000 * sl_arg_opt_number(L, 3, 0.001, 1e9, 0));
+	return ask(L, &r, "memory", 1, new_number);
+}
+
+/*lua
+Delete a stored value.
+
+@param key string
+@return boolean deleted  false: there was none
+
+    memory_delete("greeting")
+*/
+static int
+state_delete(lua_State *L)
+{
+	struct sl_state_request r = { .command = SL_STATE_DELETE };
+
+	return ask(L, &r, "memory", 1, yes_or_no);
+}
+
+const struct sl_builtin sl_module_state[] = {
+	{ "rate", state_rate, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "rate_count", state_rate_count, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "memory_add", state_add, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "memory_store", state_store, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "memory_fetch", state_fetch, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "memory_inc", state_inc, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "memory_delete", state_delete, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ NULL, NULL, 0 },
+};

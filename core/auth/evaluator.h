@@ -29,9 +29,12 @@ struct sl_evaluator {
  * Runs an evaluator on a resolver. Done when e is; SL_ERR_TIMEOUT when
  * 'timeout_ms' passes: then all open questions were answered SL_DNS_TIMEOUT
  * first, so the evaluator has its (temporary) result anyway. 'e' stays the
- * caller's and must outlive the operation. *queries counts questions asked.
+ * caller's and must outlive the operation. *queries (may be NULL) counts
+ * questions asked. 'loop' is the resolver's; timeout_ms 0 = no deadline but
+ * the resolver's own. SL_ERR_LIMIT: an evaluator that never gets done.
+ * Releasing early drops open questions without an answer. NULL = out of memory.
  */
-struct sl_op *sl_evaluate(struct sl_dns *dns, struct sl_evaluator *e, int64_t timeout_ms,
-	    unsigned *queries);
+struct sl_op *sl_evaluate(struct sl_loop *loop, struct sl_dns *dns, struct sl_evaluator *e,
+	    int64_t timeout_ms, unsigned *queries);
 
 #endif

@@ -112,7 +112,7 @@ EXIT_PATHS = {
     "end of script": 'include "sign.lua"',
     "end of an included file": 'include "sign.lua" include "lib/last.lua"',
     "a module": 'include "sign.lua" require "delivers"',
-    "a nested function": 'include "sign.lua" (function() (function() Deliver() end)() end)()',
+    "a nested function": 'include "sign.lua"; (function() (function() Deliver() end)() end)()',
     "a coroutine": 'include "sign.lua" coroutine.wrap(function() Deliver() end)()',
     "pcall": 'include "sign.lua" pcall(Deliver)',
 }
@@ -341,7 +341,7 @@ def test_script_errors_cost_their_own_message(make):
 def test_header_injection_is_refused_at_the_binding(make):
     script = 'assert(not pcall(AddHeader, "X", "a\\r\\nBcc: x@y")) Reject("one\\r\\ntwo\\0")'
     server = make('"main.lua"', {"main.lua": script})
-    assert submit(server) == "550 5.7.1 one  two "
+    assert submit(server) == "550 5.7.1 one  two"
 
 
 def test_secrets_stay_out_of_the_log(make, material):

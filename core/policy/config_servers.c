@@ -96,7 +96,8 @@ take_element(struct loader *l, struct sl_flow *flow, const json_t *v, const char
 static void
 take_flow(struct loader *l, struct sl_flow *flow, const json_t *v, const char *path)
 {
-	size_t n = json_is_array(v) ? json_array_size(v) : 1, i;
+	bool empty = json_is_object(v) && json_object_size(v) == 0;	/* {} of Lua */
+	size_t n = json_is_array(v) ? json_array_size(v) : !empty, i;
 	char below[512];
 	json_t *item;
 
@@ -108,7 +109,8 @@ take_flow(struct loader *l, struct sl_flow *flow, const json_t *v, const char *p
 		return;
 	}
 	if (!json_is_array(v)) {
-		take_element(l, flow, v, path);
+		if (!empty)
+			take_element(l, flow, v, path);
 		return;
 	}
 	json_array_foreach(v, i, item) {

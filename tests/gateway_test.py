@@ -144,7 +144,8 @@ def test_a_second_script_of_the_flow_signs(make, material):
 def test_an_override_that_forgets_builtin_is_told(make):
     server = make('"main.lua"', {"main.lua": "function Deliver() end"})
     assert re.match(r"451 4\.3\.0 Local policy error \([0-9a-f-]{36}\)", submit(server))
-    assert "Deliver, redefined at main.lua:1, returned without builtin.Deliver" in server.text()
+    wait_for(lambda: "Deliver, redefined at main.lua:1, returned without builtin.Deliver"
+             in server.text(), "the event")
     assert server.messages() == []
 
 
@@ -216,7 +217,7 @@ def test_api_slow_and_gone(make):
     api = Api(lambda path: (200, "{}", 3))
     server = make('"sign.lua"', {"sign.lua": SIGN}, f'api = {{ url = "{api.url}", timeout = 0.3 }},')
     assert submit(server).startswith("451 4.7.1 Signing key not available")
-    assert "code=timeout" in server.text()
+    wait_for(lambda: "code=timeout" in server.text(), "the event")
     api.stop()
     assert submit(server).startswith("451")
 
@@ -229,7 +230,8 @@ def test_an_old_answer_serves_while_the_api_fails(make, material):
     assert submit(server).startswith("250")
     answers[0] = (500, "", 0)
     assert submit(server).startswith("250")
-    assert "stale=true" in server.text() and len(api.calls) == 2
+    wait_for(lambda: "stale=true" in server.text(), "the event")
+    assert len(api.calls) == 2
     api.stop()
 
 
@@ -284,7 +286,7 @@ def test_relaying_is_refused_whatever_scripts_say(make, script):
     for recipient in FOREIGN:
         reply = client.say(f"RCPT TO:<{recipient}>")
         assert reply.startswith("550 5.7.1"), recipient + ": " + reply
-    assert client.say("DATA").startswith("503")
+    assert client.say("DATA")[:3] in ("503", "554")      # RFC 5321 4.1.1.4
     client.close()
 
 
@@ -334,7 +336,8 @@ def test_script_errors_cost_their_own_message(make):
     server = make('"main.lua"', {"main.lua": script})
     for who in ("loop", "memory", "error"):
         assert submit(server, recipients=[who + "@example.net"]).startswith("451 4.3.0"), who
-    assert "main.lua:4: saslusernam is not defined (saslusername?)" in server.text()
+    wait_for(lambda: "main.lua:4: saslusernam is not defined (saslusername?)" in server.text(),
+             "the event")
     assert submit(server).startswith("250")
 
 
@@ -350,8 +353,10 @@ def test_secrets_stay_out_of_the_log(make, material):
     server = make('"sign.lua"', {"sign.lua": script, "secrets/token": "t0ken-value\n"},
                   f'api = {{ url = "{api.url}", headers = {{ A = secret "token" }} }},')
     assert submit(server).startswith("250")
+    server.message()
     text = server.text()
-    assert "t0ken-value" not in text and "[secret sha256:" in text
+    assert "t0ken-value" not in text and "BEGIN" not in text
+    wait_for(lambda: "[secret sha256:" in server.text(), "the event")
     api.stop()
 
 

@@ -131,8 +131,9 @@ take_flows(struct loader *l, struct sl_server *s, const json_t *flows, const cha
 		snprintf(script, sizeof(script), "%s.lua", sl_phase_name((enum sl_phase)phase));
 		v = json_object_get(flows, sl_phase_name((enum sl_phase)phase));
 		if (v == NULL && has_file(l, script)) {
-			v = json_string(script);
-			json_object_set_new(l->config->defaults, script, v);
+			v = json_object_get(l->config->defaults, script);	/* another server's */
+			if (v == NULL && (v = json_string(script)) != NULL)
+				json_object_set_new(l->config->defaults, script, v);
 		}
 		snprintf(below, sizeof(below), "%s.%s", path, sl_phase_name((enum sl_phase)phase));
 		if (v != NULL)

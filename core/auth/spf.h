@@ -42,8 +42,8 @@ struct sl_spf_result {
 	enum sl_spf_status status;
 	enum sl_spf_identity identity;
 	char reason[200];	/* for people: why none, temperror, permerror; else empty */
-	char mechanism[256];	/* term of the first record that decided, as written; "default"
-				 * when none matched, empty for none and the errors */
+	char mechanism[256];	/* the outermost term that decided, as written; "default" when
+				 * none matched, empty for none and the errors */
 	char explanation[512];	/* the domain's (6.2), for fail; printable ASCII; empty = none */
 	char domain[256];	/* that was checked, A-labels; empty when it isn't a domain */
 	char sender[520];	/* the identity as a mailbox: local@domain */

@@ -72,7 +72,70 @@ $(B)/test/%: %.c $(B)/libsluice.a
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
+# ---- running, testing -------------------------------------------------------
+
+PYTEST   = /usr/bin/python3 -m pytest -q --no-header -p no:cacheprovider
+
+install-build:
+	@sh tools/install build
+install-test:
+	@sh tools/install test
+
+# The installs come first and in their own make, for pkg-config is asked when
+# the Makefile is read.
+run: install-test
+	@$(MAKE) --no-print-directory $(B)/sluice
+	@sh tools/demo $(B)
+
+test: install-test
+	@$(MAKE) --no-print-directory check
+
+check: $(B)/sluice $(TESTS)
+	@sh tools/run-tests $(B) $(TESTS)
+
+asan: install-test
+	@$(MAKE) --no-print-directory SAN=1 check
+
+# The long forms: more kills and reloads, and the fuzzers.
+soak: install-test
+	@$(MAKE) --no-print-directory SAN=1 SLUICE_KILLS=50 SLUICE_RELOADS=1000 check
+	@$(MAKE) --no-print-directory fuzz
+
+FUZZERS  = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+FUZZTIME ?= 60
+
+fuzz: install-test
+	@$(MAKE) --no-print-directory B=build-fuzz CC=clang OPT='-O1 -g -fsanitize=fuzzer-no-link,address,undefined' \
+	    build-fuzz/libsluice.a
+	@for f in $(FUZZERS); do \
+	  clang -std=c11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined $(PKG_CFLAGS) -o build-fuzz/$$f \
+	    tests/fuzz/$$f.c build-fuzz/libsluice.a $(LDLIBS) && \
+	  build-fuzz/$$f -max_total_time=$(FUZZTIME) -print_final_stats=0 -verbosity=0 || exit 1; done
+
+lint:
+	@lua5.4 tools/layers.lua
+
+bench: $(B)/libsluice.a
+	@for b in $(patsubst %.c,%,$(wildcard core/*/*_bench.c)); do \
+	  mkdir -p $(B)/$$(dirname $$b) && $(CC) $(CFLAGS) -o $(B)/$$b $$b.c $(B)/libsluice.a $(LDLIBS) && \
+	  echo "$$b" && $(B)/$$b || exit 1; done
+
+format:
+	clang-format -i $(wildcard core/*/*.[ch] lua/*/*.c)
+
+docs: $(B)/sluice
+	@lua5.4 tools/reference.lua > doc/reference.md
+	@lua5.4 tools/manual.lua $(B)/sluice > doc/sluice.lua.5
+
+install: $(B)/sluice
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(STDLIB) $(DESTDIR)$(PREFIX)/share/man/man1 \
+	    $(DESTDIR)$(PREFIX)/share/man/man5
+	install $(B)/sluice $(DESTDIR)$(PREFIX)/bin/sluice
+	cp -r stdlib/. $(DESTDIR)$(STDLIB)
+	install -m 644 doc/sluice.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 doc/sluice.lua.5 $(DESTDIR)$(PREFIX)/share/man/man5
+
 clean:
 	rm -rf build build-*
 
-.PHONY: all clean
+.PHONY: all clean run test check asan soak fuzz lint bench format docs install install-build install-test

@@ -54,3 +54,17 @@ cmd_check(int argc, char **argv)
 	}
 	return check(argv[optind], defaults);
 }
+
+/* The rows of the schema, tab-separated: what sluice.lua(5) is made of. */
+int
+cmd_schema(int argc, char **argv)
+{
+	const char *key, *type, *dflt, *text;
+	size_t i;
+
+	(void)argc;
+	(void)argv;
+	for (i = 0; sl_config_schema(i, &key, &type, &dflt, &text); i++)
+		printf("%s\t%s\t%s\t%s\n", key, type, dflt != NULL ? dflt : "", text);
+	return 0;
+}

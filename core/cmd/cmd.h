@@ -6,6 +6,7 @@ int	 cmd_run(int argc, char **argv);
 int	 cmd_check(int argc, char **argv);
 int	 cmd_exec(int argc, char **argv);
 int	 cmd_builtins(int argc, char **argv);
+int	 cmd_schema(int argc, char **argv);
 
 /* stdlib's folder: $SLUICE_STDLIB, else the installed one. */
 const char *cmd_stdlib(void);

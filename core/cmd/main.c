@@ -25,6 +25,7 @@ static const struct {
 	{ "check", cmd_check, "load a policy and say what is wrong: sluice check POLICY [--defaults]" },
 	{ "exec", cmd_exec, "run one script without SMTP: sluice exec FILE" },
 	{ "--builtins", cmd_builtins, "list the builtins: name, phases, flags" },
+	{ "--schema", cmd_schema, "list the keys of sluice.lua: key, type, default, text" },
 	{ "version", cmd_version, "print the version" },
 };
 

@@ -44,10 +44,10 @@ struct sl_dmarc_record {
 
 /*
  * Borrows from the text. SL_ERR_NOTFOUND: no DMARC record at all (v= isn't
- * first or isn't DMARC1). SL_ERR_SYNTAX: one that counts as none (a tag of
- * ours twice, control bytes or NUL); SL_ERR_LIMIT: over SL_DMARC_MAX_RECORD.
- * Bad values are as if the tag weren't there, except p, sp and np (RFC 9989
- * 4.8, 4.10.1); unknown tags are nothing.
+ * first or isn't DMARC1). One that counts as none: SL_ERR_SYNTAX, a tag of
+ * ours twice (RFC 6376 3.2); SL_ERR_LIMIT, over SL_DMARC_MAX_RECORD. Bad
+ * values are as if the tag weren't there, except of p, sp and np (RFC 9989
+ * 4.8, 4.10.1); unknown tags and text that is no tag are nothing.
  */
 int	 sl_dmarc_record_parse(struct sl_dmarc_record *out, struct sl_str text, struct sl_err *err);
 /* RFC 9989 4.10.1, RFC 7489 6.6.3: p, sp and np are good, or there is a rua:
@@ -98,6 +98,7 @@ enum sl_dmarc_alignment { SL_DMARC_FAIL, SL_DMARC_UNALIGNED, SL_DMARC_ALIGNED };
 const char *sl_dmarc_alignment_word(enum sl_dmarc_alignment alignment);
 
 #define SL_DMARC_MAX_DKIM	20
+#define SL_DMARC_MAX_NAMES	64	/* asked for one message; domains beyond don't align */
 
 struct sl_dmarc_dkim {
 	const char *domain, *selector;

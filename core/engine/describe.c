@@ -89,6 +89,7 @@ describe_table(lua_State *L, int index, struct sl_buf *out, size_t max, int dept
 static void
 describe(lua_State *L, int index, struct sl_buf *out, size_t max, int depth)
 {
+	struct sl_buf clean = SL_BUF_INIT;
 	struct sl_str s;
 
 	switch (lua_type(L, index)) {
@@ -106,7 +107,9 @@ describe(lua_State *L, int index, struct sl_buf *out, size_t max, int depth)
 		break;
 	case LUA_TSTRING:
 		s.p = lua_tolstring(L, index, &s.n);
-		quoted(out, s);
+		sl_vm_redact(sl_vm_from(L), s, &clean);	/* quoting would hide a secret's lines */
+		quoted(out, sl_buf_str(&clean));
+		sl_buf_clear(&clean);
 		break;
 	case LUA_TTABLE:
 		describe_table(L, index, out, max, depth);

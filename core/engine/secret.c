@@ -25,18 +25,41 @@ replacement(struct sl_str secret, char **out)
 	return *out != NULL ? 0 : SL_ERR_NOMEM;
 }
 
-int
-sl_vm_add_secret(struct sl_vm *vm, struct sl_str secret)
+static int
+add_form(struct sl_vm *vm, struct sl_str form, struct sl_str secret)
 {
 	char *text;
 	int rc;
 
-	if (secret.n < SHORTEST || sl_dict_has(vm->secrets, secret))
+	if (sl_dict_has(vm->secrets, form))
 		return 0;
 	if ((rc = replacement(secret, &text)) != 0)
 		return rc;
-	if ((rc = sl_dict_set(vm->secrets, secret, text, NULL)) != 0)
+	if ((rc = sl_dict_set(vm->secrets, form, text, NULL)) != 0)
 		sl_free(text);
+	return rc;
+}
+
+/* A secret of several lines (a PEM key) is also known as JSON writes it. */
+int
+sl_vm_add_secret(struct sl_vm *vm, struct sl_str secret)
+{
+	struct sl_buf json = SL_BUF_INIT;
+	size_t i;
+	int rc;
+
+	if (secret.n < SHORTEST || sl_dict_has(vm->secrets, secret))
+		return 0;
+	rc = add_form(vm, secret, secret);
+	for (i = 0; i < secret.n; i++)
+		if (secret.p[i] == '\n' || secret.p[i] == '\r')
+			sl_buf_puts(&json, secret.p[i] == '\n' ? "\\n" : "\\r");
+		else
+			sl_buf_putc(&json, secret.p[i]);
+	if (rc == 0)
+		rc = json.failed ? SL_ERR_NOMEM : add_form(vm, sl_buf_str(&json), secret);
+	sl_wipe(json.p, json.n);
+	sl_buf_clear(&json);
 	return rc;
 }
 

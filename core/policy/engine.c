@@ -10,6 +10,7 @@
 #include "../base/alloc.h"
 #include "../crypto/key.h"
 #include "../dns/dns.h"
+#include "../state/state.h"
 #include "owner.h"
 
 #define CACHED_KEYS	10000
@@ -43,10 +44,13 @@ sl_engine_new(const struct sl_engine_options *options, struct sl_err *err)
 	e->dns = options->dns;
 	e->http = options->http;
 	e->state = options->state;
+	e->own_state = e->state == NULL;
+	if (e->own_state && e->loop != NULL)
+		e->state = sl_state_local(e->loop);
 	e->gateway = options->gateway;
 	e->stdlib = sl_strdup(options->stdlib != NULL ? options->stdlib : SL_STDLIB);
 	e->keys = sl_key_cache_new(CACHED_KEYS);
-	if (e->loop != NULL && e->stdlib != NULL && e->keys != NULL)
+	if (e->loop != NULL && e->stdlib != NULL && e->keys != NULL && e->state != NULL)
 		e->vm = sl_vm_new(e->loop, e->events, err);
 	else
 		sl_err_set(err, SL_ERR_NOMEM, "out of memory");

@@ -126,10 +126,6 @@ sl_services_open(struct sl_engine *e)
 		e->own_dns = true;
 	}
 	e->http = e->generation->http;
-	if (e->state == NULL) {
-		e->state = sl_state_local(e->loop);
-		e->own_state = true;
-	}
 }
 
 void

@@ -104,15 +104,16 @@ put_record(struct sl_buf *data, struct sl_dns_record *r, enum sl_dns_type type, 
 	}
 }
 
+/* A type that is named fails whatever is there; "*" is for those without a record. */
 static inline bool
-zone_fails(json_t *entry, const char *how, const char *type)
+zone_fails(json_t *entry, const char *how, const char *type, bool has_record)
 {
 	json_t *listed;
 	size_t i;
 
 	json_array_foreach(json_object_get(entry, how), i, listed)
 		if (strcmp(json_string_value(listed), type) == 0 ||
-		    strcmp(json_string_value(listed), "*") == 0)
+		    (!has_record && strcmp(json_string_value(listed), "*") == 0))
 			return true;
 	return false;
 }
@@ -136,12 +137,12 @@ zone_records(json_t *entry, enum sl_dns_type type)
 		}
 		sl_buf_clear(&data);
 	}
-	if (a->n > 0)
-		a->status = SL_DNS_OK;
-	else if (zone_fails(entry, "timeout", word))
+	if (zone_fails(entry, "timeout", word, a->n > 0))
 		a->status = SL_DNS_TIMEOUT;
-	else if (zone_fails(entry, "servfail", word))
+	else if (zone_fails(entry, "servfail", word, a->n > 0))
 		a->status = SL_DNS_SERVFAIL;
+	else
+		a->status = a->n > 0 ? SL_DNS_OK : SL_DNS_NODATA;
 	return a;
 }
 

@@ -3,6 +3,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import threading
 import time
 from urllib.parse import parse_qs, urlparse
@@ -10,7 +11,7 @@ from urllib.parse import parse_qs, urlparse
 import dkim
 import pytest
 
-from harness import (Api, Sluice, answer_json, certificate, key_pair, password_hash,
+from harness import (SLUICE, Api, Sluice, answer_json, certificate, key_pair, password_hash,
                      text_message, wait_for)
 
 CONFIG = """return {
@@ -262,6 +263,54 @@ def test_500_wait_200_ms_in_flight_together(make):
         assert [c.reply()[:3] for _ in range(3)] == ["250", "250", "250"]
         c.close()
     assert time.monotonic() - begin < 50     # one after the other would be 100 s
+
+
+def test_quarantine_keeps_and_releases(make):
+    server = make('"main.lua"', {"main.lua": 'Quarantine("spam")'})
+    assert submit(server).startswith("550 5.7.1")       # told no, kept all the same
+    assert server.stop() == 0
+
+    def tool(*args):
+        return subprocess.run([SLUICE, *args], capture_output=True, text=True, timeout=20)
+
+    listed = [json.loads(line) for line in
+              tool("quarantine", "list", server.spool, "--json").stdout.splitlines()]
+    assert [m["quarantine"] for m in listed] == ["spam"] and server.messages() == []
+    assert tool("queue", "list", server.spool).stdout == ""
+    assert "Subject: test" in tool("quarantine", "show", server.spool, listed[0]["id"]).stdout
+    assert tool("quarantine", "release", server.spool, listed[0]["id"]).returncode == 0
+    server.start()
+    server.message()
+    assert "another process has this queue" in tool("queue", "list", server.spool).stderr
+
+
+def test_delivery_by_smtp_with_retries_and_a_notification(make):
+    """The next hop is a second sluice; it is away at first, and refuses one recipient."""
+    hop = make(files={"rcptto.lua": 'if recipient == "no@example.org" then Reject("gone") end'})
+    hop.stop()
+    server = make(start=False)
+    text = (server.policy / "sluice.lua").read_text().replace(
+        "transports = {", f'transports = {{ hop = {{ host = "127.0.0.1", port = {hop.port} }},')
+    text = text.replace('["example.org"] = { transport = "mailbox" }',
+                        '["example.org"] = { transport = "hop" }, ["sender.example"] = '
+                        '{ transport = "mailbox" }')
+    (server.policy / "sluice.lua").write_text(text)
+    server.start()
+    client = server.client()
+    client.say("EHLO x")
+    body = b"\r\n".join(b"." * (i % 70 + 1) for i in range(3000))
+    _, reply = client.send("me@sender.example", ["yes@example.org", "no@example.org"],
+                           text_message("me@sender.example", body=body))
+    assert reply.startswith("250")
+    client.close()
+    wait_for(lambda: server.text().count("deferred id=") >= 2, "attempts in vain")
+    hop.start()
+    assert hop.message().endswith(body + b"\r\n")
+    wait_for(lambda: "bounced id=" in server.text(), "the refusal")
+    told = server.message()
+    assert b"Delivered-To: me@sender.example" in told and b"Return-Path: <>" in told
+    assert b"Content-Type: multipart/report; report-type=delivery-status" in told
+    assert b"Diagnostic-Code: smtp; 550 5.7.1 gone" in told
 
 
 # ---- relaying -------------------------------------------------------------------------------

@@ -5,6 +5,8 @@
 int	 cmd_run(int argc, char **argv);
 int	 cmd_check(int argc, char **argv);
 int	 cmd_exec(int argc, char **argv);
+int	 cmd_queue(int argc, char **argv);
+int	 cmd_quarantine(int argc, char **argv);
 int	 cmd_builtins(int argc, char **argv);
 int	 cmd_schema(int argc, char **argv);
 

@@ -24,6 +24,8 @@ static const struct {
 	{ "run", cmd_run, "serve a policy: sluice run POLICY [--spool DIR] [--log-level LEVEL]" },
 	{ "check", cmd_check, "load a policy and say what is wrong: sluice check POLICY [--defaults]" },
 	{ "exec", cmd_exec, "run one script without SMTP: sluice exec FILE" },
+	{ "queue", cmd_queue, "list, show, retry, remove messages of a stopped queue" },
+	{ "quarantine", cmd_quarantine, "list, show, release, remove messages held in it" },
 	{ "--builtins", cmd_builtins, "list the builtins: name, phases, flags" },
 	{ "--schema", cmd_schema, "list the keys of sluice.lua: key, type, default, text" },
 	{ "version", cmd_version, "print the version" },

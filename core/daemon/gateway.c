@@ -187,6 +187,25 @@ route(void *arg, const char *name, struct sl_route *out)
 	return true;
 }
 
+/* A row of the domain's own, of any server, before a "*". */
+static const char *
+transport(void *arg, const char *recipient)
+{
+	const struct sl_config *c = config_of(arg);
+	const char *at = strrchr(recipient, '@');
+	const struct sl_relay_row *row, *any = NULL;
+	size_t i;
+
+	for (i = 0; i < c->nservers; i++) {
+		row = sl_relay_find(c->servers[i].relay, at != NULL ? at + 1 : "");
+		if (row != NULL && !row->any)
+			return row->transport;
+		if (row != NULL && any == NULL)
+			any = row;
+	}
+	return any != NULL ? any->transport : NULL;
+}
+
 static double
 schedule(void *arg, unsigned retry, double age)
 {
@@ -443,7 +462,7 @@ open_parts(struct sl_gateway *g, struct sl_buf *report)
 	struct sl_delivery_options d = {
 		.loop = g->o.loop, .engine = g->engine, .store = g->store,
 		.dns = sl_engine_resolver(g->engine), .thread = g->thread, .events = g->o.events,
-		.route = route, .schedule = schedule, .attempts = attempts, .hostname = hostname,
+		.route = route, .transport = transport, .schedule = schedule, .attempts = attempts, .hostname = hostname,
 		.told = told, .arg = g,
 	};
 	struct sl_err err;

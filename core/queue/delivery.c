@@ -209,8 +209,7 @@ notify(struct attempt *a)
 	struct sl_delivery *d = a->delivery;
 	struct sl_buf header = SL_BUF_INIT;
 	char id[SL_UUID_SIZE];
-	struct sl_entry entry = { .recipient = a->sender, .transport = a->transport,
-		.next_us = wall(d) };
+	struct sl_entry entry = { .recipient = a->sender, .next_us = wall(d) };
 	struct sl_envelope env = { .id = id, .sender = (char *)(uintptr_t)"", .facts = a->facts,
 		.received_us = wall(d), .n = 1, .entries = &entry };
 	struct sl_dsn dsn = { .hostname = d->o.hostname(d->o.arg), .id = id, .original_id = a->id,
@@ -218,7 +217,9 @@ notify(struct attempt *a)
 		.enhanced = a->result.enhanced, .text = a->result.text, .host = a->result.host,
 		.received = a->received_us / 1000000, .now = wall(d) / 1000000 };
 
-	if (a->sender[0] == '\0' || sl_uuid4(id) != 0) {	/* never a bounce for a bounce */
+	if (a->sender[0] != '\0')	/* never a bounce for a bounce */
+		entry.transport = (char *)(uintptr_t)d->o.transport(d->o.arg, a->sender);
+	if (entry.transport == NULL || sl_uuid4(id) != 0) {
 		done_with(a);
 		return;
 	}

@@ -37,6 +37,8 @@ struct sl_delivery_options {
 	/* Seconds before attempt number 'retry' (1 = the second); < 0 = given up. 'age' in seconds. */
 	double (*schedule)(void *arg, unsigned retry, double age);
 	unsigned (*attempts)(void *arg);	/* in the schedule, for scripts */
+	/* The transport for a notification to this address; NULL: nobody can be told. */
+	const char *(*transport)(void *arg, const char *recipient);
 	const char *(*hostname)(void *arg);
 	void (*told)(void *arg, const char *what);	/* "delivered" "deferred" "bounced": counters */
 	void *arg;

@@ -4,6 +4,7 @@ return {
   hostname = "mx.example.org",
   spool = "../spool",
   log = { level = "info" },
+  admin = "127.0.0.1:8891",
 
   listen = {
     { smtp = "127.0.0.1:2525", server = "inbound" },

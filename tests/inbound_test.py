@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+import urllib.request
 
 import dkim
 import pytest
@@ -143,6 +144,11 @@ def test_the_demos_lines_work(tmp_path):
         assert good.returncode == 0, good.stdout + log.read_text()
         assert "violates the DMARC policy of spoofed.example" in bad.stdout, bad.stdout
         mail = wait_for(lambda: list((ROOT / run / "mail").glob("*/*/new/*")), "the mail")
+        metrics = urllib.request.urlopen("http://127.0.0.1:8891/metrics", timeout=10).read()
+        assert b'sluice_verdicts_total{phase="data",action="Reject"} 1' in metrics
+        assert b'sluice_verdicts_total{phase="data",action="Deliver"} 1' in metrics
+        health = urllib.request.urlopen("http://127.0.0.1:8891/health", timeout=10).read()
+        assert health == b'{"status":"ok"}\n'
         assert b"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.org; s=demo;" \
             in mail[0].read_bytes()
     finally:

@@ -8,9 +8,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "../admin/admin.h"
 #include "../base/event.h"
 #include "../daemon/gateway.h"
+#include "../policy/config.h"
 #include "../policy/counters.h"
+#include "../queue/store.h"
 #include "cmd.h"
 
 #define DRAIN_MS	30000	/* after SIGTERM; what isn't over then is tried again later */
@@ -21,7 +24,8 @@ struct server {
 	struct sl_gateway *gateway;
 	struct sl_event_sink *log, *file;
 	struct sl_watch signals;
-	struct sl_timer patience;
+	struct sl_timer patience, gauges;
+	struct sl_admin *admin;
 	struct sl_counters counters;
 	bool draining;
 };
@@ -99,6 +103,36 @@ flush(void *arg)
 	sl_events_flush(arg);
 }
 
+/* Once a second: the numbers that come and go. */
+static void
+gauge(struct sl_timer *timer)
+{
+	struct server *s = sl_list_entry(timer, struct server, gauges);
+	const struct sl_envelope *m;
+	uint64_t held = 0;
+	size_t i;
+
+	for (i = 0; (m = sl_store_each(sl_gateway_store(s->gateway), &i)) != NULL;)
+		held += m->quarantine != NULL;
+	s->counters.held = held;
+	s->counters.queue = sl_store_count(sl_gateway_store(s->gateway)) - held;
+	sl_timer_start(s->loop, &s->gauges, 1000, gauge);
+}
+
+static int
+start_admin(struct server *s)
+{
+	const char *address = sl_engine_config(sl_gateway_engine(s->gateway))->admin;
+	struct sl_err err;
+
+	if (address == NULL)
+		return 0;
+	s->admin = sl_admin_start(address, &s->counters, 1, &err);
+	if (s->admin == NULL)
+		fprintf(stderr, "sluice: %s\n", err.text);
+	return s->admin != NULL ? 0 : -1;
+}
+
 static int
 serve(struct server *s, const struct sl_gateway_options *options)
 {
@@ -113,11 +147,18 @@ serve(struct server *s, const struct sl_gateway_options *options)
 		return 1;
 	}
 	sl_buf_clear(&report);
+	if (start_admin(s) != 0) {
+		sl_gateway_close(s->gateway);
+		return 1;
+	}
+	gauge(&s->gauges);
 	sl_event(&s->events, SL_NOTICE, "serving", SL_FIELDS(SL_F_TEXT("policy", options->folder),
 	    SL_F_INT("pid", getpid())));
 	sl_events_flush(&s->events);
 	sl_loop_run(s->loop);
 	sl_timer_stop(&s->patience);
+	sl_timer_stop(&s->gauges);
+	sl_admin_stop(s->admin);
 	sl_gateway_close(s->gateway);
 	sl_event(&s->events, SL_NOTICE, "stopped", SL_FIELDS(SL_F_INT("pid", getpid())));
 	return 0;

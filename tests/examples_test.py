@@ -1,0 +1,71 @@
+"""The examples, walked through as their READMEs say."""
+import base64
+import shutil
+import subprocess
+
+import dkim
+
+from harness import (ROOT, SLUICE, Api, Sluice, answer_json, certificate, password_hash,
+                     text_message)
+
+
+def article(tmp_path, changes=lambda text: text):
+    """The article's policy with key, certificate and account, on ports of the test's."""
+    source = ROOT / "examples/dmarc-article/policy"
+    cert, key = certificate(tmp_path)
+    pem = tmp_path / "example.com.pem"
+    subprocess.run(["openssl", "genrsa", "-out", pem, "2048"], check=True, capture_output=True)
+    der = subprocess.run(["openssl", "pkey", "-in", pem, "-pubout", "-outform", "DER"], check=True,
+                         capture_output=True).stdout
+    record = "v=DKIM1; k=rsa; p=" + base64.b64encode(der).decode()
+    zone = (source / "zone.txt").read_text() + "s1._domainkey.example.com. IN TXT ( " + " ".join(
+        f'"{record[i:i + 250]}"' for i in range(0, len(record), 250)) + " )\n"
+    files = {path.name: path.read_text() for path in source.glob("*.lua")}
+    config = files.pop("sluice.lua").replace("127.0.0.1:2525", "127.0.0.1:PORT")
+    config = config.replace("127.0.0.1:2587", "127.0.0.1:SUBMIT").replace("mail/%d", "MAIL/%d")
+    files.update({"zone.txt": zone, "mx.pem": cert, "keys/mx.pem": key,
+                  "keys/example.com.pem": pem.read_text(),
+                  "users": f"ann:{password_hash('secret')}:example.com\n"})
+    return Sluice(tmp_path / "server", changes(config), files).start(), pem.read_text(), record
+
+
+def submit(server):
+    client = server.client(server.submission)
+    assert client.login("ann", "secret").startswith("235")
+    _, reply = client.send("ann@example.com", ["bob@example.net"], text_message("ann@example.com"))
+    client.close()
+    return reply
+
+
+def test_the_article(tmp_path):
+    server, _, record = article(tmp_path)
+    assert submit(server).startswith("250")
+    message = server.message()
+    assert dkim.verify(message, dnsfunc=lambda name, timeout=5: record.encode())
+    # what we signed passes our own inbound flow; a forgery doesn't
+    client = server.client()
+    client.say("EHLO x")
+    signed = message[message.index(b"DKIM-Signature:"):].rstrip(b"\r\n")
+    assert client.send("b@other.example", ["carl@example.com"], signed)[1].startswith("250")
+    reply = client.send("b@other.example", ["carl@example.com"], text_message("ann@example.com"))[1]
+    assert reply.startswith("550 5.7.1 The message violates the DMARC policy of example.com")
+    client.close()
+    assert server.stop() == 0
+
+
+def test_external_keys(tmp_path):
+    api = Api(lambda path: answer_json({}))
+    server, pem, record = article(tmp_path, lambda text: text.replace(
+        '"outbound.lua"', '"external-keys.lua"').replace(
+        "  users =", f'  api = {{ url = "{api.url}", negative_ttl = 0 }},\n  users ='))
+    assert submit(server).startswith("250")
+    assert b"DKIM-Signature" not in server.message()     # the API has no key for the account
+    api.stop()
+    assert server.stop() == 0
+
+
+def test_policies_load(tmp_path):
+    """The demo's policy, as "sluice check" sees it without its generated files."""
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    result = subprocess.run([SLUICE, "check", tmp_path / "scripts"], capture_output=True, text=True)
+    assert result.returncode == 1 and "has no file secrets/api-token" in result.stderr

@@ -223,6 +223,31 @@ def test_api_slow_and_gone(make):
     assert submit(server).startswith("451")
 
 
+def test_on_failure_defer_decides_for_the_script(make):
+    api = Api(lambda path: (500, "", 0))
+    server = make('"main.lua"', {"main.lua": 'pcall(api_call, "?x") Reject("not reached")'},
+                  f'api = {{ url = "{api.url}", on_failure = "defer" }},')
+    assert submit(server).startswith("451 4.4.3 ")
+    api.stop()
+
+
+def test_http_reaches_private_addresses_only_if_allowed(make):
+    """Also over a connection that an allowed request left open; and no header by the method."""
+    api = Api(lambda path: answer_json({"a": 1}))
+    script = f"""
+      assert(api_call("?x").a == 1)
+      local body, err, code = http("{api.url}")
+      assert(not body and code == "refused", code)
+      body, err, code = http("{api.url}", {{ method = "GET / HTTP/1.1\\r\\nX: y" }})
+      assert(not body and code == "protocol", code)
+      Reject("as it should")
+    """
+    server = make('"main.lua"', {"main.lua": script}, f'api = {{ url = "{api.url}" }},')
+    assert submit(server) == "550 5.7.1 as it should", server.text()[-1500:]
+    assert len(api.calls) == 1
+    api.stop()
+
+
 def test_an_old_answer_serves_while_the_api_fails(make, material):
     good = answer_json({"selector": "s1", "domain": "example.org", "rsakey": material["dkim"]})
     answers = [good]

@@ -247,7 +247,8 @@ sl_packet_parse(struct sl_str packet, const char *asked, enum sl_dns_type type)
 	}
 	if (r.failed || answers > MAX_SCANNED || (flags & 0x8000) == 0)
 		return sl_dns_answer_empty(SL_DNS_SERVFAIL);
-	snprintf(name, sizeof(name), "%s", asked);
+	if (questions == 0)	/* else it is the name as the packet writes it, escapes and all */
+		snprintf(name, sizeof(name), "%s", asked);
 	records = r;
 	for (i = 0; type != SL_DNS_CNAME && i < MAX_CHAIN && follow(records, answers, name, &ttl); i++)
 		;

@@ -23,7 +23,8 @@ struct query {
 	struct sl_dns *dns;
 	void *question;			/* of libunbound */
 	struct sl_timer delay;		/* zone text with DELAY */
-	struct sl_dns_answer *later;
+	struct sl_dns_answer *later;	/* zone text: given after the delay */
+	struct sl_dns_answer *spare;	/* made at the start, for failures */
 };
 
 struct sl_dns *
@@ -64,10 +65,9 @@ static void
 finish(struct query *q, struct sl_dns_answer *answer)
 {
 	q->question = NULL;
-	q->q.answer = answer != NULL ? answer : q->later;	/* out of memory: SERVFAIL, made before */
-	if (answer != NULL)
-		sl_dns_answer_unref(q->later);
-	q->later = NULL;
+	q->q.answer = answer != NULL ? answer : q->spare;	/* out of memory: SERVFAIL */
+	if (answer == NULL)
+		q->spare = NULL;
 	sl_op_finish(&q->q.op, 0);
 }
 
@@ -81,11 +81,10 @@ query_cancel(struct sl_op *op)
 	if (q->question != NULL)
 		sl_unbound_cancel(q->dns->unbound, q->question);
 	q->question = NULL;
-	if (q->q.answer == NULL && q->later != NULL) {
-		q->q.answer = q->later;
+	if (q->q.answer == NULL && q->spare != NULL) {
+		q->q.answer = q->spare;
 		q->q.answer->status = SL_DNS_TIMEOUT;
-		q->q.answer->n = 0;
-		q->later = NULL;
+		q->spare = NULL;
 	}
 }
 
@@ -97,6 +96,7 @@ query_free(struct sl_op *op)
 	sl_timer_stop(&q->delay);
 	sl_dns_answer_unref(q->q.answer);
 	sl_dns_answer_unref(q->later);
+	sl_dns_answer_unref(q->spare);
 	sl_free(q);
 }
 
@@ -142,7 +142,6 @@ ask_zone(struct query *q)
 		finish(q, answer);
 		return true;
 	}
-	sl_dns_answer_unref(q->later);
 	q->later = answer;
 	sl_timer_start(q->dns->loop, &q->delay, delay, delayed);
 	return true;
@@ -187,8 +186,8 @@ sl_dns_query(struct sl_dns *dns, const char *name, enum sl_dns_type type, int64_
 	if (q == NULL)
 		return NULL;
 	q->dns = dns;
-	q->later = sl_dns_answer_empty(SL_DNS_SERVFAIL);
-	if (q->later == NULL) {
+	q->spare = sl_dns_answer_empty(SL_DNS_SERVFAIL);
+	if (q->spare == NULL) {
 		sl_free(q);
 		return NULL;
 	}

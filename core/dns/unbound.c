@@ -260,8 +260,8 @@ set_options(struct sl_unbound *u, struct sl_err *err)
 		{ "msg-cache-size:", "16m" }, { "infra-host-ttl:", "60" },
 		{ "do-not-query-localhost:", "no" }, { "unblock-lan-zones:", "yes" },
 		{ "insecure-lan-zones:", "yes" }, { "use-syslog:", "no" }, { "logfile:", "/dev/null" },
-		{ "local-zone:", "test. nodefault" }, { "local-zone:", "invalid. nodefault" },
-		{ "local-zone:", "onion. nodefault" }, { "verbosity:", "0" },
+		{ "local-zone:", "test. transparent" }, { "local-zone:", "invalid. transparent" },
+		{ "local-zone:", "onion. transparent" }, { "verbosity:", "0" },
 	};
 	size_t i;
 	int rc;

@@ -324,6 +324,7 @@ is_number(const char *s)
 static int
 take_record(struct parser *p)
 {
+	uint32_t common = p->ttl;
 	size_t at = 0;
 	enum sl_dns_type type;
 	struct node *node;
@@ -346,7 +347,9 @@ take_record(struct parser *p)
 	if (sl_dns_type_parse(p->tokens[at].text, &type) != 0)
 		return sl_err_set(p->err, SL_ERR_SYNTAX, "zone line %u: \"%s\" is no record type known "
 		    "here", p->line, p->tokens[at].text);
-	return take_rdata(p, at + 1, type, node);
+	rc = take_rdata(p, at + 1, type, node);
+	p->ttl = common;	/* a record's own TTL is its own */
+	return rc;
 }
 
 static int

@@ -231,7 +231,9 @@ back_reference(struct state *m, const char *s, char digit)
 
 	if (i < 0 || (unsigned)i >= m->n || m->captures[i].len == OPEN)
 		return stop(m, SL_ERR_SYNTAX, "invalid capture index");
-	len = m->captures[i].len < 0 ? 0 : (size_t)m->captures[i].len;
+	if (m->captures[i].len == POSITION)
+		return NULL;
+	len = (size_t)m->captures[i].len;
 	if (len > *m->budget)
 		return stop(m, SL_ERR_LIMIT, "steps");
 	*m->budget -= len;

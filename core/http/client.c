@@ -268,9 +268,13 @@ pin_answer(const struct sl_dns_query *q, struct sl_buf *out, unsigned *n)
 	}
 }
 
+/* The deadline is one for resolving and asking. */
 static void
 begin(struct request *r)
 {
+	int64_t left = r->timeout_ms - (sl_clock_us() - r->op.op.started_us) / 1000;
+
+	curl_easy_setopt(r->easy, CURLOPT_TIMEOUT_MS, (long)(left > 0 ? left : 1));
 	if (curl_multi_add_handle(r->http->multi, r->easy) != CURLM_OK)
 		fail(r, SL_ERR_NOMEM, "connect", "out of memory");
 }
@@ -410,6 +414,17 @@ split_url(struct request *r)
 	return rc;
 }
 
+static bool
+is_token(const char *s)
+{
+	if (*s == '\0')
+		return false;
+	for (; *s != '\0'; s++)
+		if (!sl_isalnum(*s) && strchr("!#$%&'*+-.^_`|~", *s) == NULL)
+			return false;
+	return true;
+}
+
 static void
 set_options(struct request *r)
 {
@@ -434,6 +449,11 @@ set_options(struct request *r)
 	curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, r->verify_peer ? 1L : 0L);
 	curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, r->verify_host ? 2L : 0L);
 	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+	/* a connection that an allowed request left open never saw this one's check */
+	if (!r->allow_private)
+		curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
+	if (r->method != NULL && strcmp(r->method, "HEAD") == 0)
+		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
 	if (r->ca.n > 0)
 		curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &ca);
 	if (r->headers != NULL)
@@ -488,7 +508,9 @@ sl_http_start(struct sl_http *http, const struct sl_http_request *in)
 		return NULL;
 	}
 	set_options(r);
-	if (split_url(r) != 0)
+	if (r->method != NULL && !is_token(r->method))
+		fail(r, SL_ERR_SYNTAX, "protocol", "the method is no token (RFC 9110 5.6.2)");
+	else if (split_url(r) != 0)
 		fail(r, SL_ERR_SYNTAX, "protocol", "the URL is not one of http or https");
 	else
 		resolve(r);

@@ -70,6 +70,42 @@ fill_arguments(lua_State *L, struct sl_str text, int args)
 	return lua_pushlstring(L, out->p != NULL ? out->p : "", out->n);
 }
 
+/* on_failure = "defer": the engine decides, in both languages the same. */
+static int
+defer_run(lua_State *L)
+{
+	struct sl_context *ctx = sl_context_of(L);
+	const char **line = sl_arena_alloc(ctx->arena, sizeof(*line));
+
+	memset(&ctx->decision, 0, sizeof(ctx->decision));
+	ctx->decision.made = true;
+	ctx->decision.action = SL_DEFER;
+	ctx->decision.code = ctx->phase == SL_CONNECT ? 421 : ctx->phase == SL_AUTH ? 454 : 451;
+	ctx->decision.enhanced = "4.4.3";
+	if (line != NULL) {
+		*line = "A service that the policy needs doesn't answer";
+		ctx->decision.lines = line;
+		ctx->decision.nlines = 1;
+	}
+	return sl_end(L);
+}
+
+static bool
+defers(lua_State *L)
+{
+	const struct sl_config *c = sl_engine_config_of(L);
+	struct sl_str name = sl_opt_string(L, 3, "api", "");
+	size_t i;
+
+	if (c == NULL || (sl_run_phase(L) & (SL_AT_PREDELIVERY | SL_AT_POSTDELIVERY |
+	    SL_AT_DISCONNECT | SL_AT_NONE)) != 0)
+		return false;
+	for (i = 0; i < c->napis; i++)
+		if (strcmp(c->apis[i].name, name.p) == 0)
+			return c->apis[i].on_failure == 1;
+	return false;
+}
+
 /* ---- api_call --------------------------------------------------------------------------- */
 
 static int
@@ -83,6 +119,8 @@ api_answered(lua_State *L, struct sl_op *op)
 		sl_none(L);
 		return 1;
 	}
+	if (a->kind == SL_API_FAILED && defers(L))
+		return defer_run(L);
 	if (a->kind == SL_API_FAILED)
 		return sl_fail(L, a->code, "%s", a->why);
 	if (sl_json_decode(L, sl_buf_str(&a->json), a->json.n, &err) != 0)
@@ -115,6 +153,7 @@ http_api_call(lua_State *L)
 	struct sl_str query = sl_arg_string(L, 1), name;
 	struct sl_api *api;
 	const char *filled;
+	struct sl_op *op;
 
 	sl_options(L, 3, names);
 	name = sl_opt_string(L, 3, "api", "");
@@ -123,7 +162,9 @@ http_api_call(lua_State *L)
 		return luaL_error(L, name.n == 0 ? "sluice.lua has no api = { url = ... }" :
 		    "sluice.lua has no apis.%s", name.p);
 	filled = fill_arguments(L, query, 2);
-	return sl_await(L, (struct sl_op *)sl_api_call(api, filled), api_answered);
+	op = (struct sl_op *)sl_api_call(api, filled);
+	lua_settop(L, 3);
+	return sl_await(L, op, api_answered);
 }
 
 /* ---- http ---------------------------------------------------------------------------------- */

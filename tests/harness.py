@@ -14,6 +14,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SLUICE = pathlib.Path(os.environ.get("SLUICE", ROOT / "build" / "sluice"))
+os.environ.setdefault("SLUICE_STDLIB", str(ROOT / "stdlib"))
 
 
 def free_port():

@@ -22,7 +22,7 @@ struct server {
 	struct sl_loop *loop;
 	struct sl_events events;
 	struct sl_gateway *gateway;
-	struct sl_event_sink *log, *file;
+	struct sl_event_sink *log, *file, *syslog;
 	struct sl_watch signals;
 	struct sl_timer patience, gauges;
 	struct sl_admin *admin;
@@ -119,6 +119,36 @@ gauge(struct sl_timer *timer)
 	sl_timer_start(s->loop, &s->gauges, 1000, gauge);
 }
 
+/* The policy's log; what the command line says comes first. */
+static int
+open_logs(struct server *s)
+{
+	const struct sl_config *c = sl_engine_config(sl_gateway_engine(s->gateway));
+	enum sl_level level = SL_INFO;
+	struct sl_err err;
+
+	if (sl_level_parse(c->log.level, &level) != 0) {
+		fprintf(stderr, "sluice: log.level: \"%s\" is no level\n", c->log.level);
+		return -1;
+	}
+	if (c->log.file != NULL && s->file == NULL) {
+		s->file = sl_event_sink_file(c->log.file, SL_EVENT_JSON, level, &err);
+		if (s->file == NULL)
+			goto fail;
+		sl_events_add(&s->events, s->file);
+	}
+	if (c->log.syslog != NULL) {
+		s->syslog = sl_event_sink_syslog(c->log.syslog, "sluice", level, &err);
+		if (s->syslog == NULL)
+			goto fail;
+		sl_events_add(&s->events, s->syslog);
+	}
+	return 0;
+fail:
+	fprintf(stderr, "sluice: %s\n", err.text);
+	return -1;
+}
+
 static int
 start_admin(struct server *s)
 {
@@ -147,7 +177,7 @@ serve(struct server *s, const struct sl_gateway_options *options)
 		return 1;
 	}
 	sl_buf_clear(&report);
-	if (start_admin(s) != 0) {
+	if (open_logs(s) != 0 || start_admin(s) != 0) {
 		sl_gateway_close(s->gateway);
 		return 1;
 	}
@@ -223,6 +253,8 @@ cmd_run(int argc, char **argv)
 	sl_event_sink_free(s.log);
 	if (s.file != NULL)
 		sl_event_sink_free(s.file);
+	if (s.syslog != NULL)
+		sl_event_sink_free(s.syslog);
 	sl_loop_free(s.loop);
 	return rc;
 }

@@ -182,7 +182,6 @@ route(void *arg, const char *name, struct sl_route *out)
 	out->source = t->source;
 	out->helo = t->helo;
 	out->path = t->path;
-	out->connections = (unsigned)t->connections;
 	out->timeout_ms = (int64_t)(t->timeout * 1000);
 	return true;
 }

@@ -20,9 +20,9 @@ static const struct key root_keys[] = {
 	{ .name = "spool", .type = KEY_STRING, .offset = AT(spool), .dflt = "\"/var/spool/sluice\"",
 	    .text = "folder of queue and temporary files; relative to the policy folder" },
 	{ .name = "user", .type = KEY_STRING, .offset = AT(user),
-	    .text = "who the workers run as when started as root" },
+	    .text = "not built yet: who the workers run as" },
 	{ .name = "workers", .type = KEY_INT, .offset = AT(workers), .dflt = "0", .min = 0, .max = 256,
-	    .text = "worker processes; 0 = one per processor" },
+	    .text = "worker processes; more than 1 isn't built yet" },
 	{ .name = "open_relay", .type = KEY_BOOL, .offset = AT(open_relay), .dflt = "false",
 	    .text = "let unknown clients use \"*\" rows; refused off loopback" },
 	{ .name = "size", .type = KEY_SIZE, .offset = AT(size), .dflt = "\"50M\"",
@@ -189,8 +189,6 @@ const struct key sl_transport_keys[] = {
 	{ .name = "password", .type = KEY_STRING, .offset = TRANSPORT(password), .text = "AUTH" },
 	{ .name = "source", .type = KEY_STRING, .offset = TRANSPORT(source), .text = "source address" },
 	{ .name = "helo", .type = KEY_STRING, .offset = TRANSPORT(helo), .text = "our name; hostname" },
-	{ .name = "connections", .type = KEY_INT, .offset = TRANSPORT(connections), .dflt = "10",
-	    .min = 1, .max = 10000, .text = "at once per destination and worker" },
 	{ .name = "timeout", .type = KEY_SECONDS, .offset = TRANSPORT(timeout), .dflt = "300", .min = 1,
 	    .max = 3600, .text = "of a command" },
 	{ 0 },
@@ -423,6 +421,21 @@ take_users(struct loader *l, const json_t *v)
 		l->errors++;
 }
 
+/* Never ignored: what this version would not do is an error. */
+static void
+refuse_unbuilt(struct loader *l)
+{
+	const struct sl_config *c = l->config;
+
+	if (c->user != NULL)
+		schema_error(l, "user", "user: changing the user isn't built in this version; start as "
+		    "the user that shall serve");
+	if (c->workers > 1)
+		schema_error(l, "workers", "workers: more than one process isn't built in this version");
+	if (strcmp(c->level, "today") != 0)
+		schema_error(l, "level", "level: HSL isn't built in this version");
+}
+
 static void
 take_all(struct loader *l)
 {
@@ -441,6 +454,7 @@ take_all(struct loader *l)
 		.dns = (unsigned)c->limit_values.dns,
 		.http_bytes = (uint64_t)c->limit_values.http_bytes,
 	};
+	refuse_unbuilt(l);
 	take_retry(l, json_object_get(root, "retry"));
 	take_names(l, json_object_get(root, "quarantine"));
 	take_trusted(l, json_object_get(root, "trusted"));

@@ -48,7 +48,6 @@ struct sl_transport {
 	const char *path;		/* MAILDIR: %u local part, %d domain */
 	int64_t tls;			/* enum sl_out_tls */
 	const char *username, *password, *source, *helo;
-	int64_t connections;		/* at most, per destination and worker */
 	double timeout;			/* of a command, seconds */
 };
 

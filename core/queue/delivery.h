@@ -20,7 +20,6 @@ struct sl_route {
 	int tls;			/* enum sl_client_tls */
 	const char *username, *password, *source, *helo;
 	const char *path;		/* MAILDIR */
-	unsigned connections;		/* at once to one host */
 	int64_t timeout_ms;
 };
 

@@ -1,0 +1,78 @@
+"""sluice check: every error, with line and column, and what was meant."""
+import subprocess
+
+from harness import SLUICE
+
+BAD = """return { user = "sluice", workers = 4, hostnam = "x", size = "10X", recipients = 0,
+  listen = { { smtp = "127.0.0.1:2525", server = "in" }, { milter = "inet:127.0.0.1:1", server = "in" },
+             { smtp = "nowhere", server = "gone", auth = "perhaps" } },
+  servers = { ["in"] = { flows = { data = "x.hsl", dta = "y.lua" }, relay = { ["*"] = { transport = "nope" } } } },
+  transports = { a = { mx = true, tls = "dane" }, b = { mx = true, discard = true } },
+  users = "users",
+}
+"""
+
+ERRORS = [
+    'sluice.lua:1:40: hostnam is unknown (hostname?)',
+    'sluice.lua:1:10: user: changing the user isn\'t built in this version',
+    'sluice.lua:1:27: workers: more than one process isn\'t built in this version',
+    'sluice.lua:1:55: size: size (bytes, or a text like "10M") expected, got a string',
+    'sluice.lua:1:69: recipients: 0 is not between 1 and 100000',
+    'sluice.lua:2:58: a milter listener isn\'t built in this version',
+    'listen.3.auth: one of none optional required expected',
+    'server "gone" is not in servers',
+    'sluice.lua:4:36: x.hsl: HSL isn\'t built in this version',
+    'sluice.lua:4:52: dta is no phase',
+    'sluice.lua:4:79: transport "nope" is not in transports',
+    'sluice.lua:5:18: tls = "dane" isn\'t built in this version',
+    'transports.b: exactly one of host, mx, lmtp, maildir, discard expected',
+    'users:2: the second field is not a hash that crypt(3) knows',
+    'users:3: name:hash:domain,domain expected',
+]
+
+
+def check(folder, *args):
+    return subprocess.run([SLUICE, "check", folder, *args], capture_output=True, text=True)
+
+
+def test_all_errors_at_once(tmp_path):
+    (tmp_path / "sluice.lua").write_text(BAD)
+    (tmp_path / "users").write_text("# accounts\nann:secret:example.org\nbob\n")
+    result = check(tmp_path)
+    assert result.returncode == 1
+    for error in ERRORS:
+        assert error in result.stderr, error + "\n" + result.stderr
+
+
+def test_open_relay_is_refused_off_loopback(tmp_path):
+    policy = """return { open_relay = true, listen = { { smtp = "%s:25", server = "s" } },
+      servers = { s = { relay = { ["*"] = { transport = "t" } } } }, transports = { t = { mx = true } } }"""
+    (tmp_path / "sluice.lua").write_text(policy % "192.0.2.1")
+    assert "open_relay is refused" in check(tmp_path).stderr
+    (tmp_path / "sluice.lua").write_text(policy % "127.0.0.1")
+    assert check(tmp_path).returncode == 0
+
+
+def test_runaway_configuration(tmp_path):
+    (tmp_path / "sluice.lua").write_text("while true do end")
+    result = check(tmp_path)
+    assert result.returncode == 1 and "steps" in result.stderr
+
+
+def test_100000_relay_rows(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "domains.csv").write_text(
+        "domain,transport\n" + "".join(f"d{i}.example,t\n" for i in range(100000)))
+    (tmp_path / "sluice.lua").write_text("""return { listen = {},
+      servers = { s = { relay = csv "domains.csv" } }, transports = { t = { mx = true } } }""")
+    assert check(tmp_path).returncode == 0
+
+
+def test_defaults_tell_where_values_come_from(tmp_path):
+    (tmp_path / "sluice.lua").write_text("""return {
+  hops = 7,
+  servers = { s = {} } }""")
+    result = check(tmp_path, "--defaults")
+    assert result.returncode == 0, result.stderr
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert "hops 7 -- sluice.lua:2" in lines and "recipients 1000 -- default" in lines

@@ -44,6 +44,29 @@ def test_all_errors_at_once(tmp_path):
         assert error in result.stderr, error + "\n" + result.stderr
 
 
+def test_what_is_no_table_is_told(tmp_path):
+    (tmp_path / "data.hsl").write_text("")
+    (tmp_path / "sluice.lua").write_text("""return { connections = 5, limits = "x", dns = "1.1.1.1",
+      hostname = "mx\\r\\n250 x", size = "1e30", tls = "mx.pem",
+      servers = { s = { flows = "data.lua", relay = "domains.csv" } } }""")
+    text = check(tmp_path).stderr
+    for key in ("connections", "limits", "dns", "tls"):
+        assert f"{key}: table expected, got a" in text, text
+    for part in ("hostname:", "size: size", "servers.s.flows: a table of phases expected",
+                 "servers.s.relay: a table of domains expected", "data.hsl: HSL isn't built"):
+        assert part in text, part + "\n" + text
+
+
+def test_links_and_secrets_stay_where_they_are(tmp_path):
+    policy = tmp_path / "policy"
+    (policy / "secrets").mkdir(parents=True)
+    (policy / "secrets" / "token").write_text("x")
+    (policy / "sluice.lua").write_text('local t = lines "secrets/token" return {}')
+    assert "isn't data: use secret" in check(policy).stderr
+    (policy / "outside").symlink_to("/etc/hostname")
+    assert "the link leaves the policy's folder" in check(policy).stderr
+
+
 def test_open_relay_is_refused_off_loopback(tmp_path):
     policy = """return { open_relay = true, listen = { { smtp = "%s:25", server = "s" } },
       servers = { s = { relay = { ["*"] = { transport = "t" } } } }, transports = { t = { mx = true } } }"""

@@ -189,14 +189,15 @@ dmarc_word(enum sl_dmarc_status status)
 	}
 }
 
-/* RFC 9989 9.1 */
+/* RFC 9989 9.1: the policy after t= or pct=. */
 void
 sl_authres_dmarc(struct sl_authres_writer *w, const struct sl_dmarc_details *d)
 {
+	bool failed = strcmp(dmarc_word(d->status), "fail") == 0;
+
 	sl_authres_result(w, "dmarc", dmarc_word(d->status), d->reason);
 	sl_authres_property(w, "header", "from", sl_str_of(d->from));
-	if (d->record.p >= SL_DMARC_P_NONE)
-		sl_authres_property(w, "polrec", "p", sl_str_of(sl_dmarc_policy_word(d->record.p)));
-	if (d->subdomain)
-		sl_authres_property(w, "polrec", "domain", sl_str_of(d->domain));
+	if (d->policy >= SL_DMARC_P_NONE)
+		sl_authres_property(w, "policy", "dmarc", sl_str_of(failed ?
+		    sl_dmarc_status_word(d->status) : sl_dmarc_policy_word(d->policy)));
 }

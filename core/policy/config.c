@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "../base/alloc.h"
+#include "../mail/address.h"
 #include "config_private.h"
 
 #define AT(field)	offsetof(struct sl_config, field)
@@ -426,12 +427,16 @@ static void
 refuse_unbuilt(struct loader *l)
 {
 	const struct sl_config *c = l->config;
+	struct sl_err err;
+	char name[256];
 
 	if (c->user != NULL)
 		schema_error(l, "user", "user: changing the user isn't built in this version; start as "
 		    "the user that shall serve");
 	if (c->workers > 1)
 		schema_error(l, "workers", "workers: more than one process isn't built in this version");
+	if (c->hostname != NULL && sl_domain_normalize(name, sl_str_of(c->hostname), &err) != 0)
+		schema_error(l, "hostname", "hostname: %s", err.text);
 	if (strcmp(c->level, "today") != 0)
 		schema_error(l, "level", "level: HSL isn't built in this version");
 }
@@ -486,12 +491,13 @@ static int
 evaluate(struct sl_config *c, struct sl_str source, struct sl_buf *report)
 {
 	struct sl_buf json = SL_BUF_INIT;
+	json_error_t why;
 	struct sl_err err;
 
 	if (sl_vm_eval(c->vm, "sluice.lua", source, sl_config_functions, c->image, &json, &err) != 0)
 		sl_buf_printf(report, "%s\n", err.text);
-	else
-		c->root = json_loadb(json.p, json.n, 0, NULL);
+	else if ((c->root = json_loadb(json.p, json.n, 0, &why)) == NULL)
+		sl_buf_printf(report, "sluice.lua: a text can't be used: %s\n", why.text);
 	sl_wipe(json.p, json.n);
 	sl_buf_clear(&json);
 	return c->root != NULL ? 0 : SL_ERR_SYNTAX;

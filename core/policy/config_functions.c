@@ -18,6 +18,9 @@ file_of(lua_State *L, const char *folder)
 	struct sl_str bytes = SL_STR("");
 	const char *path = lua_pushfstring(L, "%s%s", folder, name);
 
+	if (folder[0] == '\0' && (strncmp(name, "secrets/", 8) == 0 || strncmp(name, "keys/", 5) == 0))
+		luaL_error(L, "%s isn't data: use secret or pki:", name);
+
 	if (!sl_image_find(image_of(L), path, &bytes)) {
 		path = lua_pushfstring(L, "data/%s", name);
 		if (folder[0] != '\0' || !sl_image_find(image_of(L), path, &bytes))

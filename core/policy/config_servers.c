@@ -127,7 +127,12 @@ take_flows(struct loader *l, struct sl_server *s, const json_t *flows, const cha
 	json_t *v;
 	int phase;
 
+	if (flows != NULL && !json_is_object(flows))
+		schema_error(l, path, "%s: a table of phases expected", path);
 	for (phase = 0; phase < SL_PHASES; phase++) {
+		snprintf(script, sizeof(script), "%s.hsl", sl_phase_name((enum sl_phase)phase));
+		if (has_file(l, script))
+			schema_error(l, path, "%s: HSL isn't built in this version", script);
 		snprintf(script, sizeof(script), "%s.lua", sl_phase_name((enum sl_phase)phase));
 		v = json_object_get(flows, sl_phase_name((enum sl_phase)phase));
 		if (v == NULL && has_file(l, script)) {
@@ -148,6 +153,8 @@ take_flows(struct loader *l, struct sl_server *s, const json_t *flows, const cha
 
 /* ---- relay ------------------------------------------------------------------------------ */
 
+static void	clear_row(struct sl_relay_row *row);
+
 static void
 take_row_flows(struct loader *l, struct sl_relay_row *row, const json_t *flows, const char *path)
 {
@@ -156,6 +163,8 @@ take_row_flows(struct loader *l, struct sl_relay_row *row, const json_t *flows, 
 	json_t *v;
 	int phase;
 
+	if (flows != NULL && !json_is_object(flows))
+		schema_error(l, path, "%s.flows: a table of phases expected", path);
 	json_object_foreach((json_t *)(uintptr_t)flows, name, v) {
 		phase = phase_of(name);
 		snprintf(below, sizeof(below), "%s.flows.%s", path, name);
@@ -190,8 +199,10 @@ take_row(struct loader *l, struct sl_server *s, const char *domain, const json_t
 		schema_error(l, path, "transport \"%s\" is not in transports", fields.transport);
 	row.transport = fields.transport;
 	take_row_flows(l, &row, json_object_get(v, "flows"), path);
-	if (sl_relay_add(s->relay, sl_str_of(domain), &row, &err) != 0)
+	if (sl_relay_add(s->relay, sl_str_of(domain), &row, &err) != 0) {
 		schema_error(l, path, "\"%s\": %s", domain, err.text);
+		clear_row(&row);
+	}
 }
 
 static void
@@ -211,6 +222,8 @@ take_relay(struct loader *l, struct sl_server *s, const json_t *relay, const cha
 		schema_error(l, path, "relay by look-up isn't built in this version");
 		return;
 	}
+	if (relay != NULL && !json_is_object(relay))
+		schema_error(l, path, "%s: a table of domains expected", path);
 	json_object_foreach((json_t *)(uintptr_t)relay, domain, row) {
 		snprintf(below, sizeof(below), "%s.%s", path, domain);
 		take_row(l, s, domain, row, below);

@@ -59,6 +59,21 @@ is_left_out(const char *name, int depth)
 	    strcmp(name, "run") == 0));
 }
 
+/* A link may point elsewhere in the policy, never out of it: the master that
+ * packs may read what the policy's author may not. */
+static bool
+stays_inside(const char *root, const char *path)
+{
+	char *folder = realpath(root, NULL), *target = realpath(path, NULL);
+	size_t n = folder != NULL ? strlen(folder) : 0;
+	bool inside = folder != NULL && target != NULL && strncmp(target, folder, n) == 0 &&
+	    (target[n] == '/' || target[n] == '\0');
+
+	free(folder);
+	free(target);
+	return inside;
+}
+
 static int
 walk(struct list *l, const char *root, const char *below, int depth)
 {
@@ -69,7 +84,11 @@ walk(struct list *l, const char *root, const char *below, int depth)
 	DIR *dir;
 
 	sl_buf_printf(&path, "%s/%s", root, below);
-	dir = path.failed || depth > MAX_DEPTH ? NULL : opendir(path.p);
+	if (depth > MAX_DEPTH) {
+		sl_buf_clear(&path);
+		return sl_err_set(l->err, SL_ERR_LIMIT, "%s: folders nested too deep", below);
+	}
+	dir = path.failed ? NULL : opendir(path.p);
 	if (dir == NULL) {
 		rc = sl_err_errno(l->err, "%s", path.p != NULL ? path.p : root);
 		sl_buf_clear(&path);
@@ -86,6 +105,9 @@ walk(struct list *l, const char *root, const char *below, int depth)
 			rc = sl_err_set(l->err, SL_ERR_NOMEM, "out of memory");
 		else if (stat(path.p, &st) != 0)
 			rc = sl_err_errno(l->err, "%s", path.p);
+		else if (e->d_type == DT_LNK && !stays_inside(root, path.p))
+			rc = sl_err_set(l->err, SL_ERR_REFUSED, "%s: the link leaves the policy's folder",
+			    path.p);
 		else if (S_ISDIR(st.st_mode))
 			rc = walk(l, root, child.p, depth + 1);
 		else if (S_ISREG(st.st_mode))

@@ -71,6 +71,8 @@ parse_size(const json_t *v, int64_t *out)
 	case 'g': case 'G': n *= 1024.0 * 1024 * 1024; end++; break;
 	default: break;
 	}
+	if (!(n >= 0 && n <= 1e15))
+		return false;
 	*out = (int64_t)n;
 	return *end == '\0';
 }
@@ -198,6 +200,10 @@ schema_take(struct loader *l, const struct key *keys, const json_t *object, cons
 	char below[512];
 	json_t *v;
 
+	if (object != NULL && !json_is_object(object)) {
+		expected(l, path, "table", object);
+		object = NULL;
+	}
 	for (k = keys; k->name != NULL; k++) {
 		join(below, sizeof(below), path, k->name);
 		v = object != NULL ? json_object_get(object, k->name) : NULL;

@@ -35,16 +35,9 @@ user_free(void *p)
 static bool
 usable(const char *hash)
 {
-	struct crypt_data *data = sl_calloc(1, sizeof(*data));
-	const char *result;
-	bool ok;
+	const char *last = strrchr(hash, '$');
 
-	if (data == NULL)
-		return false;
-	result = crypt_r("", hash, data);
-	ok = result != NULL && result[0] != '*' && strlen(result) == strlen(hash) && strlen(hash) > 12;
-	sl_free(data);
-	return ok;
+	return crypt_checksalt(hash) == CRYPT_SALT_OK && last != NULL && strlen(last) > 20;
 }
 
 static int

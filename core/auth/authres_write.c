@@ -17,25 +17,24 @@ is_token(struct sl_str s)
 	return s.n > 0;
 }
 
+/* Tokens with dots between. */
 static bool
-is_dot_atom(struct sl_str s)
+is_dotted(struct sl_str s)
 {
 	struct sl_str part;
 
 	if (s.n == 0 || s.p[s.n - 1] == '.')
 		return false;
-	while (sl_str_split(&s, '.', &part)) {
-		if (part.n == 0)
+	while (sl_str_split(&s, '.', &part))
+		if (!is_token(part))
 			return false;
-		for (size_t i = 0; i < part.n; i++)
-			if (!sl_isalnum(part.p[i]) &&
-			    sl_str_chr(SL_STR("!#$%&'*+-/=?^_`{|}~"), part.p[i]) < 0)
-				return false;
-	}
 	return true;
 }
 
-/* What pvalue allows without quotes: a token, "@domain", "local@domain". */
+/*
+ * What needs no quotes: a token, "@domain", "local@domain". pvalue allows "="
+ * and "/" in a local part too, but not all who read it expect that.
+ */
 static bool
 is_plain(struct sl_str s)
 {
@@ -43,9 +42,8 @@ is_plain(struct sl_str s)
 
 	if (at < 0)
 		return is_token(s);
-	return (at == 0 || is_dot_atom(sl_str_sub(s, 0, (size_t)at))) &&
-	    is_dot_atom(sl_str_sub(s, (size_t)at + 1, s.n)) &&
-	    is_token(sl_str_sub(s, (size_t)at + 1, s.n));
+	return (at == 0 || is_dotted(sl_str_sub(s, 0, (size_t)at))) &&
+	    is_dotted(sl_str_sub(s, (size_t)at + 1, s.n));
 }
 
 static void

@@ -72,7 +72,7 @@ end_without(struct sl_dmarc *d, enum sl_dmarc_status status, const char *why, co
 	d->discovered = d->over = true;
 }
 
-/* ---- names --------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------- */
 
 static struct name *
 find_name(const struct sl_dmarc *d, const char *domain)
@@ -176,7 +176,7 @@ walk(const struct sl_dmarc *d, const char *domain, struct sl_walk *out)
 	return true;
 }
 
-/* ---- the policy -------------------------------------------------------------------- */
+/* ---- the policy ---------------------------------------------------------- */
 
 /* The record that applies, RFC 9989 4.10.1. NULL: over. */
 static const struct name *
@@ -309,7 +309,7 @@ take_existence(struct sl_dmarc *d, enum sl_dns_status status)
 	set_policy(d);
 }
 
-/* ---- alignment ------------------------------------------------------------------------ */
+/* ---- alignment ----------------------------------------------------------- */
 
 enum aligned { ALIGNED_NO, ALIGNED_YES, ALIGNED_UNSURE, ALIGNED_ASKING };
 
@@ -364,7 +364,7 @@ is_aligned(struct sl_dmarc *d, const char *domain, bool strict)
 	return strcmp(sl_orgdomain_psl(domain, NULL), d->d.psl) == 0 ? ALIGNED_YES : ALIGNED_NO;
 }
 
-/* ---- the result ------------------------------------------------------------------------- */
+/* ---- the result ---------------------------------------------------------- */
 
 struct verdict {
 	bool asking;		/* walks have to be made first */
@@ -452,7 +452,7 @@ advance(struct sl_dmarc *d)
 		conclude(d);
 }
 
-/* ---- the evaluator -------------------------------------------------------------------------- */
+/* ---- the evaluator ------------------------------------------------------- */
 
 static struct sl_dmarc *
 self(struct sl_evaluator *e)
@@ -509,7 +509,7 @@ is_done(const struct sl_evaluator *e)
 	return ((const struct sl_dmarc *)(const void *)e)->open == 0;
 }
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------- */
 
 static bool
 add_author(struct sl_dmarc *d)

@@ -9,7 +9,7 @@
 #include "evaluator_testing.h"
 #include "orgdomain.h"
 
-/* ---- the author domain (A10, A11, A14) -------------------------------------------- */
+/* ---- the author domain (A10, A11, A14) ----------------------------------- */
 
 static const struct {
 	const char *header;
@@ -113,7 +113,7 @@ test_many_mailboxes(void **state)
 	sl_buf_clear(&text);
 }
 
-/* ---- records (A28) ------------------------------------------------------------------- */
+/* ---- records (A28) ------------------------------------------------------- */
 
 static const struct {
 	const char *text;
@@ -194,7 +194,7 @@ test_record_values(void **state)
 	sl_buf_clear(&big);
 }
 
-/* ---- walks (A28) ------------------------------------------------------------------------ */
+/* ---- walks (A28) --------------------------------------------------------- */
 
 static const struct {
 	const char *domain, *found;	/* per domain visited: - nothing, R record, Y, N, E error */
@@ -247,7 +247,7 @@ test_walk_length(void **state)
 	assert_string_equal(out[7], "20");
 }
 
-/* ---- deciding ----------------------------------------------------------------------------- */
+/* ---- deciding ------------------------------------------------------------ */
 
 /* "domain record" lines; "domain !" fails, "domain ." only exists. */
 static json_t *
@@ -490,7 +490,7 @@ test_no_memory(void **state)
 	json_decref(zone);
 }
 
-/* ---- the log line ----------------------------------------------------------------------------- */
+/* ---- the log line -------------------------------------------------------- */
 
 static void
 test_log_line(void **state)
@@ -504,7 +504,8 @@ test_log_line(void **state)
 		{ "example.net", "z", SL_DKIM_FAIL },	/* its key stands there already */
 	};
 	struct sl_dmarc_inputs inputs = { &spf, dkim, 5 };
-	struct sl_dmarc_log log = { "id-1", 1700000000, "192.0.2.1", "h) evil; p=none", "bounces.example.net" };
+	struct sl_dmarc_log log = { "id-1", 1700000000, "192.0.2.1", "h) evil; p=none",
+		"bounces.example.net" };
 	json_t *zone = zone_of("_dmarc.example.org v=DMARC1; p=reject; sp=none; pct=50; adkim=s;"
 	    " rua=mailto:a@example.org,mailto:b@example.org!5m\n");
 	struct sl_buf out = SL_BUF_INIT;

@@ -13,7 +13,7 @@
 #include "evaluator_testing.h"
 #include "orgdomain.h"
 
-/* ---- inputs --------------------------------------------------------------------- */
+/* ---- inputs -------------------------------------------------------------- */
 
 static const char *
 text_of(json_t *object, const char *key)
@@ -96,7 +96,7 @@ evaluate(json_t *one, enum sl_dmarc_profile profile, enum order order, bool last
 	return d;
 }
 
-/* ---- what is wanted ------------------------------------------------------------------ */
+/* ---- what is wanted ------------------------------------------------------ */
 
 static const char *
 result_word(const struct sl_dmarc_details *d)
@@ -263,7 +263,7 @@ test_stalwart(void **state)
 	run_suite("dmarc/stalwart.json", 12);
 }
 
-/* ---- what is asked ---------------------------------------------------------------------- */
+/* ---- what is asked ------------------------------------------------------- */
 
 static bool
 asks_in_order(json_t *one)
@@ -303,7 +303,7 @@ test_walk_order(void **state)
 	assert_int_equal(n, 1);
 }
 
-/* ---- records ----------------------------------------------------------------------------- */
+/* ---- records ------------------------------------------------------------- */
 
 static struct sl_dmarc *
 look_up(json_t *one)
@@ -394,7 +394,7 @@ test_mailauth_records(void **state)
 	assert_int_equal(bad, 0);
 }
 
-/* ---- the public suffix list ---------------------------------------------------------------- */
+/* ---- the public suffix list ---------------------------------------------- */
 
 static bool
 registrable_as_wanted(const char *input, const char *want)

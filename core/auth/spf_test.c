@@ -77,7 +77,7 @@ evaluate(const char *zone_text, const struct asked *a)
 	return spf;
 }
 
-/* ---- results ------------------------------------------------------------------------ */
+/* ---- results ------------------------------------------------------------- */
 
 static const struct {
 	const char *name, *zone;
@@ -196,7 +196,7 @@ test_results(void **state)
 	assert_int_equal(bad, 0);
 }
 
-/* ---- what is asked --------------------------------------------------------------------- */
+/* ---- what is asked ------------------------------------------------------- */
 
 static void
 give(struct sl_evaluator *e, json_t *zone, const struct sl_question *q)
@@ -315,10 +315,11 @@ test_macro_bomb(void **state)
 	sl_buf_clear(&out);
 }
 
-/* ---- explanation, Received-SPF ------------------------------------------------------------ */
+/* ---- explanation, Received-SPF ------------------------------------------- */
 
 static const struct { const char *name, *zone, *want; } explanations[] = {
-	{ "with macros", "e.example TXT v=spf1 -all exp=x.example\nx.example TXT %{i} isn't %{d}'s, %{t}\n",
+	{ "with macros", "e.example TXT v=spf1 -all exp=x.example\n"
+	    "x.example TXT %{i} isn't %{d}'s, %{t}\n",
 	    "192.0.2.1 isn't e.example's, 1700000000" },
 	{ "with a name asked for", "e.example TXT v=spf1 -all exp=x.example\nx.example TXT not %{p}\n"
 	    "1.2.0.192.in-addr.arpa PTR m.e.example\nm.e.example A 192.0.2.1\n", "not m.e.example" },
@@ -328,7 +329,8 @@ static const struct { const char *name, *zone, *want; } explanations[] = {
 	{ "of an include: not ours", "e.example TXT v=spf1 include:i.example -all\n"
 	    "i.example TXT v=spf1 -all exp=x.example\nx.example TXT no\n", "" },
 	{ "of the redirect", "e.example TXT v=spf1 redirect=i.example exp=y.example\n"
-	    "i.example TXT v=spf1 -all exp=x.example\nx.example TXT theirs\ny.example TXT ours\n", "theirs" },
+	    "i.example TXT v=spf1 -all exp=x.example\nx.example TXT theirs\ny.example TXT ours\n",
+	    "theirs" },
 	{ "not there", "e.example TXT v=spf1 -all exp=x.example\n", "" },
 };
 
@@ -377,7 +379,7 @@ test_received(void **state)
 	    "\r\n\thelo=\"a);??X:?y\\\"\\\\\";\r\n\tidentity=mailfrom;\r\n\tmechanism=-all;");
 }
 
-/* ---- terms, memory ---------------------------------------------------------------------------- */
+/* ---- terms, memory ------------------------------------------------------- */
 
 static const struct { const char *record; bool good; } records[] = {
 	{ "v=spf1", true }, { "v=spf1 ", true }, { "V=SPF1 -ALL", true }, { "v=spf1 a/24//64", true },

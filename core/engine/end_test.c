@@ -338,6 +338,9 @@ static const struct {
 	{ "order of a builtin's map", "for k in pairs(a_map()) do note(k) end", SL_RUN_ENDED, "zebra;apple;mango;" },
 	{ "order of a script's table", "for k in pairs{b=1, a=2, [2]=1, [1]=1} do note(k) end",
 	    SL_RUN_ENDED, "1;2;a;b;" },
+	{ "no address in format", "note(('%s'):format({}))", SL_RUN_ENDED, "table;" },
+	{ "rawset on the environment", "rawset(_ENV, 'End', 1)", SL_RUN_FAILED, "assign instead" },
+	{ "find with NUL", "note(('a\\0bc'):find('\\0b.'))", SL_RUN_ENDED, "2;" },
 	{ "no address", "note({}) note(print == nil)", SL_RUN_FAILED, "print is not defined" },
 };
 
@@ -385,6 +388,7 @@ static const struct { const char *name, *source; } runaways[] = {
 	{ "huge string", "local s = 'x' while true do s = s .. s end" },
 	{ "huge string in pcall", "while true do pcall(function() local s = 'x' while true do s = s .. s end end) end" },
 	{ "concat", "local t = {} for i = 1, 1e4 do t[i] = ('x'):rep(1e4) end local s = table.concat(t)" },
+	{ "long comparisons", "local s, n = ('x'):rep(1e6), 0 local u = s .. 'y' while true do if s < u then n = n + #s:lower() end end" },
 	{ "pairs", "local t = {} for i = 1, 1e5 do t[i] = i end while true do for k in pairs(t) do break end end" },
 	{ "next", "local t = {} for i = 1, 1e5 do t[i] = i end while true do next(t) end" },
 };

@@ -4,10 +4,21 @@
  */
 #include "internal.h"
 
+#define SLICE_US	10000	/* a run that executed so long lets others */
+
+/* Instructions can be long (a comparison of two strings of megabytes): the
+ * clock is looked at beside the count. Waiting has its own deadline. */
+static bool
+out_of_time(const struct sl_run *run, int64_t executing_us)
+{
+	return (run->stats.cpu_us + executing_us) / 1000 > run->limits.time_ms;
+}
+
 static void
 hook(lua_State *L, lua_Debug *ar)
 {
 	struct sl_run *run = sl_running(L);
+	int64_t executing_us;
 
 	(void)ar;
 	if (run == NULL)
@@ -24,7 +35,13 @@ hook(lua_State *L, lua_Debug *ar)
 		sl_go_on_ending(L);
 		return;
 	}
-	if (run->slice >= run->limits.slice_steps && run->unyieldable == 0 && lua_isyieldable(L)) {
+	executing_us = sl_clock_us() - run->resumed_us;
+	if (out_of_time(run, executing_us)) {
+		sl_begin_ending(L, SL_RUN_LIMIT, "more than %lld ms", (long long)run->limits.time_ms);
+		sl_go_on_ending(L);
+		return;
+	}
+	if ((run->slice >= run->limits.slice_steps || executing_us > SLICE_US) && run->unyieldable == 0 && lua_isyieldable(L)) {
 		run->slice = 0;
 		run->passing = true;
 		lua_yield(L, 0);

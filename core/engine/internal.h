@@ -79,8 +79,7 @@ struct sl_vm {
 	void (*echo)(void *arg, struct sl_str line);
 	void *echo_arg;
 	struct {
-		lua_CFunction format, rep, pack, unpack, packsize, concat, tunpack, byte;
-		lua_CFunction char_, ucodepoint, ulen, uoffset, tostring, load, setmetatable;
+		lua_CFunction format, rep, pack, unpack, lower, upper, reverse, sub;
 	} stock;
 };
 
@@ -172,6 +171,7 @@ void	 sl_set_function(lua_State *L, const char *name, lua_CFunction fn);
 void	 sl_readonly(lua_State *L);		/* [-1, +1] a proxy for the table on top */
 void	 sl_readonly_fast(lua_State *L);	/* same, flat, for libraries */
 bool	 sl_is_readonly(lua_State *L, int index);
+void	 sl_readonly_real(lua_State *L, int index);	/* [-0, +1] what the proxy stands for */
 int	 sl_env_new(lua_State *L);		/* pushes a new environment */
 
 /* builtin.c */

@@ -7,17 +7,38 @@
 #define MAX_DEPTH	100
 #define MAX_TEXT	(1024 * 1024)
 
+/* ---- ownership ------------------------------------------------------------------- */
+
+static int
+release(lua_State *L)
+{
+	json_t **box = lua_touserdata(L, 1);
+
+	json_decref(*box);
+	*box = NULL;
+	return 0;
+}
+
+/* A tree belongs to a userdata while scripts' values are read or made: both can
+ * end the run in the middle. */
+static json_t **
+push_box(lua_State *L)
+{
+	json_t **box = lua_newuserdatauv(L, sizeof(*box), 0);
+
+	*box = NULL;
+	if (luaL_newmetatable(L, "sluice.json")) {
+		lua_pushcfunction(L, release);
+		lua_setfield(L, -2, "__gc");
+	}
+	lua_setmetatable(L, -2);
+	return box;
+}
+
 /* ---- to JSON ------------------------------------------------------------------- */
 
-static json_t *encode(lua_State *L, int index, int depth, struct sl_err *err);
-
-static json_t *
-encode_number(lua_State *L, int index)
-{
-	if (lua_isinteger(L, index))
-		return json_integer(lua_tointeger(L, index));
-	return json_real(lua_tonumber(L, index));	/* NULL for nan and inf */
-}
+static int put_value(lua_State *L, int index, int depth, json_t *parent, const char *key,
+    struct sl_err *err);
 
 static const char *
 key_text(lua_State *L, int index, char *number, size_t size)
@@ -31,71 +52,76 @@ key_text(lua_State *L, int index, char *number, size_t size)
 	return NULL;
 }
 
-/* The walk of sl_each keeps its list of keys at 'top' + 1. */
-static json_t *
-encode_table(lua_State *L, int index, int depth, struct sl_err *err)
+/* The parent owns what it holds at once, so nothing is lost if the run ends. */
+static int
+attach(json_t *parent, const char *key, json_t *value)
 {
-	bool list = sl_is_list(L, index) && lua_rawlen(L, index) > 0;
-	json_t *out = list ? json_array() : json_object(), *value;
+	return key == NULL ? json_array_append_new(parent, value) :
+	    json_object_set_new(parent, key, value);
+}
+
+static int
+put_members(lua_State *L, int index, int depth, json_t *out, struct sl_err *err)
+{
+	bool list = json_is_array(out);
 	const char *key;
 	char number[32];
 	size_t i;
 	int rc;
 
-	for (i = 0; out != NULL && sl_each(L, index, &i);) {
-		key = list ? "" : key_text(L, -2, number, sizeof(number));
-		if (key == NULL)
-			sl_err_set(err, SL_ERR_INVAL, "a %s can't be a name in JSON",
+	for (i = 0; sl_each(L, index, &i);) {
+		sl_charge(L, 1);
+		key = list ? NULL : key_text(L, -2, number, sizeof(number));
+		if (!list && key == NULL)
+			return sl_err_set(err, SL_ERR_INVAL, "a %s can't be a name in JSON",
 			    luaL_typename(L, -2));
-		value = key != NULL ? encode(L, lua_gettop(L), depth + 1, err) : NULL;
-		if (value == NULL) {
-			json_decref(out);
-			return NULL;
-		}
-		rc = list ? json_array_append_new(out, value) : json_object_set_new(out, key, value);
+		rc = put_value(L, lua_gettop(L), depth + 1, out, key, err);
 		if (rc != 0)
-			sl_err_set(err, SL_ERR_INVAL, "not a UTF-8 string");
-		if (rc != 0) {
-			json_decref(out);
-			return NULL;
-		}
+			return rc;
 	}
-	return out;
+	return 0;
 }
 
 static json_t *
-encode(lua_State *L, int index, int depth, struct sl_err *err)
+scalar(lua_State *L, int index)
 {
-	json_t *out = NULL;
 	size_t n;
 	const char *s;
 
-	if (depth > MAX_DEPTH) {
-		sl_err_set(err, SL_ERR_LIMIT, "nested deeper than %d", MAX_DEPTH);
-		return NULL;
-	}
 	switch (lua_type(L, index)) {
 	case LUA_TNIL:
 		return json_null();
 	case LUA_TBOOLEAN:
 		return json_boolean(lua_toboolean(L, index));
 	case LUA_TNUMBER:
-		out = encode_number(L, index);
-		break;
+		if (lua_isinteger(L, index))
+			return json_integer(lua_tointeger(L, index));
+		return json_real(lua_tonumber(L, index));	/* NULL for nan and inf */
 	case LUA_TSTRING:
 		s = lua_tolstring(L, index, &n);
-		out = json_stringn(s, n);
-		break;
-	case LUA_TTABLE:
-		return encode_table(L, index, depth, err);
+		return json_stringn(s, n);
 	default:
-		break;
+		return NULL;
 	}
-	if (out == NULL)
-		sl_err_set(err, SL_ERR_INVAL, "a %s can't be held in JSON%s",
+}
+
+static int
+put_value(lua_State *L, int index, int depth, json_t *parent, const char *key, struct sl_err *err)
+{
+	bool table = lua_istable(L, index);
+	json_t *value;
+
+	if (depth > MAX_DEPTH)
+		return sl_err_set(err, SL_ERR_LIMIT, "nested deeper than %d", MAX_DEPTH);
+	if (table)
+		value = sl_is_list(L, index) && sl_count(L, index) > 0 ? json_array() : json_object();
+	else
+		value = scalar(L, index);
+	if (value == NULL || attach(parent, key, value) != 0)
+		return sl_err_set(err, SL_ERR_INVAL, "a %s can't be held in JSON%s",
 		    luaL_typename(L, index), lua_type(L, index) == LUA_TSTRING ?
 		    " unless it is UTF-8" : "");
-	return out;
+	return table ? put_members(L, index, depth, value, err) : 0;
 }
 
 static int
@@ -111,17 +137,19 @@ sl_json_encode(lua_State *L, int index, struct sl_buf *out, bool ascii, bool pre
 	size_t flags = JSON_ENCODE_ANY | (ascii ? JSON_ENSURE_ASCII : 0) |
 	    (pretty ? JSON_INDENT(2) : JSON_COMPACT);
 	int top = lua_gettop(L), rc;
-	json_t *value;
+	json_t **box;
 
-	if (lua_istable(L, index))
-		sl_charge(L, sl_count(L, index));
-	value = encode(L, lua_absindex(L, index), 0, err);
+	index = lua_absindex(L, index);
+	box = push_box(L);
+	*box = json_array();
+	rc = *box == NULL ? sl_err_set(err, SL_ERR_NOMEM, "out of memory") :
+	    put_value(L, index, 0, *box, NULL, err);
+	if (rc == 0 && (json_dump_callback(json_array_get(*box, 0), put, out, flags) != 0 || out->failed))
+		rc = sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	json_decref(*box);
+	*box = NULL;
 	lua_settop(L, top);
-	if (value == NULL)
-		return err != NULL ? err->code : SL_ERR_INVAL;
-	rc = json_dump_callback(value, put, out, flags);
-	json_decref(value);
-	return rc != 0 || out->failed ? sl_err_set(err, SL_ERR_NOMEM, "out of memory") : 0;
+	return rc;
 }
 
 /* ---- from JSON ------------------------------------------------------------------ */
@@ -165,32 +193,6 @@ push(lua_State *L, const json_t *v)
 	default:
 		lua_pushnil(L);
 	}
-}
-
-static int
-release(lua_State *L)
-{
-	json_t **box = lua_touserdata(L, 1);
-
-	json_decref(*box);
-	*box = NULL;
-	return 0;
-}
-
-/* The tree belongs to a userdata while values are made of it: making them can
- * run out of memory. */
-static json_t **
-push_box(lua_State *L)
-{
-	json_t **box = lua_newuserdatauv(L, sizeof(*box), 0);
-
-	*box = NULL;
-	if (luaL_newmetatable(L, "sluice.json")) {
-		lua_pushcfunction(L, release);
-		lua_setfield(L, -2, "__gc");
-	}
-	lua_setmetatable(L, -2);
-	return box;
 }
 
 static unsigned

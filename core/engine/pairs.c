@@ -85,6 +85,20 @@ log2_of(size_t n)
 	return bits;
 }
 
+/* As many keys as its length, and none of 1..n is missing. */
+static bool
+is_sequence(lua_State *L, int table, size_t n)
+{
+	size_t i;
+	bool there = true;
+
+	for (i = 1; i <= n && there; i++) {
+		there = lua_rawgeti(L, table, (lua_Integer)i) != LUA_TNIL;
+		lua_pop(L, 1);
+	}
+	return there;
+}
+
 /* Sorted keys of 'table' as a list; the array of struct key is a userdata, so
  * that an error on the way leaks nothing. */
 static void
@@ -93,6 +107,15 @@ sort_all(lua_State *L, int table)
 	size_t n = count_keys(L, table), i = 0;
 	struct key *keys;
 
+	if (n == lua_rawlen(L, table) && is_sequence(L, table, n)) {
+		sl_charge(L, n);
+		lua_createtable(L, (int)n, 0);
+		for (i = 1; i <= n; i++) {
+			lua_pushinteger(L, (lua_Integer)i);
+			lua_rawseti(L, -2, (lua_Integer)i);
+		}
+		return;
+	}
 	sl_charge(L, n * log2_of(n) * KEY_COST);
 	lua_createtable(L, (int)n, 0);		/* unsorted */
 	keys = lua_newuserdatauv(L, (n + 1) * sizeof(*keys), 0);

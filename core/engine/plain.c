@@ -37,6 +37,8 @@ copy_of(lua_State *L, int index)
 	json_t **box = luaL_testudata(L, index, TYPE), *copy;
 	struct sl_err err;
 
+	if (box != NULL && json_dumpb(*box, NULL, 0, JSON_COMPACT) > SL_PLAIN_MAX)
+		luaL_error(L, "context: a value is more than %d bytes", SL_PLAIN_MAX);
 	if (box != NULL)
 		return json_deep_copy(*box);
 	if (sl_json_encode(L, index, text, false, false, &err) != 0)

@@ -33,6 +33,12 @@ sl_is_readonly(lua_State *L, int index)
 	return yes;
 }
 
+void
+sl_readonly_real(lua_State *L, int index)
+{
+	push_real(L, index);
+}
+
 static void
 remember(lua_State *L, int proxy, int real)
 {

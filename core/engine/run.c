@@ -272,18 +272,18 @@ static int
 resume(struct sl_run *run)
 {
 	struct sl_vm *vm = run->vm;
-	int64_t from = sl_clock_us();
 	int status, n;
 
 	run->state = RUN_EXECUTING;
 	run->slice = 0;
 	run->passing = false;
+	run->resumed_us = sl_clock_us();
 	vm->running = run;
 	vm->accounts.current = run->account;
 	status = lua_resume(run->co, NULL, 0, &n);
 	vm->accounts.current = 0;
 	vm->running = NULL;
-	run->stats.cpu_us += sl_clock_us() - from;
+	run->stats.cpu_us += sl_clock_us() - run->resumed_us;
 	return status;
 }
 

@@ -78,6 +78,10 @@ raw_set(lua_State *L)
 	if (sl_is_readonly(L, 1))
 		return luaL_error(L, "this table is read-only");
 	lua_settop(L, 3);
+	sl_ref_push(L, sl_vm_from(L)->refs.env_meta);
+	if (lua_getmetatable(L, 1) && lua_rawequal(L, -1, -2))
+		return luaL_error(L, "rawset on the environment: assign instead");
+	lua_settop(L, 3);
 	lua_rawset(L, 1);
 	return 1;
 }

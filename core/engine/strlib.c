@@ -82,8 +82,8 @@ is_plain(struct sl_str p)
 	size_t i;
 
 	for (i = 0; i < p.n; i++)
-		if (p.p[i] == '\0' || strchr("^$*+?.([%-", p.p[i]) != NULL)
-			return p.p[i] == '\0';
+		if (p.p[i] != '\0' && strchr("^$*+?.([%-", p.p[i]) != NULL)
+			return false;
 	return true;
 }
 
@@ -302,10 +302,51 @@ charge_arguments(lua_State *L, lua_CFunction fn)
 	return fn(L);
 }
 
+/* No address may get into a text: it changes from process to process. */
 static int
 str_format(lua_State *L)
 {
+	const char *f = luaL_checkstring(L, 1);
+	int i;
+
+	while ((f = strchr(f, '%')) != NULL) {
+		f += 1 + strspn(f + 1, "-+ #0123456789.");
+		if (*f == 'p')
+			return luaL_error(L, "format: %%p isn't available");
+		f += *f != '\0';
+	}
+	for (i = 2; i <= lua_gettop(L); i++)
+		if (lua_type(L, i) > LUA_TSTRING && luaL_getmetafield(L, i, "__tostring") == LUA_TNIL) {
+			lua_pushstring(L, luaL_typename(L, i));
+			lua_replace(L, i);
+		} else if (lua_type(L, i) > LUA_TSTRING) {
+			lua_pop(L, 1);
+		}
 	return charge_arguments(L, sl_vm_from(L)->stock.format);
+}
+
+static int
+charged_lower(lua_State *L)
+{
+	return charge_arguments(L, sl_vm_from(L)->stock.lower);
+}
+
+static int
+charged_upper(lua_State *L)
+{
+	return charge_arguments(L, sl_vm_from(L)->stock.upper);
+}
+
+static int
+charged_reverse(lua_State *L)
+{
+	return charge_arguments(L, sl_vm_from(L)->stock.reverse);
+}
+
+static int
+charged_sub(lua_State *L)
+{
+	return charge_arguments(L, sl_vm_from(L)->stock.sub);
 }
 
 static int
@@ -345,18 +386,22 @@ stock(lua_State *L, const char *name)
 void
 sl_open_string(lua_State *L)
 {
-	static const char *const same[] = { "byte", "char", "len", "lower", "upper", "reverse",
-	    "sub", "packsize", NULL };
+	static const char *const same[] = { "byte", "char", "len", "packsize", NULL };
 	static const luaL_Reg functions[] = {
 		{ "find", str_find }, { "match", str_match }, { "gmatch", str_gmatch },
 		{ "gsub", str_gsub }, { "rep", str_rep }, { "format", str_format },
-		{ "pack", str_pack }, { "unpack", str_unpack }, { NULL, NULL },
+		{ "lower", charged_lower }, { "upper", charged_upper },
+		{ "reverse", charged_reverse }, { "sub", charged_sub }, { "pack", str_pack }, { "unpack", str_unpack }, { NULL, NULL },
 	};
 	struct sl_vm *vm = sl_vm_from(L);
 
 	luaL_requiref(L, "string", luaopen_string, 0);
 	vm->stock.rep = stock(L, "rep");
 	vm->stock.format = stock(L, "format");
+	vm->stock.lower = stock(L, "lower");
+	vm->stock.upper = stock(L, "upper");
+	vm->stock.reverse = stock(L, "reverse");
+	vm->stock.sub = stock(L, "sub");
 	vm->stock.pack = stock(L, "pack");
 	vm->stock.unpack = stock(L, "unpack");
 	luaL_newlib(L, functions);

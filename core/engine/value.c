@@ -272,26 +272,46 @@ sl_opt_bool(lua_State *L, int arg, const char *name, bool dflt)
 
 /* ---- walking --------------------------------------------------------------------- */
 
+/* A read-only table (data files) is a proxy: its keys are those behind it. */
+static void
+push_behind(lua_State *L, int index)
+{
+	if (sl_is_readonly(L, index))
+		sl_readonly_real(L, index);
+	else
+		lua_pushvalue(L, index);
+}
+
 size_t
 sl_count(lua_State *L, int index)
 {
 	size_t n = 0;
 
-	index = lua_absindex(L, index);
+	push_behind(L, index);
 	lua_pushnil(L);
-	while (lua_next(L, index) != 0) {
+	while (lua_next(L, -2) != 0) {
 		lua_pop(L, 1);
 		n++;
 	}
+	lua_pop(L, 1);
 	return n;
 }
 
 bool
 sl_is_list(lua_State *L, int index)
 {
-	size_t n = lua_rawlen(L, index);
+	size_t i, n;
+	bool list;
 
-	return sl_count(L, index) == n;
+	push_behind(L, index);
+	n = lua_rawlen(L, -1);
+	list = sl_count(L, -1) == n;
+	for (i = 1; i <= n && list; i++) {
+		list = lua_rawgeti(L, -1, (lua_Integer)i) != LUA_TNIL;
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	return list;
 }
 
 /*
@@ -307,7 +327,9 @@ sl_each(lua_State *L, int index, size_t *i)
 	index = lua_absindex(L, index);
 	if (place == 0) {
 		luaL_checkstack(L, 16, NULL);
-		sl_sort_keys(L, index);
+		push_behind(L, index);
+		sl_sort_keys(L, lua_gettop(L));
+		lua_remove(L, -2);
 		place = (size_t)lua_gettop(L);
 	}
 	lua_settop(L, (int)place);

@@ -212,6 +212,14 @@ eval_undefined(lua_State *L)
 	return luaL_error(L, "%s is not defined here", luaL_tolstring(L, 2, NULL));
 }
 
+/* What reads files of a program, of which a configuration has none. */
+static bool
+needs_program(const char *name)
+{
+	return strcmp(name, "include") == 0 || strcmp(name, "require") == 0 ||
+	    strcmp(name, "data") == 0 || strcmp(name, "load") == 0;
+}
+
 /* Lua's library without the builtins, and the given functions. */
 static void
 push_eval_env(lua_State *L, const struct sl_builtin *row)
@@ -226,7 +234,7 @@ push_eval_env(lua_State *L, const struct sl_builtin *row)
 		struct sl_str name = { lua_tolstring(L, -2, &n), 0 };
 
 		name.n = n;
-		if (!sl_dict_has(vm->rows, name)) {
+		if (!sl_dict_has(vm->rows, name) && !needs_program(name.p)) {
 			lua_pushvalue(L, -2);
 			lua_pushvalue(L, -2);
 			lua_settable(L, -6);
@@ -272,12 +280,14 @@ sl_vm_eval(struct sl_vm *vm, const char *name, struct sl_str source,
 	struct sl_run run = {
 		.vm = vm, .limits = { .steps = 200000000, .memory = 0, .ops = 0 },
 		.spec = { .phase = SL_AT_NONE, .name = name, .host = host },
-		.overrides_ref = LUA_NOREF, .unyieldable = 1, .state = RUN_EXECUTING,
+		.overrides_ref = LUA_NOREF, .loaded_ref = LUA_NOREF, .env_ref = LUA_NOREF,
+		.co_ref = LUA_NOREF, .unyieldable = 1, .resumed_us = sl_clock_us(), .state = RUN_EXECUTING,
 	};
 	int rc;
 
 	vm->running = &run;
 	run.limits.slice_steps = UINT32_MAX;
+	run.limits.time_ms = 60000;
 	sl_hook_install(vm->L, false);
 	lua_pushcfunction(vm->L, eval_protected);
 	lua_pushlightuserdata(vm->L, &e);

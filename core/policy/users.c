@@ -36,8 +36,10 @@ static bool
 usable(const char *hash)
 {
 	const char *last = strrchr(hash, '$');
+	int rc = crypt_checksalt(hash);
 
-	return crypt_checksalt(hash) == CRYPT_SALT_OK && last != NULL && strlen(last) > 20;
+	return rc != CRYPT_SALT_INVALID && rc != CRYPT_SALT_METHOD_DISABLED && hash[0] == '$' &&
+	    strlen(last) > 20;
 }
 
 static int

@@ -1,7 +1,14 @@
 /*
  * Delivery: takes what is due from a store, asks predelivery, sends, asks
- * postdelivery, records. A recipient's result is durable before anything
- * follows from it.
+ * postdelivery, records. What became of a recipient is durable before anybody
+ * is told; until then it is due again after a crash. No failure of the
+ * network, of memory or of the disk loses a recipient.
+ *
+ * Recipients of one message that go the same way share a transaction, and
+ * messages to one host share connections.
+ *
+ * Events, one for each result, when it is durable: delivered deferred bounced
+ * dropped redirected (id recipient transport host code status text retry tls ms).
  */
 #ifndef SL_QUEUE_DELIVERY_H
 #define SL_QUEUE_DELIVERY_H
@@ -20,7 +27,8 @@ struct sl_route {
 	int tls;			/* enum sl_client_tls */
 	const char *username, *password, *source, *helo;
 	const char *path;		/* MAILDIR */
-	int64_t timeout_ms;
+	unsigned connections;		/* at once to one destination; 0 = 10 */
+	int64_t timeout_ms;		/* of a command, 0 = RFC 5321's */
 };
 
 struct sl_delivery_options {
@@ -28,9 +36,9 @@ struct sl_delivery_options {
 	struct sl_engine *engine;
 	struct sl_store *store;
 	struct sl_dns *dns;		/* NULL = hosts are addresses only */
-	struct sl_thread *thread;	/* Maildirs */
+	struct sl_thread *thread;	/* Maildirs; NULL = inline (tests) */
 	struct sl_events *events;
-	unsigned at_once;		/* attempts; 0 = 100 */
+	unsigned at_once;		/* recipients; 0 = 100. Those that wait for a slot don't count */
 	/* The route of a transport; false: there is none of that name (any more). */
 	bool (*route)(void *arg, const char *transport, struct sl_route *out);
 	/* Seconds before attempt number 'retry' (1 = the second); < 0 = given up. 'age' in seconds. */
@@ -39,14 +47,19 @@ struct sl_delivery_options {
 	/* The transport for a notification to this address; NULL: nobody can be told. */
 	const char *(*transport)(void *arg, const char *recipient);
 	const char *(*hostname)(void *arg);
-	void (*told)(void *arg, const char *what);	/* "delivered" "deferred" "bounced": counters */
+	void (*told)(void *arg, const char *what);	/* the event's name: counters; may be NULL */
+	/* Slots shared with other workers, beside the count of our own; may be NULL.
+	 * take: false = all 'limit' are in use, asked again after a second. */
+	bool (*slot_take)(void *arg, const char *destination, unsigned limit);
+	void (*slot_give)(void *arg, const char *destination);
 	void *arg;
 };
 
 struct sl_delivery *sl_delivery_new(const struct sl_delivery_options *options, struct sl_err *err);
 /* Looks for due messages now: after an accept, a retry by hand. */
 void	 sl_delivery_kick(struct sl_delivery *delivery);
-/* Begins nothing new; 'idle' is called once when no attempt is under way. */
+/* Begins nothing new, gives back what waits, finishes what is under way; 'idle'
+ * is called once when nothing is, perhaps at once. */
 void	 sl_delivery_drain(struct sl_delivery *delivery, void (*idle)(void *arg), void *arg);
 /* Ends what is under way: those recipients are tried again. */
 void	 sl_delivery_free(struct sl_delivery *delivery);

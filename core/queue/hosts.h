@@ -6,18 +6,28 @@
 
 #define SL_MAX_HOSTS	16
 
+struct sl_host {
+	struct sl_addr addr;
+	char name[256];
+	unsigned preference;	/* of its MX */
+};
+
 struct sl_hosts_op {
 	struct sl_op op;	/* status 0, also when nothing was found */
 	size_t n;
-	struct { struct sl_addr addr; char name[256]; } hosts[SL_MAX_HOSTS];
-	bool permanent;		/* nothing found, and that is for good */
+	struct sl_host hosts[SL_MAX_HOSTS];	/* in the order to try */
+	/* Nothing found: a reply in the host's stead; code 0 = for now only. */
+	int code;		/* 550 no such domain, 556 null MX, 554 loop */
+	const char *enhanced;
 	char why[300];
 };
 
 /*
  * 'host': an address literal ("192.0.2.1", "[2001:db8::1]:25"), a name, or with
- * 'mx' a domain. 'dns' may be NULL: literals and "localhost" only. Hosts in the
- * order to try; 'self' (our name) ends the list of MX (loops).
+ * 'mx' a domain. 'dns' may be NULL: literals and "localhost" only. MX are tried
+ * by preference, those of one preference in an order of chance (RFC 5321 5.1),
+ * 8 names and SL_MAX_HOSTS addresses at most; 'self' (our name) ends the list,
+ * since hosts no better than we would send the mail round.
  */
 struct sl_hosts_op *sl_hosts_find(struct sl_loop *loop, struct sl_dns *dns, const char *host,
 	    bool mx, int port, const char *self);

@@ -1,484 +1,555 @@
 /*
- * A state machine over replies: each state names what was sent last; a reply
- * moves it on. What isn't understood, too long or out of turn is a temporary
- * failure of the host, never a guess.
+ * The connection: from connect to READY (banner, EHLO, STARTTLS, AUTH), the
+ * dispatch of replies, and its end. Each state has one function for the reply
+ * that comes in it.
  */
 #include "client.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../base/alloc.h"
+#include "client_private.h"
 
-#define MAX_LINE	2048
-#define MAX_LINES	100
-#define CHUNK		(64 * 1024)
+#define LINGER_MS	2000
 
-enum state { CONNECTING, BANNER, HELLO, HELLO_OLD, STARTTLS, HANDSHAKE, AUTH, MAIL, RCPT, DATA,
-	BODY, SENT, OVER };
+static int	 connect_to(struct sl_client *c, struct sl_err *err);
 
-struct client {
-	struct sl_client_op op;		/* first: the operation is the client */
-	struct sl_client_options o;
-	char *host, *helo, *username, *password, *sender, *recipient;
-	struct sl_addr source;
-	struct sl_stream *stream;
-	struct sl_tls *tls;
-	enum state state;
-	bool starttls, eightbit, utf8, size, auth_plain;
-	unsigned lines;
-	int code;			/* of a multi-line reply under way */
-	struct sl_buf text;
-	uint64_t sent;
-	char last[2];			/* bytes of the message sent last */
-	bool refused;			/* a bare CR or LF: not sent on */
-};
-
-/* ---- the end ----------------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------- */
 
 static void
-finish(struct client *c, int code, const char *enhanced, const char *text)
+drop_stream(struct sl_client *c)
 {
-	struct sl_send_result *r = &c->op.result;
-
-	if (c->state == OVER)
-		return;
-	c->state = OVER;
-	r->code = code;
-	snprintf(r->enhanced, sizeof(r->enhanced), "%s", enhanced);
-	snprintf(r->text, sizeof(r->text), "%s", text);
-	r->tls = c->stream != NULL && sl_stream_tls(c->stream);
-	if (c->stream != NULL && sl_stream_pending(c->stream) < 4096 && code != 0) {
-		sl_stream_printf(c->stream, "QUIT\r\n");
-		sl_stream_finish(c->stream, 2000);
-	} else {
-		sl_stream_close(c->stream);
-	}
+	sl_timer_stop(&c->timer);
+	sl_stream_close(c->stream);
 	c->stream = NULL;
-	sl_op_finish(&c->op.op, 0);
+}
+
+void
+sl_client_die(struct sl_client *c, int code, const char *enhanced, const char *text)
+{
+	if (c->state == SL_C_DEAD)
+		return;
+	drop_stream(c);
+	/* The transfer looks at the state to see how far it came. */
+	sl_transfer_end(c, code, enhanced, text);
+	c->state = SL_C_DEAD;
 }
 
 static void
-broken(struct client *c, const char *text)
+too_slow(struct sl_timer *timer)
 {
-	finish(c, 0, "4.4.2", text);
-}
+	struct sl_client *c = sl_list_entry(timer, struct sl_client, timer);
 
-/* The reply that refused: its code, its enhanced code if it has one. */
-static void
-refused(struct client *c)
-{
-	const char *text = c->text.p != NULL ? c->text.p : "";
-	char enhanced[12] = "";
-	size_t n = strspn(text, "0123456789.");
-
-	if (n >= 5 && n < sizeof(enhanced) && text[n] == ' ' && text[1] == '.') {
-		memcpy(enhanced, text, n);
-		enhanced[n] = '\0';
-		text += n + 1;
-	}
-	finish(c, c->code, enhanced, text);
-}
-
-/* ---- sending ------------------------------------------------------------------------- */
-
-static void
-say_mail(struct client *c)
-{
-	c->state = MAIL;
-	sl_stream_printf(c->stream, "MAIL FROM:<%s>", c->sender);
-	if (c->size)
-		sl_stream_printf(c->stream, " SIZE=%llu", (unsigned long long)c->o.size);
-	if (c->eightbit)
-		sl_stream_printf(c->stream, " BODY=8BITMIME");
-	if (c->utf8 && c->o.smtputf8)
-		sl_stream_printf(c->stream, " SMTPUTF8");
-	sl_stream_printf(c->stream, "\r\n");
-}
-
-static void
-say_auth(struct client *c)
-{
-	struct sl_buf plain = SL_BUF_INIT, encoded = SL_BUF_INIT;
-
-	c->state = AUTH;
-	sl_buf_putc(&plain, '\0');
-	sl_buf_puts(&plain, c->username);
-	sl_buf_putc(&plain, '\0');
-	sl_buf_puts(&plain, c->password != NULL ? c->password : "");
-	sl_base64_encode(&encoded, sl_buf_str(&plain));
-	if (plain.failed || encoded.failed)
-		broken(c, "out of memory");
+	if (c->state == SL_C_CONNECTING)
+		sl_client_die(c, 0, "4.4.1", "connect: timed out");
 	else
-		sl_stream_printf(c->stream, "AUTH PLAIN %s\r\n", encoded.p);
-	sl_wipe(plain.p, plain.n);
-	sl_wipe(encoded.p, encoded.n);
-	sl_buf_clear(&plain);
+		sl_client_die(c, 0, "4.4.2", "timed out waiting for the host");
+}
+
+/* ---- saying --------------------------------------------------------------- */
+
+void
+sl_client_expect(struct sl_client *c, enum sl_client_state state, int64_t ms)
+{
+	c->state = state;
+	sl_reply_begin(&c->reply);
+	if (sl_timer_start(c->loop, &c->timer, ms, too_slow) < 0)
+		sl_client_die(c, 0, "4.3.0", "out of memory");
+}
+
+void
+sl_client_say(struct sl_client *c, const char *fmt, ...)
+{
+	struct sl_buf line = SL_BUF_INIT;
+	va_list ap;
+
+	if (c->state == SL_C_DEAD)
+		return;
+	va_start(ap, fmt);
+	sl_buf_vprintf(&line, fmt, ap);
+	va_end(ap);
+	sl_buf_puts(&line, "\r\n");
+	if (line.failed || sl_stream_write(c->stream, line.p, line.n) < 0)
+		sl_client_die(c, 0, "4.3.0", "out of memory, or the connection is closed");
+	sl_wipe(line.p, line.n);
+	sl_buf_clear(&line);
+}
+
+static void
+hello(struct sl_client *c)
+{
+	memset(&c->offer, 0, sizeof(c->offer));
+	sl_client_expect(c, SL_C_EHLO, c->o.timeouts.greeting);
+	sl_client_say(c, "%s %s", c->o.lmtp ? "LHLO" : "EHLO", c->helo);
+}
+
+void
+sl_client_ready(struct sl_client *c)
+{
+	sl_timer_stop(&c->timer);
+	c->state = SL_C_READY;
+	sl_reply_begin(&c->reply);
+	if (c->transfer != NULL)
+		sl_transfer_begin(c);
+}
+
+/* What the host said ends the connection: its words are the result. */
+static void
+refused(struct sl_client *c)
+{
+	const struct sl_reply r = c->reply;
+
+	sl_client_die(c, r.code, r.enhanced, r.text);
+}
+
+/* ---- AUTH (RFC 4954) ------------------------------------------------------- */
+
+static void
+say_secret(struct sl_client *c, const char *prefix, struct sl_str secret)
+{
+	struct sl_buf encoded = SL_BUF_INIT;
+
+	if (sl_base64_encode(&encoded, secret) < 0)
+		sl_client_die(c, 0, "4.3.0", "out of memory");
+	else
+		sl_client_say(c, "%s%s", prefix, encoded.p != NULL ? encoded.p : "");
+	if (encoded.p != NULL)
+		sl_wipe(encoded.p, encoded.n);
 	sl_buf_clear(&encoded);
 }
 
-/* One piece, dots at line beginnings doubled (RFC 5321 4.5.2). */
 static void
-write_stuffed(struct client *c, const char *p, size_t n)
+say_plain(struct sl_client *c)
 {
-	size_t from = 0, i;
+	struct sl_buf b = SL_BUF_INIT;
 
-	for (i = 0; i < n; i++) {
-		bool line_start = (c->last[0] == '\r' && c->last[1] == '\n') ||
-		    (c->sent == 0 && i == 0);
-
-		if ((p[i] == '\n') != (c->last[1] == '\r'))
-			c->refused = true;	/* a bare CR or LF */
-		if (p[i] == '.' && line_start) {
-			sl_stream_write(c->stream, p + from, i - from);
-			sl_stream_write(c->stream, ".", 1);
-			from = i;
-		}
-		c->last[0] = c->last[1];
-		c->last[1] = p[i];
-	}
-	sl_stream_write(c->stream, p + from, n - from);
-	c->sent += n;
+	sl_buf_putc(&b, '\0');
+	sl_buf_puts(&b, c->username);
+	sl_buf_putc(&b, '\0');
+	sl_buf_puts(&b, c->password);
+	if (b.failed)
+		sl_client_die(c, 0, "4.3.0", "out of memory");
+	else
+		say_secret(c, "AUTH PLAIN ", sl_buf_str(&b));
+	if (b.p != NULL)
+		sl_wipe(b.p, b.n);
+	sl_buf_clear(&b);
 }
 
 static void
-end_body(struct client *c)
+authenticate(struct sl_client *c)
 {
-	if (c->last[1] != '\n' && c->sent > 0)
-		sl_stream_printf(c->stream, "\r\n");
-	sl_stream_printf(c->stream, ".\r\n");
-	c->state = SENT;
-}
-
-/* The next piece, when the last one is with the kernel. Nothing of a message
- * with a bare CR or LF may reach a host that takes it for a line end. */
-static void
-send_body(struct client *c)
-{
-	char *chunk = sl_malloc(CHUNK);
-	uint64_t left = c->o.size - c->sent;
-	size_t want = left < CHUNK ? (size_t)left : CHUNK;
-	ssize_t n;
-
-	if (chunk == NULL) {
-		broken(c, "out of memory");
-		return;
-	}
-	n = want > 0 ? pread(c->o.fd, chunk, want, (off_t)(c->o.offset + c->sent)) : 0;
-	if (n < 0 || (n == 0 && want > 0))
-		broken(c, "the stored message can't be read");
-	else if (n > 0)
-		write_stuffed(c, chunk, (size_t)n);
-	sl_free(chunk);
-	if (c->refused)
-		finish(c, 0, "5.6.0", "the message has a bare CR or LF");
-	else if (c->state == BODY && c->sent == c->o.size)
-		end_body(c);
-}
-
-/* ---- replies --------------------------------------------------------------------------- */
-
-static void
-after_hello(struct client *c)
-{
-	bool tls = sl_stream_tls(c->stream);
-
-	if (!tls && c->starttls && c->o.tls != SL_CLIENT_TLS_NONE) {
-		c->state = STARTTLS;
-		sl_stream_printf(c->stream, "STARTTLS\r\n");
-	} else if (!tls && c->o.tls >= SL_CLIENT_TLS_REQUIRE) {
-		finish(c, 0, "4.7.10", "the host doesn't offer STARTTLS, which is required");
-	} else if (c->username != NULL && (tls || sl_addr_is_loopback(&c->o.to))) {
-		say_auth(c);
-	} else if (c->username != NULL) {
-		finish(c, 0, "4.7.11", "AUTH needs TLS, which the host doesn't offer");
+	if (!sl_stream_tls(c->stream) && !sl_addr_is_loopback(&c->o.to)) {
+		sl_client_die(c, 0, "4.7.11", "AUTH needs TLS, and the connection has none");
+	} else if (c->offer.plain) {
+		sl_client_expect(c, SL_C_AUTH, c->o.timeouts.greeting);
+		say_plain(c);
+	} else if (c->offer.login) {
+		sl_client_expect(c, SL_C_AUTH_USER, c->o.timeouts.greeting);
+		sl_client_say(c, "AUTH LOGIN");
 	} else {
-		say_mail(c);
+		sl_client_die(c, 0, "4.7.4", "the host offers neither AUTH PLAIN nor LOGIN");
 	}
 }
 
+/* A refused password is for the operator to mend: the message waits. */
 static void
-say_hello(struct client *c)
+auth_refused(struct sl_client *c)
 {
-	c->state = HELLO;
-	c->starttls = c->eightbit = c->utf8 = c->size = c->auth_plain = false;
-	sl_stream_printf(c->stream, "%s %s\r\n", c->o.lmtp ? "LHLO" : "EHLO", c->helo);
+	char text[sizeof(c->reply.text) + 32];
+
+	snprintf(text, sizeof(text), "our AUTH was refused: %d %s", c->reply.code, c->reply.text);
+	sl_client_die(c, 0, "4.7.8", text);
 }
 
 static void
-begin_tls(struct client *c)
+on_auth(struct sl_client *c)
 {
-	struct sl_err err;
-
-	c->tls = sl_tls_client(c->o.tls == SL_CLIENT_TLS_VERIFY, SL_STR(""), &err);
-	if (c->tls == NULL || sl_stream_starttls(c->stream, c->tls, false, c->host, &err) != 0)
-		broken(c, err.text);
-	c->state = c->state == OVER ? OVER : HANDSHAKE;
+	if (c->reply.code / 100 == 2)
+		sl_client_ready(c);
+	else
+		auth_refused(c);
 }
 
 static void
-reply(struct client *c)
+on_auth_user(struct sl_client *c)
 {
-	int class = c->code / 100;
-
-	switch (c->state) {
-	case BANNER:
-		if (class == 2)
-			say_hello(c);
-		else
-			refused(c);
-		break;
-	case HELLO:
-		if (class == 2) {
-			after_hello(c);
-		} else if (class == 5 && !c->o.lmtp && c->o.tls < SL_CLIENT_TLS_REQUIRE &&
-		    c->username == NULL) {
-			c->state = HELLO_OLD;
-			sl_stream_printf(c->stream, "HELO %s\r\n", c->helo);
-		} else {
-			refused(c);
-		}
-		break;
-	case HELLO_OLD:
-		if (class == 2)
-			say_mail(c);
-		else
-			refused(c);
-		break;
-	case STARTTLS:
-		if (class == 2)
-			begin_tls(c);
-		else if (c->o.tls >= SL_CLIENT_TLS_REQUIRE)
-			finish(c, 0, "4.7.10", "STARTTLS was refused, and TLS is required");
-		else
-			say_mail(c);
-		break;
-	case AUTH:
-		if (class == 2)
-			say_mail(c);
-		else
-			finish(c, 0, "4.7.8", "our AUTH was refused");
-		break;
-	case MAIL:
-		if (class != 2) {
-			refused(c);
-			break;
-		}
-		c->state = RCPT;
-		sl_stream_printf(c->stream, "RCPT TO:<%s>\r\n", c->recipient);
-		break;
-	case RCPT:
-		if (class != 2) {
-			refused(c);
-			break;
-		}
-		c->state = DATA;
-		sl_stream_printf(c->stream, "DATA\r\n");
-		break;
-	case DATA:
-		if (class != 3) {
-			refused(c);
-			break;
-		}
-		c->state = BODY;
-		send_body(c);
-		break;
-	case SENT:
-		refused(c);		/* whatever it is, it is the result */
-		break;
-	default:
-		broken(c, "the host spoke out of turn");
-	}
-}
-
-static void
-learn(struct client *c, struct sl_str line)
-{
-	if (c->state != HELLO)
+	if (c->reply.code != 334) {
+		auth_refused(c);
 		return;
-	if (sl_str_ieq(line, SL_STR("STARTTLS")))
-		c->starttls = true;
-	else if (sl_str_ieq(line, SL_STR("8BITMIME")))
-		c->eightbit = true;
-	else if (sl_str_ieq(line, SL_STR("SMTPUTF8")))
-		c->utf8 = true;
-	else if (sl_str_istarts(line, SL_STR("SIZE")))
-		c->size = true;
+	}
+	sl_client_expect(c, SL_C_AUTH_PASSWORD, c->o.timeouts.greeting);
+	say_secret(c, "", sl_str_of(c->username));
+}
+
+static void
+on_auth_password(struct sl_client *c)
+{
+	if (c->reply.code != 334) {
+		auth_refused(c);
+		return;
+	}
+	sl_client_expect(c, SL_C_AUTH, c->o.timeouts.greeting);
+	say_secret(c, "", sl_str_of(c->password));
+}
+
+/* ---- the greeting ------------------------------------------------------------ */
+
+static void
+on_banner(struct sl_client *c)
+{
+	if (c->reply.code / 100 == 2)
+		hello(c);
+	else
+		refused(c);
 }
 
 static bool
-malformed(struct client *c, struct sl_str line)
+wants_tls(const struct sl_client *c)
 {
-	if (line.n < 3 || !sl_isdigit(line.p[0]) || !sl_isdigit(line.p[1]) ||
-	    !sl_isdigit(line.p[2]) || (line.n > 3 && line.p[3] != ' ' && line.p[3] != '-'))
-		return true;
-	return line.p[0] < '2' || line.p[0] > '5' || ++c->lines > MAX_LINES;
+	return c->o.tls != SL_CLIENT_TLS_NONE && !c->in_clear && !sl_stream_tls(c->stream);
 }
 
-/* One line of a reply; the last one acts. */
 static void
-take_line(struct client *c, struct sl_str line)
+go_on(struct sl_client *c)
 {
-	struct sl_str text = sl_str_sub(line, 4, line.n);
-	int code;
-
-	if (malformed(c, line)) {
-		broken(c, "the host's reply is malformed");
-		return;
+	if (wants_tls(c) && c->offer.starttls) {
+		sl_client_expect(c, SL_C_STARTTLS, c->o.timeouts.greeting);
+		sl_client_say(c, "STARTTLS");
+	} else if (wants_tls(c) && c->o.tls >= SL_CLIENT_TLS_REQUIRE) {
+		sl_client_die(c, 0, "4.7.10", "the host offers no STARTTLS, and TLS is required");
+	} else if (c->username != NULL) {
+		authenticate(c);
+	} else {
+		sl_client_ready(c);
 	}
-	code = (line.p[0] - '0') * 100 + (line.p[1] - '0') * 10 + line.p[2] - '0';
-	if (c->lines > 1 && code != c->code) {
-		broken(c, "the host's reply changes its code");
-		return;
-	}
-	c->code = code;
-	learn(c, text);
-	if (c->lines > 1)
-		sl_buf_putc(&c->text, ' ');
-	if (c->text.n < MAX_LINE)
-		sl_buf_putstr(&c->text, text);
-	if (line.n > 3 && line.p[3] == '-')
-		return;
-	reply(c);
-	c->lines = 0;
-	sl_buf_reset(&c->text);
 }
 
-/* ---- the stream ---------------------------------------------------------------------------- */
+static void
+on_ehlo(struct sl_client *c)
+{
+	bool refusal = c->reply.code / 100 == 5 && !c->o.lmtp;
+
+	if (c->reply.code / 100 == 2) {
+		go_on(c);
+	} else if (refusal && !sl_stream_tls(c->stream)) {
+		sl_client_expect(c, SL_C_HELO, c->o.timeouts.greeting);
+		sl_client_say(c, "HELO %s", c->helo);
+	} else {
+		refused(c);
+	}
+}
+
+static void
+on_helo(struct sl_client *c)
+{
+	if (c->reply.code / 100 == 2)
+		go_on(c);
+	else
+		refused(c);
+}
+
+static struct sl_tls *
+context_of(struct sl_client *c, struct sl_err *err)
+{
+	if (c->o.context == NULL)
+		c->o.context = sl_tls_client(c->o.tls == SL_CLIENT_TLS_VERIFY,
+		    (struct sl_str){ NULL, 0 }, err);
+	return c->o.context;
+}
+
+static void
+on_starttls(struct sl_client *c)
+{
+	struct sl_err err = { 0 };
+
+	if (c->reply.code / 100 != 2) {
+		if (c->o.tls >= SL_CLIENT_TLS_REQUIRE) {
+			sl_client_die(c, 0, "4.7.10", "STARTTLS was refused, and TLS is required");
+			return;
+		}
+		c->in_clear = true;
+		go_on(c);
+		return;
+	}
+	if (context_of(c, &err) == NULL ||
+	    sl_stream_starttls(c->stream, c->o.context, false, c->host, &err) < 0) {
+		sl_client_die(c, 0, "4.7.5", err.text);
+		return;
+	}
+	sl_client_expect(c, SL_C_HANDSHAKE, c->o.timeouts.greeting);
+}
+
+/* ---- replies ------------------------------------------------------------------- */
+
+static bool
+has_word(struct sl_str words, const char *word)
+{
+	struct sl_str w;
+
+	while (sl_str_split(&words, ' ', &w)) {
+		if (sl_str_ieq(w, sl_str_of(word)))
+			return true;
+	}
+	return false;
+}
+
+/* A line of the answer to EHLO (RFC 5321 4.1.1.1), from its fifth byte on. */
+static void
+learn(struct sl_client_offer *o, struct sl_str line)
+{
+	struct sl_str args = line, word;
+
+	sl_str_split(&args, ' ', &word);
+	if (args.p == NULL)
+		args = (struct sl_str){ "", 0 };
+	o->starttls |= sl_str_ieq(word, SL_STR("STARTTLS"));
+	o->eightbit |= sl_str_ieq(word, SL_STR("8BITMIME"));
+	o->utf8 |= sl_str_ieq(word, SL_STR("SMTPUTF8"));
+	o->pipelining |= sl_str_ieq(word, SL_STR("PIPELINING"));
+	if (sl_str_ieq(word, SL_STR("SIZE"))) {
+		o->size = true;
+		if (!sl_str_u64(sl_str_trim(args), &o->limit))
+			o->limit = 0;
+	}
+	/* "AUTH=PLAIN" is older than the RFC and still said. */
+	if (sl_str_ieq(word, SL_STR("AUTH")) || sl_str_istarts(word, SL_STR("AUTH="))) {
+		args = sl_str_sub(line, 5, line.n);
+		o->plain |= has_word(args, "PLAIN");
+		o->login |= has_word(args, "LOGIN");
+	}
+}
+
+static void
+take_reply(struct sl_client *c)
+{
+	static void (*const on_reply[])(struct sl_client *) = {
+		[SL_C_BANNER] = on_banner, [SL_C_EHLO] = on_ehlo, [SL_C_HELO] = on_helo,
+		[SL_C_STARTTLS] = on_starttls, [SL_C_AUTH] = on_auth,
+		[SL_C_AUTH_USER] = on_auth_user, [SL_C_AUTH_PASSWORD] = on_auth_password,
+		[SL_C_RSET] = sl_transfer_reply, [SL_C_MAIL] = sl_transfer_reply,
+		[SL_C_RCPT] = sl_transfer_reply, [SL_C_DATA] = sl_transfer_reply,
+		[SL_C_FINAL] = sl_transfer_reply, [SL_C_DEAD] = NULL,
+	};
+	bool in_auth = c->state >= SL_C_AUTH && c->state <= SL_C_AUTH_PASSWORD;
+
+	if (on_reply[c->state] == NULL) {
+		/* 421 is allowed at any time (RFC 5321 3.8), and a host that has had
+		 * enough of the data may say so before its end. */
+		if (c->reply.code == 421 || (c->state == SL_C_BODY && c->reply.code >= 400))
+			refused(c);
+		else
+			sl_client_die(c, 0, "4.5.0", "the host spoke out of turn");
+	} else if (c->reply.code / 100 == 3 && c->state != SL_C_DATA && !in_auth) {
+		sl_client_die(c, 0, "4.5.0", "the host sent a 3xx reply out of turn");
+	} else {
+		on_reply[c->state](c);
+	}
+}
+
+static void
+take_line(struct sl_client *c, struct sl_str line)
+{
+	int r = sl_reply_line(&c->reply, line);
+
+	if (r < 0) {
+		sl_client_die(c, 0, "4.5.0", "the host's reply is malformed");
+		return;
+	}
+	if (c->state == SL_C_EHLO && c->reply.lines > 1)
+		learn(&c->offer, sl_str_sub(line, 4, line.n));
+	if (r == 1) {
+		take_reply(c);
+		/* In states that wait for more than one reply the next begins anew. */
+		sl_reply_begin(&c->reply);
+	}
+}
+
+/* ---- the stream -------------------------------------------------------------------- */
 
 static void
 on_read(struct sl_stream *s, void *arg)
 {
-	struct client *c = arg;
-	struct sl_buf *in = sl_stream_in(s);
+	char copy[SL_REPLY_MAX_LINE + 1];
+	struct sl_client *c = arg;
 	struct sl_str line;
-	ssize_t end;
+	size_t used;
 
-	while (c->state != OVER && (end = sl_str_chr(sl_buf_str(in), '\n')) >= 0) {
-		line = sl_str_trim(sl_str_sub(sl_buf_str(in), 0, (size_t)end));
-		take_line(c, line);
-		if (c->state != OVER)
-			sl_buf_drop(in, (size_t)end + 1 < in->n ? (size_t)end + 1 : in->n);
-		if (c->state == HANDSHAKE)
+	/* Consumed before it acts: what a line does may drop the rest, or the stream. */
+	while (c->stream == s && c->state != SL_C_HANDSHAKE &&
+	    sl_reply_cut(sl_buf_str(sl_stream_in(s)), &line, &used)) {
+		if (line.n >= sizeof(copy)) {
+			sl_client_die(c, 0, "4.5.0", "the host's reply line is too long");
 			return;
+		}
+		memcpy(copy, line.p, line.n);
+		line.p = copy;
+		sl_buf_drop(sl_stream_in(s), used);
+		take_line(c, line);
 	}
-	if (c->state != OVER && in->n > MAX_LINE)
-		broken(c, "the host's reply line is too long");
+	if (c->stream == s && sl_stream_in(s)->n > SL_REPLY_MAX_LINE)
+		sl_client_die(c, 0, "4.5.0", "the host's reply line is too long");
 }
 
 static void
 on_drain(struct sl_stream *s, void *arg)
 {
-	struct client *c = arg;
+	struct sl_client *c = arg;
 
 	(void)s;
-	if (c->state == BODY)
-		send_body(c);
+	if (c->state == SL_C_BODY)
+		sl_transfer_drained(c);
 }
 
 static void
 on_tls(struct sl_stream *s, void *arg, const struct sl_err *err)
 {
-	struct client *c = arg;
+	struct sl_client *c = arg;
+	struct sl_err again;
 
 	(void)s;
-	if (err != NULL && err->code != 0)
-		finish(c, 0, "4.7.5", err->text);
-	else
-		say_hello(c);
+	if (err->code == 0) {
+		hello(c);
+		return;
+	}
+	if (c->o.tls >= SL_CLIENT_TLS_REQUIRE) {
+		sl_client_die(c, 0, "4.7.5", err->text);
+		return;
+	}
+	/* Better in clear than not at all is what "optional" says. */
+	c->in_clear = true;
+	drop_stream(c);
+	if (connect_to(c, &again) < 0)
+		sl_client_die(c, 0, "4.4.1", again.text);
 }
 
 static void
 on_connect(struct sl_stream *s, void *arg, const struct sl_err *err)
 {
-	struct client *c = arg;
+	struct sl_client *c = arg;
 
 	(void)s;
-	if (err != NULL && err->code != 0)
-		finish(c, 0, "4.4.1", err->text);
+	if (err->code != 0)
+		sl_client_die(c, 0, "4.4.1", err->text);
 	else
-		c->state = BANNER;
+		sl_client_expect(c, SL_C_BANNER, c->o.timeouts.greeting);
 }
 
 static void
 on_end(struct sl_stream *s, void *arg, const struct sl_err *err)
 {
 	(void)s;
-	broken(arg, err->text);
+	sl_client_die(arg, 0, "4.4.2", err->text);
 }
 
 static const struct sl_stream_handler handler = { on_read, on_drain, on_tls, on_connect, on_end };
 
-/* ---- the operation --------------------------------------------------------------------------- */
-
-static void
-client_cancel(struct sl_op *op)
+static int
+connect_to(struct sl_client *c, struct sl_err *err)
 {
-	struct client *c = (struct client *)op;
-
-	sl_stream_close(c->stream);
-	c->stream = NULL;
-	c->state = OVER;
+	c->stream = sl_stream_connect(c->loop, &c->o.to, c->o.source, &handler, c, err);
+	if (c->stream == NULL)
+		return err->code;
+	sl_client_expect(c, SL_C_CONNECTING, c->o.timeouts.connect);
+	return 0;
 }
 
-static void
-client_free(struct sl_op *op)
-{
-	struct client *c = (struct client *)op;
+/* ---- life ---------------------------------------------------------------------------- */
 
-	sl_tls_unref(c->tls);
-	sl_buf_clear(&c->text);
+static void
+client_free(struct sl_client *c)
+{
+	drop_stream(c);
+	sl_tls_unref(c->o.context);
 	sl_free(c->host);
 	sl_free(c->helo);
 	sl_free(c->username);
 	if (c->password != NULL)
 		sl_wipe(c->password, strlen(c->password));
 	sl_free(c->password);
-	sl_free(c->sender);
-	sl_free(c->recipient);
 	sl_free(c);
 }
 
-static const struct sl_op_class client_class = { "smtp", client_cancel, client_free };
-
 static int
-copy_options(struct client *c, const struct sl_client_options *o)
+copy_text(char **to, const char *text)
 {
-	c->o = *o;
-	c->host = sl_strdup(o->host);
-	c->helo = sl_strdup(o->helo);
-	c->sender = sl_strdup(o->sender);
-	c->recipient = sl_strdup(o->recipient);
-	c->username = o->username != NULL ? sl_strdup(o->username) : NULL;
-	c->password = o->password != NULL ? sl_strdup(o->password) : NULL;
-	if (o->source != NULL)
-		c->source = *o->source;
-	snprintf(c->op.result.host, sizeof(c->op.result.host), "%s", o->host);
-	return c->host != NULL && c->helo != NULL && c->sender != NULL && c->recipient != NULL &&
-	    (o->username == NULL || c->username != NULL) ? 0 : SL_ERR_NOMEM;
+	if (text == NULL)
+		return 0;
+	*to = sl_strdup(text);
+	return *to != NULL ? 0 : SL_ERR_NOMEM;
 }
 
-struct sl_client_op *
-sl_client_send(struct sl_loop *loop, const struct sl_client_options *o)
+static void
+default_ms(int64_t *ms, int64_t seconds)
 {
-	struct client *c = sl_calloc(1, sizeof(*c));
-	struct sl_err err;
+	if (*ms <= 0)
+		*ms = seconds * 1000;
+}
 
-	if (c == NULL)
-		return NULL;
-	sl_op_init(&c->op.op, &client_class, loop, 0);
-	if (copy_options(c, o) != 0) {
-		client_free(&c->op.op);
+static int
+copy_options(struct sl_client *c, const struct sl_client_options *o)
+{
+	c->o = *o;
+	if (o->source != NULL) {
+		c->source = *o->source;
+		c->o.source = &c->source;
+	}
+	c->o.context = o->context != NULL ? sl_tls_ref(o->context) : NULL;
+	default_ms(&c->o.timeouts.connect, 30);
+	default_ms(&c->o.timeouts.greeting, 300);
+	default_ms(&c->o.timeouts.command, 300);
+	default_ms(&c->o.timeouts.data, 120);
+	default_ms(&c->o.timeouts.block, 180);
+	default_ms(&c->o.timeouts.final, 600);
+	if (copy_text(&c->host, o->host) < 0 || copy_text(&c->helo, o->helo) < 0 ||
+	    copy_text(&c->username, o->username) < 0)
+		return SL_ERR_NOMEM;
+	if (o->username == NULL)
+		return 0;
+	return copy_text(&c->password, o->password != NULL ? o->password : "");
+}
+
+struct sl_client *
+sl_client_new(struct sl_loop *loop, const struct sl_client_options *options, struct sl_err *err)
+{
+	struct sl_client *c = sl_calloc(1, sizeof(*c));
+	struct sl_err own;
+	int r;
+
+	if (c == NULL) {
+		sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 		return NULL;
 	}
-	c->stream = sl_stream_connect(loop, &c->o.to, o->source != NULL ? &c->source : NULL, &handler,
-	    c, &err);
-	if (c->stream == NULL)
-		finish(c, 0, "4.4.1", err.text);
+	c->loop = loop;
+	r = copy_options(c, options);
+	if (r < 0)
+		r = sl_err_set(&own, r, "out of memory");
 	else
-		sl_stream_timeout(c->stream, o->timeout_ms);
-	return &c->op;
+		r = connect_to(c, &own);
+	if (r < 0) {
+		sl_err_set(err, r, "%s", own.text);
+		client_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+bool
+sl_client_usable(const struct sl_client *c)
+{
+	return c->state == SL_C_READY && c->transfer == NULL;
+}
+
+void
+sl_client_close(struct sl_client *c)
+{
+	if (c == NULL)
+		return;
+	if (sl_client_usable(c)) {
+		sl_stream_printf(c->stream, "QUIT\r\n");
+		sl_stream_finish(c->stream, LINGER_MS);
+		c->stream = NULL;
+	}
+	client_free(c);
 }

@@ -28,10 +28,15 @@ core_echo(lua_State *L)
 	struct sl_str s;
 	int i, n = lua_gettop(L);
 
+	for (i = 1; i <= n; i++)	/* what can end the run comes first */
+		if (lua_type(L, i) == LUA_TSTRING) {
+			lua_tolstring(L, i, &s.n);
+			sl_charge(L, s.n / 8);
+		}
 	for (i = 1; i <= n; i++) {
 		if (lua_type(L, i) == LUA_TSTRING) {
 			s.p = lua_tolstring(L, i, &s.n);
-			sl_vm_redact(vm, sl_str_sub(s, 0, MAX_ECHO), &line);
+			sl_vm_redact(vm, s, &line);	/* whole: a cut could hide a secret's end */
 		} else {
 			sl_describe(L, i, &line, MAX_ECHO);
 		}
@@ -82,7 +87,9 @@ core_syslog(lua_State *L)
 	struct sl_str message = sl_arg_string(L, 2);
 	struct sl_buf text = SL_BUF_INIT;
 
-	sl_vm_redact(sl_vm_of(L), sl_str_sub(message, 0, MAX_ECHO), &text);
+	sl_charge(L, message.n / 8);
+	sl_vm_redact(sl_vm_of(L), message, &text);
+	text.n = text.n > MAX_ECHO ? MAX_ECHO : text.n;
 	sl_event(sl_vm_events(sl_vm_of(L)), level, "syslog", SL_FIELDS(
 	    SL_F_TEXT("id", sl_vm_run_id(L)), SL_F_STR("text", sl_buf_str(&text))));
 	sl_buf_clear(&text);

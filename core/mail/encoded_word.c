@@ -33,7 +33,8 @@ struct decoder {
 static bool
 is_charset_char(char c)
 {
-	return sl_isalnum(c) || c == '-' || c == '_' || c == '.' || c == ':' || c == '+' || c == '*';
+	return sl_isalnum(c) || c == '-' || c == '_' || c == '.' || c == ':' || c == '+' ||
+	    c == '*';
 }
 
 /* The word at s, which begins with "=". */

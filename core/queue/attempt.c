@@ -182,7 +182,8 @@ record(struct sl_try *t)
 
 /* The entry as it is to be, and what is told when it is durable. */
 static void
-settle(struct sl_try *t, enum sl_entry_state state, int64_t next_us, uint32_t retry, const char *what)
+settle(struct sl_try *t, enum sl_entry_state state, int64_t next_us, uint32_t retry,
+    const char *what)
 {
 	const struct sl_send_result *r = &t->result;
 
@@ -512,7 +513,8 @@ pre_done(void *arg, const struct sl_verdict *v, const struct sl_attempt_changes 
 }
 
 static int
-copy_entry(struct sl_try *t, const char *id, const struct sl_envelope *env, const struct sl_entry *e)
+copy_entry(struct sl_try *t, const char *id, const struct sl_envelope *env,
+    const struct sl_entry *e)
 {
 	t->state = e->state;
 	t->next_us = e->next_us;

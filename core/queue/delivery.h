@@ -38,16 +38,17 @@ struct sl_delivery_options {
 	struct sl_dns *dns;		/* NULL = hosts are addresses only */
 	struct sl_thread *thread;	/* Maildirs; NULL = inline (tests) */
 	struct sl_events *events;
-	unsigned at_once;		/* recipients; 0 = 100. Those that wait for a slot don't count */
+	unsigned at_once;		/* recipients, 0 = 100; who waits for a slot doesn't count */
 	/* The route of a transport; false: there is none of that name (any more). */
 	bool (*route)(void *arg, const char *transport, struct sl_route *out);
-	/* Seconds before attempt number 'retry' (1 = the second); < 0 = given up. 'age' in seconds. */
+	/* Seconds before attempt number 'retry' (1 = the second), < 0 = given up;
+	 * 'age' of the message in seconds. */
 	double (*schedule)(void *arg, unsigned retry, double age);
 	unsigned (*attempts)(void *arg);	/* in the schedule, for scripts */
 	/* The transport for a notification to this address; NULL: nobody can be told. */
 	const char *(*transport)(void *arg, const char *recipient);
 	const char *(*hostname)(void *arg);
-	void (*told)(void *arg, const char *what);	/* the event's name: counters; may be NULL */
+	void (*told)(void *arg, const char *what);	/* an event's name; may be NULL */
 	/* Slots shared with other workers, beside the count of our own; may be NULL.
 	 * take: false = all 'limit' are in use, asked again after a second. */
 	bool (*slot_take)(void *arg, const char *destination, unsigned limit);

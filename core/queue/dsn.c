@@ -1,3 +1,8 @@
+/*
+ * The three parts of a notification: words for a person, fields for a program,
+ * and the header of what it is about. The body of the original isn't sent
+ * back: whoever forged the sender would have us deliver it.
+ */
 #include "dsn.h"
 
 #include "../mail/date.h"
@@ -19,29 +24,51 @@ put_date(struct sl_buf *out, const char *name, int64_t seconds)
 	sl_buf_printf(out, "%s: %s\r\n", name, date);
 }
 
+/* RFC 3464 2.3.4: X.Y.Z of the last result, which may be a temporary one (4.4.7). */
+static const char *
+status_of(const struct sl_dsn *d)
+{
+	const char *e = d->enhanced != NULL ? d->enhanced : "";
+
+	if ((e[0] == '4' || e[0] == '5') && e[1] == '.')
+		return e;
+	return d->code / 100 == 5 ? "5.0.0" : "4.4.7";
+}
+
+static void
+put_diagnostic(struct sl_buf *out, const struct sl_dsn *d)
+{
+	/* What no host said has no SMTP code: a type of our own (2.1.2). */
+	if (d->code != 0)
+		sl_buf_printf(out, "Diagnostic-Code: smtp; %d ", d->code);
+	else
+		sl_buf_puts(out, "Diagnostic-Code: x-sluice; ");
+	if (d->enhanced != NULL && d->enhanced[0] != '\0') {
+		put_safe(out, d->enhanced);
+		sl_buf_putc(out, ' ');
+	}
+	put_safe(out, d->text);
+	sl_buf_puts(out, "\r\n");
+}
+
 static void
 put_status(struct sl_buf *out, const struct sl_dsn *d)
 {
-	const char *status = d->enhanced != NULL && d->enhanced[0] == '5' ? d->enhanced : "5.0.0";
-
 	sl_buf_printf(out, "Reporting-MTA: dns; %s\r\nX-Sluice-Queue-ID: %s\r\n", d->hostname,
 	    d->original_id);
 	put_date(out, "Arrival-Date", d->received);
 	sl_buf_puts(out, "\r\nFinal-Recipient: rfc822; ");
 	put_safe(out, d->recipient);
-	sl_buf_printf(out, "\r\nAction: failed\r\nStatus: %s\r\n", status);
+	sl_buf_puts(out, "\r\nAction: failed\r\nStatus: ");
+	put_safe(out, status_of(d));
+	sl_buf_puts(out, "\r\n");
 	if (d->host != NULL && d->host[0] != '\0') {
 		sl_buf_puts(out, "Remote-MTA: dns; ");
 		put_safe(out, d->host);
 		sl_buf_puts(out, "\r\n");
 	}
-	if (d->code != 0) {
-		sl_buf_printf(out, "Diagnostic-Code: smtp; %d ", d->code);
-		put_safe(out, d->enhanced);
-		sl_buf_putc(out, ' ');
-		put_safe(out, d->text);
-		sl_buf_puts(out, "\r\n");
-	}
+	put_diagnostic(out, d);
+	put_date(out, "Last-Attempt-Date", d->now);
 	sl_buf_puts(out, "\r\n");
 }
 

@@ -241,7 +241,8 @@ mx_answered(struct sl_op *op, void *arg)
 		add_name(s, sl_str_of(s->mx->name), 0);
 	cut_at_self(s);
 	if (s->nnames == 0)
-		none(s, 554, "5.4.6", "the best MX of the domain is this host: the mail would loop");
+		none(s, 554, "5.4.6",
+		    "the best MX of the domain is this host: the mail would loop");
 	else
 		ask_addresses(s);
 }
@@ -262,7 +263,8 @@ take_literal(struct search *s, const char *host)
 	}
 	/* The domain of an address: [192.0.2.1], [IPv6:2001:db8::1]. */
 	if (text.n > 2 && text.p[0] == '[' && text.p[text.n - 1] == ']')
-		text = sl_str_istarts(inside, SL_STR("IPv6:")) ? sl_str_sub(inside, 5, inside.n) : inside;
+		text = sl_str_istarts(inside, SL_STR("IPv6:")) ?
+		    sl_str_sub(inside, 5, inside.n) : inside;
 	if (sl_addr_parse_ip(&addr, text, (uint16_t)s->port) != 0 &&
 	    sl_addr_parse(&addr, text, NULL) != 0)
 		return false;

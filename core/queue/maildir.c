@@ -1,3 +1,8 @@
+/*
+ * Maildir: a message is written under tmp/ and synced, and appears in new/ by
+ * one rename, which is synced too. Line ends stay CR LF: what arrives is what
+ * was signed. A second delivery of the same attempt takes the same name.
+ */
 #include "maildir.h"
 
 #include <errno.h>
@@ -10,36 +15,32 @@
 #include "../base/alloc.h"
 
 static int
-add_part(struct sl_buf *out, const char *part, size_t n, struct sl_err *err)
+add_part(struct sl_buf *out, struct sl_str part, struct sl_err *err)
 {
-	size_t i;
+	bool ok = part.n > 0 && part.n <= 200 && part.p[0] != '.';
 
-	if (n == 0 || part[0] == '.' || n > 200)
-		return sl_err_set(err, SL_ERR_SYNTAX, "\"%.*s\" can't be part of a path", (int)n, part);
-	for (i = 0; i < n; i++)
-		if (part[i] == '/' || (unsigned char)part[i] <= ' ' || part[i] == 0x7f)
-			return sl_err_set(err, SL_ERR_SYNTAX, "\"%.*s\" can't be part of a path",
-			    (int)n, part);
-	return sl_buf_put(out, part, n);
+	for (size_t i = 0; i < part.n; i++)
+		ok = ok && part.p[i] != '/' && (unsigned char)part.p[i] > ' ' && part.p[i] != 0x7f;
+	if (!ok)
+		return sl_err_set(err, SL_ERR_SYNTAX, "\"%.*s\" can't be part of a path",
+		    (int)part.n, part.p);
+	return sl_buf_putstr(out, part);
 }
 
 int
 sl_maildir_path(const char *pattern, const char *address, struct sl_buf *out, struct sl_err *err)
 {
 	const char *at = strrchr(address, '@');
-	size_t local = at != NULL ? (size_t)(at - address) : strlen(address);
+	struct sl_str domain = sl_str_of(at != NULL ? at + 1 : ""), local = sl_str_of(address);
 	int rc = 0;
 
+	if (at != NULL)
+		local.n = (size_t)(at - address);
 	for (; *pattern != '\0' && rc == 0; pattern++) {
-		if (pattern[0] == '%' && pattern[1] == 'u') {
-			rc = add_part(out, address, local, err);
-			pattern++;
-		} else if (pattern[0] == '%' && pattern[1] == 'd') {
-			rc = add_part(out, at != NULL ? at + 1 : "", at != NULL ? strlen(at + 1) : 0, err);
-			pattern++;
-		} else {
+		if (pattern[0] == '%' && (pattern[1] == 'u' || pattern[1] == 'd'))
+			rc = add_part(out, *++pattern == 'u' ? local : domain, err);
+		else
 			rc = sl_buf_putc(out, *pattern);
-		}
 	}
 	return rc;
 }
@@ -142,7 +143,7 @@ sl_maildir_work(void *arg)
 	if (rc == 0 && (tmp.failed || new.failed || folder.failed))
 		rc = sl_err_set(&j->err, SL_ERR_NOMEM, "out of memory");
 	if (rc == 0) {
-		fd = open(tmp.p, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		fd = open(tmp.p, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (fd < 0 || copy(j, fd) != 0)
 			rc = sl_err_errno(&j->err, "%s", tmp.p);
 		else if (rename(tmp.p, new.p) != 0 || sync_folder(folder.p) != 0)

@@ -43,7 +43,8 @@ struct sl_client_options {
 	bool lmtp;
 	enum sl_client_tls tls;
 	struct sl_tls *context;		/* referenced; NULL = a context of its own */
-	const char *username, *password;	/* AUTH, under TLS or to loopback only; NULL = none */
+	/* AUTH, under TLS or to loopback only; NULL = none */
+	const char *username, *password;
 	struct sl_client_timeouts timeouts;
 };
 
@@ -58,7 +59,7 @@ struct sl_client_message {
 
 /* How it ended for one recipient. */
 struct sl_send_result {
-	int code;			/* SMTP reply, of the host or (5xx) in its stead; 0 = no reply */
+	int code;			/* reply, of the host or (5xx) in its stead; 0 = none */
 	char enhanced[12];
 	char text[400];			/* of the reply, or why there is none; printable */
 	char host[256];

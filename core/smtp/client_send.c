@@ -186,7 +186,8 @@ sort_out(struct sl_client *c)
 		if (has_control(t->sender) || has_control(t->recipients[i]))
 			set_result(t, i, 553, "5.1.3", "a control byte in an address");
 		else if (!c->offer.utf8 && (!sender || !ascii))
-			set_result(t, i, 553, "5.6.7", "the host doesn't take addresses beyond ASCII");
+			set_result(t, i, 553, "5.6.7",
+			    "the host doesn't take addresses beyond ASCII");
 		else if (c->offer.limit > 0 && t->m.size > c->offer.limit)
 			set_result(t, i, 552, "5.3.4", "the message is larger than the host takes");
 		else

@@ -212,16 +212,32 @@ read_copy(struct batch *b, struct request *r)
 
 	r->copy = sl_malloc(n + 1);
 	if (r->copy == NULL)
-		return sl_err_set(&b->err, SL_ERR_NOMEM, "out of memory");
+		return SL_ERR_NOMEM;
 	while (got < n) {
 		k = files->pread(files->arg, m->segment->fd, r->copy + got, n - got,
 		    (off_t)(m->offset + got));
+		if (k < 0 && errno == EINTR)
+			continue;
 		if (k <= 0)
-			return sl_err_errno(&b->err, "read of %s", m->segment->path);
+			return SL_ERR_IO;
 		got += (size_t)k;
 	}
 	r->bodies[0] = (struct sl_str){ r->copy, n };
 	return 0;
+}
+
+/* One that can't be read stays where it is; those who wait for this batch don't suffer for it. */
+static void
+read_copies(struct batch *b)
+{
+	struct sl_list *l;
+	struct request *r;
+
+	for (l = b->requests.next; l != &b->requests; l = l->next) {
+		r = sl_list_entry(l, struct request, link);
+		if (r->copy_of != NULL && r->copy_of->body == NULL)
+			r->unreadable = read_copy(b, r) != 0;
+	}
 }
 
 static int
@@ -239,8 +255,8 @@ write_log(struct batch *b)
 		return rc;
 	for (l = b->requests.next; l != &b->requests; l = l->next) {
 		r = sl_list_entry(l, struct request, link);
-		if (r->copy_of != NULL && r->copy_of->body == NULL && (rc = read_copy(b, r)) != 0)
-			return rc;
+		if (r->unreadable)
+			continue;
 		r->offset = (uint64_t)w.at;
 		rc = put_record(&w, b->segment, r->type, sl_buf_str(&r->fields), r->bodies, r->nbodies);
 		if (rc != 0)
@@ -254,6 +270,27 @@ write_log(struct batch *b)
 
 /* ---- cleaning ----------------------------------------------------------------------------- */
 
+/* A damaged one is kept for people, under a name that replay doesn't read. It
+ * may be gone already, when only the sync of an earlier try failed. */
+static int
+drop_segment(struct batch *b, const struct segment *seg)
+{
+	const struct sl_file_ops *files = b->store->files;
+	char *kept;
+	int rc;
+
+	if (!seg->bad) {
+		rc = files->unlink(files->arg, seg->path);
+	} else {
+		kept = sl_segment_path(b->store, seg->number, "bad.kept");
+		rc = kept != NULL ? files->rename(files->arg, seg->path, kept) : -1;
+		if (kept == NULL)
+			errno = ENOMEM;
+		sl_free(kept);
+	}
+	return rc != 0 && errno != ENOENT ? -1 : 0;
+}
+
 static void
 unlink_dead(struct batch *b)
 {
@@ -263,7 +300,7 @@ unlink_dead(struct batch *b)
 	for (i = 0; i < b->nunlinks; i++)
 		files->unlink(files->arg, b->unlinks[i]);
 	for (i = 0; i < b->ndead; i++) {
-		if (files->unlink(files->arg, b->dead[i]->path) != 0 ||
+		if (drop_segment(b, b->dead[i]) != 0 ||
 		    files->sync_folder(files->arg, b->store->folder) != 0)
 			return;
 		b->dead_done++;
@@ -283,8 +320,10 @@ sl_batch_work(void *arg)
 			rc = make_segment(b);
 		if (rc == 0)
 			rc = write_bodies(b);
-		if (rc == 0)
+		if (rc == 0) {
+			read_copies(b);
 			rc = write_log(b);
+		}
 		if (rc != 0) {
 			if (b->log_touched)
 				files->truncate(files->arg, b->segment->fd,

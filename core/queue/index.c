@@ -133,6 +133,12 @@ sl_index_find(const struct sl_store *s, const char *id)
 	return sl_dict_get(s->index, sl_str_of(id));
 }
 
+uint64_t
+sl_message_in_log(const struct message *m)
+{
+	return m->body == NULL ? m->env->size : 0;
+}
+
 static void
 leave(struct sl_store *s, struct message *m)
 {
@@ -143,7 +149,7 @@ leave(struct sl_store *s, struct message *m)
 	s->slots -= m->env->n;
 	s->bytes -= m->env->size;
 	m->segment->live--;
-	m->segment->live_bytes -= m->env->size;
+	m->segment->live_bytes -= sl_message_in_log(m);
 }
 
 int
@@ -165,7 +171,7 @@ sl_index_add(struct sl_store *s, struct message *m)
 	}
 	s->bytes += m->env->size;
 	m->segment->live++;
-	m->segment->live_bytes += m->env->size;
+	m->segment->live_bytes += sl_message_in_log(m);
 	for (i = 0; i < m->env->n; i++)
 		if (m->env->entries[i].state == SL_ENTRY_QUEUED)
 			sl_heap_add(s, &m->slots[i]);

@@ -68,6 +68,9 @@ struct replay {
 	struct sl_dict *limits;		/* segment number -> offset from which it is abandoned */
 	struct sl_err *err;
 	unsigned lost;			/* places that couldn't be read */
+	int failed;			/* a read or an allocation: says nothing about the bytes */
+	bool searched;			/* the segment, for 'synced' */
+	uint64_t synced;		/* the most that any record behind the first bad one tells */
 };
 
 static int
@@ -81,7 +84,11 @@ read_at(struct replay *r, uint64_t at, void *p, size_t n)
 		k = files->pread(files->arg, r->seg->fd, (char *)p + got, n - got, (off_t)(at + got));
 		if (k < 0 && errno == EINTR)
 			continue;
-		if (k <= 0)
+		if (k < 0) {
+			sl_err_errno(r->err, "%s", r->seg->path);
+			return r->failed = SL_ERR_IO;
+		}
+		if (k == 0)
 			return SL_ERR_CORRUPT;
 		got += (size_t)k;
 	}
@@ -107,6 +114,8 @@ payload_good(struct replay *r, uint64_t at, const struct sl_record *rec)
 	char *chunk = sl_malloc(CHUNK);
 	bool good = chunk != NULL;
 
+	if (chunk == NULL)
+		r->failed = SL_ERR_NOMEM;
 	for (; good && done < rec->len; done += n) {
 		n = rec->len - done < CHUNK ? rec->len - done : CHUNK;
 		good = read_at(r, at + SL_RECORD_HEADER + done, chunk, n) == 0;
@@ -123,6 +132,8 @@ search(struct replay *r, uint64_t from, struct sl_record *out)
 	uint8_t *chunk = sl_malloc(CHUNK + SL_RECORD_HEADER);
 	uint64_t at = from, i, n;
 
+	if (chunk == NULL)
+		r->failed = SL_ERR_NOMEM;
 	while (chunk != NULL && at + SL_RECORD_HEADER <= r->size) {
 		n = r->size - at < CHUNK + SL_RECORD_HEADER ? r->size - at :
 		    CHUNK + SL_RECORD_HEADER;
@@ -138,6 +149,25 @@ search(struct replay *r, uint64_t from, struct sl_record *out)
 	}
 	sl_free(chunk);
 	return 0;
+}
+
+/* How far the segment was synced, by all records behind a bad place: the next
+ * one may be of the same batch and not know. */
+static uint64_t
+synced_behind(struct replay *r, uint64_t at)
+{
+	struct sl_record rec;
+
+	if (r->searched)
+		return r->synced;
+	r->searched = true;
+	r->synced = 0;
+	while ((at = search(r, at + 1, &rec)) != 0) {
+		if (rec.synced > r->synced)
+			r->synced = rec.synced;
+		at += SL_RECORD_HEADER + rec.len - 1;
+	}
+	return r->synced;
 }
 
 /* ---- applying records ------------------------------------------------------------------- */
@@ -162,7 +192,7 @@ apply_accept(struct replay *r, struct sl_reader *in, uint64_t bodies)
 	char *file;
 	int rc;
 
-	for (i = 0; i < n && !in->failed; i++) {
+	for (i = 0; i < n; i++) {
 		env = sl_get_envelope(in);
 		file = sl_get_text(in);
 		if (env == NULL || (m = sl_message_wrap(env)) == NULL) {
@@ -191,6 +221,11 @@ apply_update(struct replay *r, struct sl_reader *in)
 	struct message *m;
 
 	sl_get_entry(in, &e);
+	if (in->failed) {		/* its CRC is right, so it is the memory */
+		sl_entry_clear(&e);
+		sl_free(id);
+		return SL_ERR_NOMEM;
+	}
 	m = id != NULL && !in->failed ? sl_index_find(r->store, id) : NULL;
 	if (m != NULL && index < m->env->n)
 		sl_index_apply(r->store, m, index, &e);
@@ -205,6 +240,8 @@ apply_remove(struct replay *r, struct sl_reader *in)
 	char *id = sl_get_text(in);
 	struct message *m = id != NULL ? sl_index_find(r->store, id) : NULL;
 
+	if (id == NULL)
+		return SL_ERR_NOMEM;
 	if (m != NULL)
 		sl_index_remove(r->store, m);
 	sl_free(id);
@@ -290,13 +327,15 @@ walk(struct replay *r, record_fn *fn, bool tell)
 
 	while (at < r->size && at < limit) {
 		if (header_at(r, at, &rec) && payload_good(r, at, &rec)) {
-			if ((rc = fn(r, at, &rec)) == SL_ERR_NOMEM)
-				return rc;
+			if ((rc = fn(r, at, &rec)) == SL_ERR_NOMEM || r->failed != 0)
+				return rc == SL_ERR_NOMEM ? rc : r->failed;
 			at += SL_RECORD_HEADER + rec.len;
 			continue;
 		}
-		next = search(r, at + 1, &rec);
-		if (next == 0 || rec.synced <= at) {
+		next = r->failed == 0 && synced_behind(r, at) > at ? search(r, at + 1, &rec) : 0;
+		if (r->failed != 0)
+			return r->failed;
+		if (next == 0) {
 			if (tell)
 				sl_event(r->store->options.events, SL_NOTICE, "queue_torn_end",
 				    SL_FIELDS(SL_F_TEXT("file", r->seg->path), SL_F_INT("offset", at)));
@@ -338,13 +377,48 @@ note_abandon(struct replay *r, uint64_t at, const struct sl_record *rec)
 	return rc;
 }
 
+/*
+ * From the header, or, when that is damaged, from the first record, which
+ * tells by its CRC whether it was guessed right. A segment that died before
+ * its header was whole never held anything; one of which nothing is to be
+ * read is kept for people. Fails only for what r->failed says.
+ */
+static int
+read_salt(struct replay *r)
+{
+	uint8_t header[SL_SEGMENT_HEADER], word[8];
+	struct sl_record rec;
+	off_t size = r->store->files->size(r->store->files->arg, r->seg->fd);
+	uint64_t found, first = 0;
+	int i;
+
+	if (size < 0) {
+		sl_err_errno(r->err, "%s", r->seg->path);
+		return r->failed = SL_ERR_IO;
+	}
+	r->size = (uint64_t)size;
+	if (read_at(r, 0, header, sizeof(header)) != 0 ||
+	    sl_segment_header_parse(header, &found, &r->seg->salt) == 0)
+		return r->failed;
+	if (r->size < SL_SEGMENT_HEADER + SL_RECORD_HEADER)
+		return 0;
+	if (read_at(r, SL_SEGMENT_HEADER, word, sizeof(word)) != 0)
+		return r->failed;
+	for (i = 7; i >= 0; i--)
+		first = first << 8 | word[i];
+	r->seg->salt = first ^ SL_SEGMENT_HEADER;
+	r->seg->bad = true;
+	report(r->store, header_at(r, SL_SEGMENT_HEADER, &rec) &&
+	    payload_good(r, SL_SEGMENT_HEADER, &rec) ? "queue_damaged" : "queue_unreadable",
+	    r->seg->path, 0);
+	return r->failed;
+}
+
 static int
 open_segment(struct sl_store *s, uint64_t number, const char *suffix, struct sl_err *err)
 {
 	struct segment *seg = sl_segment_new(s, number);
-	uint8_t header[SL_SEGMENT_HEADER];
-	struct replay r = { .store = s, .seg = seg };
-	uint64_t found;
+	struct replay r = { .store = s, .seg = seg, .err = err };
 
 	if (seg == NULL)
 		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
@@ -362,10 +436,10 @@ open_segment(struct sl_store *s, uint64_t number, const char *suffix, struct sl_
 		sl_segment_free(s, seg);
 		return SL_ERR_IO;
 	}
-	/* a segment that died before its header was whole never held anything */
-	if (read_at(&r, 0, header, sizeof(header)) == 0 &&
-	    sl_segment_header_parse(header, &found, &seg->salt) != 0)
-		report(s, "queue_damaged", seg->path, 0);
+	if (read_salt(&r) != 0) {
+		sl_segment_free(s, seg);
+		return r.failed;
+	}
 	sl_segment_add(s, seg);
 	return 0;
 }
@@ -419,10 +493,13 @@ walk_all(struct replay *r, record_fn *fn, bool tell)
 		r->seg = sl_list_entry(l, struct segment, link);
 		r->size = (uint64_t)s->files->size(s->files->arg, r->seg->fd);
 		r->lost = 0;
+		r->searched = false;
+		if (r->size == UINT64_MAX)
+			return sl_err_errno(r->err, "%s", r->seg->path);
 		r->seg->bytes = r->seg->durable = r->size;
 		if ((rc = walk(r, fn, tell)) != 0)
 			return rc;
-		if (tell && r->lost > 0)
+		if (tell && (r->lost > 0 || r->seg->bad))
 			set_aside(r);
 	}
 	return 0;
@@ -446,6 +523,8 @@ sl_replay(struct sl_store *s, struct sl_err *err)
 	if (rc == 0)
 		rc = walk_all(&r, apply, true);
 	sl_dict_free(r.limits, sl_free);
+	if (rc == SL_ERR_IO)
+		return sl_err_prefix(err, "replay of %s", s->folder);
 	if (rc != 0)
 		return sl_err_set(err, rc, "replay of %s: %s", s->folder, sl_err_word(rc));
 	s->files->list(s->files->arg, s->bodies, found_body, &l);

@@ -10,6 +10,7 @@
 #define SEGMENT_BYTES	(64ull * 1024 * 1024)
 #define INLINE_BYTES	(1024ull * 1024)
 #define COMPACT_SEGMENTS	8	/* more than so many, and the oldest mostly dead: it is emptied */
+#define COMPACT_BYTES	(4ull * 1024 * 1024)	/* moved by one batch */
 
 static void start_batch(struct sl_store *s);
 
@@ -26,8 +27,10 @@ request_free(struct request *r)
 	for (i = 0; i < r->nmessages; i++)
 		sl_message_drop(r->messages[i]);
 	sl_free(r->messages);
-	for (i = 0; i < r->nfiles; i++)
+	for (i = 0; i < r->nfiles; i++) {
 		sl_free(r->files[i].path);
+		sl_free(r->files[i].pieces);
+	}
 	sl_free(r->files);
 	sl_free(r->bodies);
 	sl_free(r->copy);
@@ -39,14 +42,35 @@ request_free(struct request *r)
 	sl_free(r);
 }
 
+/* The pieces of an accept are the caller's again: none of it is kept. Other
+ * requests are carried out, only nobody hears of it. */
+static void
+let_go(struct sl_store *s, struct request *r)
+{
+	if (r->type != SL_RECORD_ACCEPT)
+		return;
+	if (!r->in_batch) {
+		request_free(r);
+		return;
+	}
+	r->unwanted = true;
+	pthread_mutex_lock(&s->lock);
+	while (s->working)
+		pthread_cond_wait(&s->idle, &s->lock);
+	pthread_mutex_unlock(&s->lock);
+}
+
 static void
 op_cancel(struct sl_op *op)
 {
 	struct store_op *so = (struct store_op *)op;
+	struct request *r = so->request;
 
-	if (so->request != NULL)
-		so->request->op = NULL;
 	so->request = NULL;
+	if (r == NULL)
+		return;
+	r->op = NULL;
+	let_go(so->store, r);
 }
 
 static void
@@ -99,6 +123,7 @@ submit(struct sl_store *s, struct request *r)
 		return NULL;
 	}
 	sl_op_init(&op->op, &store_class, s->loop, 0);
+	op->store = s;
 	op->request = r;
 	r->op = op;
 	sl_list_insert(&s->pending, &r->link);
@@ -149,6 +174,20 @@ total(const struct sl_str *pieces, size_t n)
 }
 
 static int
+add_file(struct request *r, const char *path, const struct sl_accept_item *item)
+{
+	struct body_file *f = &r->files[r->nfiles++];
+
+	f->path = sl_strdup(path);
+	f->pieces = sl_calloc(item->npieces + 1, sizeof(*f->pieces));
+	if (f->path == NULL || f->pieces == NULL)
+		return SL_ERR_NOMEM;
+	memcpy(f->pieces, item->pieces, item->npieces * sizeof(*f->pieces));
+	f->npieces = item->npieces;
+	return 0;
+}
+
+static int
 add_item(struct sl_store *s, struct request *r, const struct sl_accept_item *item)
 {
 	struct sl_envelope *env = copy_envelope(item->envelope);
@@ -163,11 +202,8 @@ add_item(struct sl_store *s, struct request *r, const struct sl_accept_item *ite
 	if (env->size > s->options.inline_bytes) {
 		sl_buf_printf(&path, "%s/%s", s->bodies, env->id);
 		m->body = sl_buf_take(&path, NULL);
-		r->files[r->nfiles].path = m->body != NULL ? sl_strdup(m->body) : NULL;
-		if (r->files[r->nfiles].path == NULL)
+		if (m->body == NULL || add_file(r, m->body, item) != 0)
 			return SL_ERR_NOMEM;
-		r->files[r->nfiles].pieces = item->pieces;
-		r->files[r->nfiles++].npieces = item->npieces;
 	} else {
 		for (i = 0; i < item->npieces; i++)
 			r->bodies[r->nbodies++] = item->pieces[i];
@@ -272,6 +308,7 @@ apply_accept(struct sl_store *s, struct request *r, struct segment *seg)
 	for (i = 0; i < r->nmessages; i++) {
 		m = r->messages[i];
 		m->segment = seg;
+		m->record = r->offset;
 		m->offset = at;
 		if (m->body == NULL)
 			at += m->env->size;
@@ -309,11 +346,38 @@ apply_move(struct sl_store *s, struct request *r, struct segment *seg)
 	if (m == NULL || m != r->copy_of)
 		return;
 	m->segment->live--;
-	m->segment->live_bytes -= m->env->size;
+	m->segment->live_bytes -= sl_message_in_log(m);
 	m->segment = seg;
+	m->record = 0;
 	m->offset = r->offset + SL_RECORD_HEADER + r->fields.n;
 	seg->live++;
-	seg->live_bytes += m->env->size;
+	seg->live_bytes += sl_message_in_log(m);
+}
+
+/* The messages of an accept that was released while it was written. They are
+ * found by their place: the request gave them to the index. */
+static void
+remove_again(struct sl_store *s, const struct segment *seg, uint64_t from)
+{
+	struct request *r;
+	struct sl_str id;
+	void *value;
+	size_t i;
+
+	for (i = 0; sl_dict_each(s->index, &i, &id, &value);) {
+		const struct message *m = value;
+
+		if (m->segment != seg || m->record != from)
+			continue;
+		if ((r = request_new(SL_RECORD_REMOVE)) == NULL)
+			return;
+		r->id = sl_strdup(m->env->id);
+		sl_put_text(&r->fields, m->env->id);
+		if (r->id == NULL || seal_fields(r) != 0)
+			request_free(r);
+		else
+			sl_list_insert(&s->pending, &r->link);
+	}
 }
 
 static void
@@ -327,10 +391,14 @@ finish_requests(struct sl_store *s, struct batch *b, int status)
 	while ((l = sl_list_pop(&b->requests)) != NULL) {
 		r = sl_list_entry(l, struct request, link);
 		rc = status;
-		if (rc == 0 && r->copy_of != NULL)
+		if (rc == 0 && r->unreadable)
+			r->copy_of->segment->stuck = true;
+		else if (rc == 0 && r->copy_of != NULL)
 			apply_move(s, r, b->segment);
 		else if (rc == 0)
 			rc = apply_request(s, r, b->segment);
+		if (rc == 0 && r->unwanted)
+			remove_again(s, b->segment, r->offset);
 		op = r->op;
 		request_free(r);
 		if (op != NULL)
@@ -459,7 +527,7 @@ collect_dead(struct sl_store *s, struct batch *b)
 
 	for (l = s->segments.next; l != &s->segments; l = l->next, n++) {
 		seg = sl_list_entry(l, struct segment, link);
-		if (!seg->closed || seg->live > 0 || seg->bad)
+		if (!seg->closed || seg->live > 0)
 			break;
 	}
 	if (n == 0 || (b->dead = sl_calloc(n, sizeof(*b->dead))) == NULL)
@@ -485,11 +553,13 @@ move_message(struct sl_store *s, struct message *m)
 	if (r->id == NULL || r->bodies == NULL || seal_fields(r) != 0)
 		request_free(r);
 	else
-		sl_list_insert(&s->pending, &r->link);
+		sl_list_insert(s->pending.next, &r->link);
 }
 
-/* A few long-lived messages must not keep every later segment from going. The
- * envelope that moves is as of now; updates under way come behind it. */
+/* A few long-lived messages must not keep every later segment from going: the
+ * oldest is emptied when it is mostly dead, or when the log as a whole is. No
+ * batch is under way, so the envelope that moves is as of now; it goes to the
+ * front, and what waits already comes behind it. */
 static void
 compact(struct sl_store *s)
 {
@@ -498,18 +568,26 @@ compact(struct sl_store *s)
 	struct sl_str id;
 	unsigned n = 0;
 	void *value;
+	uint64_t bytes = 0, all = 0, live = 0;
 	size_t i;
 
-	for (l = s->segments.next; l != &s->segments; l = l->next)
-		n++;
-	if (n <= COMPACT_SEGMENTS || !sl_list_empty(&s->pending))
+	for (l = s->segments.next; l != &s->segments; l = l->next, n++) {
+		all += sl_list_entry(l, struct segment, link)->bytes;
+		live += sl_list_entry(l, struct segment, link)->live_bytes;
+	}
+	if (n == 0)
 		return;
 	oldest = sl_list_entry(s->segments.next, struct segment, link);
-	if (!oldest->closed || oldest->bad || oldest->live_bytes > oldest->bytes / 4)
+	if (!oldest->closed || oldest->stuck || oldest->live == 0)
 		return;
-	for (i = 0; sl_dict_each(s->index, &i, &id, &value);)
-		if (((struct message *)value)->segment == oldest)
+	if (!oldest->bad && (n <= COMPACT_SEGMENTS ||
+	    (oldest->live_bytes > oldest->bytes / 4 && live > all / 2)))
+		return;
+	for (i = 0; bytes < COMPACT_BYTES && sl_dict_each(s->index, &i, &id, &value);)
+		if (((struct message *)value)->segment == oldest) {
+			bytes += ((struct message *)value)->env->size;
 			move_message(s, value);
+		}
 }
 
 static struct batch *
@@ -528,8 +606,10 @@ make_batch(struct sl_store *s)
 		return NULL;
 	}
 	s->next_number += s->current == NULL;
-	while ((l = sl_list_pop(&s->pending)) != NULL)
+	while ((l = sl_list_pop(&s->pending)) != NULL) {
+		sl_list_entry(l, struct request, link)->in_batch = true;
 		sl_list_insert(&b->requests, l);
+	}
 	b->abandons = s->abandons;
 	b->nabandons = s->nabandons;
 	b->unlinks = s->unlinks;
@@ -556,6 +636,19 @@ fail_pending(struct sl_store *s)
 	}
 }
 
+static int
+work_on_thread(void *arg)
+{
+	struct sl_store *s = ((struct batch *)arg)->store;
+	int rc = sl_batch_work(arg);
+
+	pthread_mutex_lock(&s->lock);
+	s->working = false;
+	pthread_cond_broadcast(&s->idle);
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
 static void
 start_batch(struct sl_store *s)
 {
@@ -569,11 +662,14 @@ start_batch(struct sl_store *s)
 		batch_done(s, sl_batch_work(s->batch));
 		return;
 	}
-	s->job = sl_thread_run(s->options.thread, sl_batch_work, s->batch, NULL);
-	if (s->job == NULL)
+	s->working = true;
+	s->job = sl_thread_run(s->options.thread, work_on_thread, s->batch, NULL);
+	if (s->job == NULL) {
+		s->working = false;
 		batch_done(s, SL_ERR_NOMEM);
-	else
+	} else {
 		sl_op_wait(s->job, job_done, s);
+	}
 }
 
 /* ---- open, close ------------------------------------------------------------------------------ */
@@ -584,6 +680,31 @@ make_folder(struct sl_store *s, const char *path, struct sl_err *err)
 	if (s->files->mkdir(s->files->arg, path, 0700) != 0 && errno != EEXIST)
 		return sl_err_errno(err, "%s", path);
 	return 0;
+}
+
+/* The folder's own name lasts only when what holds it is synced. Where it was
+ * there before, that is done too, in case a first open was cut short. */
+static int
+make_shard(struct sl_store *s, struct sl_err *err)
+{
+	const char *slash = strrchr(s->folder, '/');
+	char *parent;
+	int rc = 0;
+	bool made;
+
+	made = s->files->mkdir(s->files->arg, s->folder, 0700) == 0;
+	if (!made && errno != EEXIST)
+		return sl_err_errno(err, "%s", s->folder);
+	if (slash == NULL)
+		parent = sl_strdup(".");
+	else
+		parent = sl_strndup(s->folder, slash > s->folder ? (size_t)(slash - s->folder) : 1);
+	if (parent == NULL)
+		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	if (s->files->sync_folder(s->files->arg, parent) != 0 && made)
+		rc = sl_err_errno(err, "sync of %s", parent);
+	sl_free(parent);
+	return rc;
 }
 
 static int
@@ -614,7 +735,7 @@ open_folder(struct sl_store *s, struct sl_err *err)
 	s->bodies = sl_buf_take(&path, NULL);
 	if (s->bodies == NULL)
 		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
-	if ((rc = make_folder(s, s->folder, err)) != 0 || (rc = lock(s, err)) != 0 ||
+	if ((rc = make_shard(s, err)) != 0 || (rc = lock(s, err)) != 0 ||
 	    (rc = make_folder(s, s->bodies, err)) != 0)
 		return rc;
 	if (s->files->sync_folder(s->files->arg, s->folder) != 0)
@@ -639,6 +760,8 @@ sl_store_open(struct sl_store **out, struct sl_loop *loop, const struct sl_store
 	if (s->options.inline_bytes == 0)
 		s->options.inline_bytes = INLINE_BYTES;
 	s->lock_fd = -1;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->idle, NULL);
 	sl_list_init(&s->segments);
 	sl_list_init(&s->pending);
 	s->index = sl_dict_new();
@@ -681,6 +804,8 @@ sl_store_close(struct sl_store *s)
 	sl_free(s->heap);
 	if (s->lock_fd >= 0)
 		s->files->close(s->files->arg, s->lock_fd);
+	pthread_cond_destroy(&s->idle);
+	pthread_mutex_destroy(&s->lock);
 	sl_free(s->folder);
 	sl_free(s->bodies);
 	sl_free(s);

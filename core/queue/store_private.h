@@ -2,6 +2,8 @@
 #ifndef SL_QUEUE_STORE_PRIVATE_H
 #define SL_QUEUE_STORE_PRIVATE_H
 
+#include <pthread.h>
+
 #include "../base/alloc.h"
 #include "../base/dict.h"
 #include "../base/list.h"
@@ -17,6 +19,7 @@ struct segment {
 	uint64_t live_bytes;		/* of messages that aren't done */
 	unsigned live;
 	bool bad;			/* damaged: kept, under another name */
+	bool stuck;			/* a message of it couldn't be moved: not tried again */
 	bool closed;			/* nothing is written to it any more */
 	bool unlinked;
 };
@@ -31,6 +34,7 @@ struct slot {				/* a recipient in the index */
 struct message {
 	struct sl_envelope *env;
 	struct segment *segment;
+	uint64_t record;		/* offset of the record that brought it; 0 = by replay or moved */
 	uint64_t offset;		/* of its bytes in the segment */
 	char *body;			/* or the path of a file of its own */
 	struct slot *slots;
@@ -40,7 +44,7 @@ struct message {
 /* A body to be written to a file of its own. */
 struct body_file {
 	char *path;
-	const struct sl_str *pieces;
+	struct sl_str *pieces;		/* copied; the bytes are borrowed */
 	size_t npieces;
 };
 
@@ -61,11 +65,15 @@ struct request {
 	struct sl_entry entry;
 	struct message *copy_of;	/* compaction: this message moves */
 	char *copy;			/* its bytes, read by the job */
+	bool unreadable;		/* ... which failed: it isn't written */
+	bool in_batch;			/* the job may be using the pieces */
+	bool unwanted;			/* ACCEPT: released meanwhile, to be removed again */
 	uint64_t offset;		/* of the record, when written */
 };
 
 struct store_op {
 	struct sl_op op;
+	struct sl_store *store;
 	struct request *request;
 };
 
@@ -107,6 +115,9 @@ struct sl_store {
 	struct sl_list pending;		/* requests */
 	struct batch *batch;		/* under way */
 	struct sl_op *job;
+	pthread_mutex_t lock;		/* of 'working' */
+	pthread_cond_t idle;
+	bool working;			/* the thread is in sl_batch_work */
 	struct abandon *abandons;	/* not yet durable */
 	size_t nabandons;
 	char **unlinks;
@@ -130,6 +141,7 @@ int	 sl_index_add(struct sl_store *s, struct message *m);	/* replaces one of the
 void	 sl_index_remove(struct sl_store *s, struct message *m);	/* frees it */
 struct message *sl_index_find(const struct sl_store *s, const char *id);
 int	 sl_index_apply(struct sl_store *s, struct message *m, size_t index, struct sl_entry *e);
+uint64_t sl_message_in_log(const struct message *m);	/* bytes of it in its segment */
 void	 sl_message_drop(struct message *m);	/* frees one that isn't in the index */
 struct message *sl_message_wrap(struct sl_envelope *env);	/* takes env, also on failure */
 void	 sl_heap_add(struct sl_store *s, struct slot *slot);

@@ -12,8 +12,10 @@ PKGS     = lua5.4 openssl libcurl libidn2 libpsl jansson libmicrohttpd libedit
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
+# Texts for people may be cut; only gcc warns of it.
+CUTS    := $(if $(findstring clang,$(CC)),,-Wno-format-truncation)
 WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-           -Wwrite-strings -Wvla -Wformat=2 -Wundef -Wno-format-truncation -Werror
+           -Wwrite-strings -Wvla -Wformat=2 -Wundef -Werror $(CUTS)
 OPT      = -O2 -g -fno-omit-frame-pointer -fstack-protector-strong
 ifdef SAN
 OPT      = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined

@@ -473,6 +473,38 @@ def test_a_broken_policy_at_reload_leaves_the_old_one(make):
     wait_for(lambda: any(b"X-Policy: two" in m for m in server.messages()), "the new policy")
 
 
+def test_delivery_by_name_after_reloads(make):
+    """The resolver belongs to a generation: delivery must ask the running one's."""
+    hop = make()
+    zone = "example.org. IN A 127.0.0.1\nhop.example. IN A 127.0.0.1\nhop.example. DELAY 100\n"
+    server = make(files={"zone.txt": zone}, start=False)
+    config = (server.policy / "sluice.lua").read_text().replace(
+        'mailbox = {', f'hop = {{ host = "hop.example", port = {hop.port} }}, mailbox = {{', 1)
+    (server.policy / "sluice.lua").write_text(config.replace(
+        '["example.org"] = { transport = "mailbox" }', '["example.org"] = { transport = "hop" }'))
+    server.start()
+    for i in range(3):
+        client = server.client()
+        client.say("EHLO x")
+        _, reply = client.send("x@example.com", ["b@example.org"], text_message("x@example.com"))
+        assert reply.startswith("250")
+        client.close()
+        (server.policy / "data.lua").write_text(f"local generation = {i}")
+        server.reload()                         # while the host's name is looked up
+    wait_for(lambda: len(hop.messages()) == 3, "three messages: " + server.text()[-2000:])
+
+
+def test_a_disconnect_flow_runs_and_ends_with_the_server(make):
+    server = make(files={"disconnect.lua": 'syslog("notice", "bye " .. senderip) dnstxt("slow.example")',
+                         "zone.txt": "slow.example. IN TXT x\nslow.example. DELAY 3000\n"})
+    client = server.client()
+    client.say("EHLO x")
+    client.say("QUIT")
+    client.close()
+    wait_for(lambda: "bye 127.0.0.1" in server.text(), "the flow")
+    # the server ends while the flow waits
+
+
 def test_reloads_under_load(make):
     rounds = int(os.environ.get("SLUICE_RELOADS", "20"))
     server = make(files={"data.lua": 'AddHeader("X-Round", "0")'})

@@ -43,7 +43,7 @@ tear_down(void **state)
 {
 	struct bed *bed = *state;
 
-	sl_dns_close(bed->dns);
+	sl_dns_unref(bed->dns);
 	sl_loop_free(bed->loop);
 	return 0;
 }

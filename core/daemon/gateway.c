@@ -229,6 +229,12 @@ attempts(void *arg)
 	return n;
 }
 
+static struct sl_dns *
+resolver(void *arg)
+{
+	return sl_engine_resolver(((struct sl_gateway *)arg)->engine);
+}
+
 static const char *
 hostname(void *arg)
 {
@@ -460,7 +466,7 @@ open_parts(struct sl_gateway *g, struct sl_buf *report)
 	};
 	struct sl_delivery_options d = {
 		.loop = g->o.loop, .engine = g->engine, .store = g->store,
-		.dns = sl_engine_resolver(g->engine), .thread = g->thread, .events = g->o.events,
+		.dns = resolver, .thread = g->thread, .events = g->o.events,
 		.route = route, .transport = transport, .schedule = schedule, .attempts = attempts, .hostname = hostname,
 		.told = told, .arg = g,
 	};

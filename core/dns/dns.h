@@ -75,7 +75,9 @@ struct sl_dns_options {
 /* 'options' and what it points at is copied. */
 struct sl_dns	*sl_dns_open(struct sl_loop *loop, const struct sl_dns_options *options,
 		    struct sl_err *err);
-void		 sl_dns_close(struct sl_dns *dns);	/* pending queries are cancelled by their owners first */
+/* Counted: each query holds it, so its owner may let go of it at any time. */
+struct sl_dns	*sl_dns_ref(struct sl_dns *dns);
+void		 sl_dns_unref(struct sl_dns *dns);	/* NULL is fine */
 
 /* Names without final dot; EAI names are converted to A-labels here. */
 struct sl_dns_query {

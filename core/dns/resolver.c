@@ -11,6 +11,7 @@
 #define TIMEOUT_MS	5000
 
 struct sl_dns {
+	unsigned refs;
 	struct sl_loop *loop;
 	struct sl_zone *zone;
 	struct sl_unbound *unbound;	/* NULL in zone_only */
@@ -36,23 +37,31 @@ sl_dns_open(struct sl_loop *loop, const struct sl_dns_options *options, struct s
 		sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 		return NULL;
 	}
+	dns->refs = 1;
 	dns->loop = loop;
 	dns->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
 	if (options->zone.n > 0 && sl_zone_parse(&dns->zone, options->zone, err) != 0) {
-		sl_dns_close(dns);
+		sl_dns_unref(dns);
 		return NULL;
 	}
 	if (!options->zone_only && (dns->unbound = sl_unbound_open(loop, options, err)) == NULL) {
-		sl_dns_close(dns);
+		sl_dns_unref(dns);
 		return NULL;
 	}
 	return dns;
 }
 
-void
-sl_dns_close(struct sl_dns *dns)
+struct sl_dns *
+sl_dns_ref(struct sl_dns *dns)
 {
-	if (dns == NULL)
+	dns->refs++;
+	return dns;
+}
+
+void
+sl_dns_unref(struct sl_dns *dns)
+{
+	if (dns == NULL || --dns->refs > 0)
 		return;
 	sl_unbound_close(dns->unbound);
 	sl_zone_free(dns->zone);
@@ -97,6 +106,7 @@ query_free(struct sl_op *op)
 	sl_dns_answer_unref(q->q.answer);
 	sl_dns_answer_unref(q->later);
 	sl_dns_answer_unref(q->spare);
+	sl_dns_unref(q->dns);
 	sl_free(q);
 }
 
@@ -185,12 +195,12 @@ sl_dns_query(struct sl_dns *dns, const char *name, enum sl_dns_type type, int64_
 
 	if (q == NULL)
 		return NULL;
-	q->dns = dns;
 	q->spare = sl_dns_answer_empty(SL_DNS_SERVFAIL);
 	if (q->spare == NULL) {
 		sl_free(q);
 		return NULL;
 	}
+	q->dns = sl_dns_ref(dns);
 	sl_op_init(&q->q.op, &query_class, dns->loop, timeout_ms > 0 ? timeout_ms : dns->timeout_ms);
 	q->q.type = type;
 	if (normalize(name, q->q.name) != 0)

@@ -69,6 +69,7 @@ sl_engine_free(struct sl_engine *e)
 	if (e == NULL)
 		return;
 	sl_attempts_cancel(e);
+	sl_sessions_drop(e);		/* those whose disconnect flow still runs */
 	sl_generation_unref(e->generation);
 	sl_vm_free(e->vm);
 	sl_services_close(e);
@@ -155,16 +156,30 @@ engine_of(lua_State *L)
 	return sl_vm_owner(sl_vm_of(L));
 }
 
+/* The generation that the calling run belongs to, and so does what it uses:
+ * resolver, HTTP client, APIs. NULL outside of a policy (exec). */
+static struct sl_generation *
+generation_of(lua_State *L)
+{
+	const struct sl_context *ctx = sl_run_phase(L) != SL_AT_NONE ? sl_run_host(L) : NULL;
+
+	return ctx != NULL ? ctx->generation : engine_of(L)->generation;
+}
+
 struct sl_dns *
 sl_engine_dns(lua_State *L)
 {
-	return engine_of(L)->dns;
+	const struct sl_generation *g = generation_of(L);
+
+	return g != NULL && g->dns != NULL ? g->dns : engine_of(L)->dns;
 }
 
 struct sl_http *
 sl_engine_http(lua_State *L)
 {
-	return engine_of(L)->http;
+	const struct sl_generation *g = generation_of(L);
+
+	return g != NULL && g->http != NULL ? g->http : engine_of(L)->http;
 }
 
 struct sl_state *
@@ -173,13 +188,10 @@ sl_engine_state(lua_State *L)
 	return engine_of(L)->state;
 }
 
-/* Of the generation that the calling run belongs to. */
 struct sl_api *
 sl_engine_api(lua_State *L, const char *name)
 {
-	const struct sl_engine *e = engine_of(L);
-	const struct sl_context *ctx = sl_run_phase(L) != SL_AT_NONE ? sl_run_host(L) : NULL;
-	const struct sl_generation *g = ctx != NULL ? ctx->generation : e->generation;
+	const struct sl_generation *g = generation_of(L);
 
 	return g != NULL ? sl_dict_get(g->apis, sl_str_of(name)) : NULL;
 }
@@ -187,7 +199,9 @@ sl_engine_api(lua_State *L, const char *name)
 const struct sl_config *
 sl_engine_config_of(lua_State *L)
 {
-	return sl_engine_config(engine_of(L));
+	const struct sl_generation *g = generation_of(L);
+
+	return g != NULL ? g->config : NULL;
 }
 
 /* ---- scripts outside of SMTP ------------------------------------------------------------------ */

@@ -48,6 +48,8 @@ struct sl_generation {
 
 /* The thread for password hashes; NULL if it can't be started. */
 struct sl_thread *sl_engine_thread(struct sl_engine *engine);
+/* Frees sessions that closed and wait for their disconnect flow. */
+void	 sl_sessions_drop(struct sl_engine *engine);
 /* Drops pre- and postdelivery runs; nobody is told. */
 void	 sl_attempts_cancel(struct sl_engine *engine);
 

@@ -10,6 +10,7 @@
 
 struct sl_auth_scan {
 	struct sl_engine *engine;
+	struct sl_dns *dns;		/* of the transaction's generation */
 	struct sl_transaction *transaction;
 	struct sl_spf *spf;
 	struct sl_dkim_verify *dkim;
@@ -113,7 +114,7 @@ decide(struct sl_auth_scan *scan)
 	sl_dmarc_decide(scan->dmarc, &in);
 	e = sl_dmarc_evaluator(scan->dmarc);
 	if (!e->done(e))
-		scan->ops[2] = sl_evaluate(scan->engine->loop, scan->engine->dns, e, TIMEOUT_MS, NULL);
+		scan->ops[2] = sl_evaluate(scan->engine->loop, scan->dns, e, TIMEOUT_MS, NULL);
 	if (scan->ops[2] != NULL)
 		sl_op_wait(scan->ops[2], decided, scan);
 	else
@@ -190,7 +191,7 @@ create(struct sl_auth_scan *scan, struct sl_context *ctx)
 static int
 begin(struct sl_auth_scan *scan)
 {
-	struct sl_dns *dns = scan->engine->dns;
+	struct sl_dns *dns = scan->dns;
 	size_t i;
 
 	scan->ops[0] = sl_evaluate(scan->engine->loop, dns, sl_spf_evaluator(scan->spf), TIMEOUT_MS, NULL);
@@ -226,6 +227,7 @@ sl_scan(struct sl_context *ctx)
 	t->scan = scan = sl_calloc(1, sizeof(*scan));
 	if (scan != NULL) {
 		scan->engine = ctx->engine;
+		scan->dns = ctx->generation->dns != NULL ? ctx->generation->dns : ctx->engine->dns;
 		scan->transaction = t;
 	}
 	if (scan == NULL || create(scan, ctx) != 0 || begin(scan) != 0) {

@@ -97,7 +97,7 @@ sl_services_drop(struct sl_generation *g)
 	if (g->apis != NULL)
 		sl_dict_free(g->apis, free_api);
 	sl_http_close(g->http);
-	sl_dns_close(g->dns);
+	sl_dns_unref(g->dns);
 }
 
 /* A resolver that can't be made is an error of prepare: the old one serves on. */

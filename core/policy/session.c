@@ -102,6 +102,13 @@ sl_session_open(struct sl_engine *engine, const struct sl_session_info *info,
 	return 0;
 }
 
+void
+sl_sessions_drop(struct sl_engine *engine)
+{
+	while (!sl_list_empty(&engine->sessions))
+		session_free(sl_list_entry(engine->sessions.next, struct sl_session, link));
+}
+
 static void
 disconnected(struct sl_context *ctx, struct sl_verdict *verdict)
 {

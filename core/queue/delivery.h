@@ -35,7 +35,8 @@ struct sl_delivery_options {
 	struct sl_loop *loop;
 	struct sl_engine *engine;
 	struct sl_store *store;
-	struct sl_dns *dns;		/* NULL = hosts are addresses only */
+	/* The resolver now, borrowed; NULL = hosts are addresses only. A reload may change it. */
+	struct sl_dns *(*dns)(void *arg);
 	struct sl_thread *thread;	/* Maildirs; NULL = inline (tests) */
 	struct sl_events *events;
 	unsigned at_once;		/* recipients, 0 = 100; who waits for a slot doesn't count */

@@ -288,6 +288,13 @@ slot_give(void *arg, const char *destination)
 	w.taken--;
 }
 
+static struct sl_dns *
+resolver(void *arg)
+{
+	(void)arg;
+	return dns;
+}
+
 static void
 open_store(void)
 {
@@ -302,7 +309,7 @@ static void
 open_delivery(void)
 {
 	struct sl_delivery_options o = {
-		.loop = loop, .engine = engine, .store = w.store, .dns = dns, .events = &w.events,
+		.loop = loop, .engine = engine, .store = w.store, .dns = resolver, .events = &w.events,
 		.route = route, .schedule = schedule, .attempts = attempts, .transport = transport,
 		.hostname = hostname,
 	};
@@ -793,7 +800,7 @@ teardown(void **state)
 
 	(void)state;
 	sl_engine_free(engine);
-	sl_dns_close(dns);
+	sl_dns_unref(dns);
 	sl_loop_free(loop);
 	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
 	return system(command);

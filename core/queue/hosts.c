@@ -52,6 +52,7 @@ static void
 search_free(struct sl_op *op)
 {
 	search_cancel(op);
+	sl_dns_unref(((struct search *)op)->dns);
 	sl_free(op);
 }
 
@@ -297,7 +298,7 @@ sl_hosts_find(struct sl_loop *loop, struct sl_dns *dns, const char *host, bool m
 	if (s == NULL)
 		return NULL;
 	sl_op_init(&s->op.op, &search_class, loop, 0);
-	s->dns = dns;
+	s->dns = dns != NULL ? sl_dns_ref(dns) : NULL;
 	s->port = port;
 	snprintf(s->self, sizeof(s->self), "%s", self);
 	if (take_literal(s, host)) {

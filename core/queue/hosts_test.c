@@ -164,7 +164,7 @@ static int
 teardown(void **state)
 {
 	(void)state;
-	sl_dns_close(dns);
+	sl_dns_unref(dns);
 	sl_loop_free(loop);
 	return 0;
 }

@@ -412,7 +412,7 @@ look_for_hosts(struct sl_batch *b)
 		return;
 	}
 	b->utf8 = header_is_utf8(b);
-	b->hosts = sl_hosts_find(d->o.loop, d->o.dns,
+	b->hosts = sl_hosts_find(d->o.loop, d->o.dns(d->o.arg),
 	    w->host != NULL ? w->host : at != NULL ? at + 1 : "",
 	    w->kind == SL_ROUTE_MX && w->host == NULL, port, d->o.hostname(d->o.arg));
 	if (b->hosts == NULL)

@@ -62,6 +62,8 @@ guard(lua_State *L)
 		return sl_go_on_ending(L);
 	if ((row->flags & run->spec.phase) == 0)
 		return wrong_phase(L, row, run);
+	if (run->vm->now != NULL)
+		memccpy(run->vm->now->builtin, row->name, '\0', sizeof(run->vm->now->builtin) - 1);
 	if ((row->flags & SL_WAITS) && (run->unyieldable > 0 || !lua_isyieldable(L)))
 		return luaL_error(L, "%s waits and can't be called inside %s", row->name, blocker(L));
 	n = row->fn(L);

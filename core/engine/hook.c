@@ -35,6 +35,11 @@ hook(lua_State *L, lua_Debug *ar)
 		sl_go_on_ending(L);
 		return;
 	}
+	if (run->vm->interrupted) {
+		sl_begin_ending(L, SL_RUN_LIMIT, "stopped by the watchdog");
+		sl_go_on_ending(L);
+		return;
+	}
 	executing_us = sl_clock_us() - run->resumed_us;
 	if (out_of_time(run, executing_us)) {
 		sl_begin_ending(L, SL_RUN_LIMIT, "more than %lld ms", (long long)run->limits.time_ms);

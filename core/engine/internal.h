@@ -8,6 +8,8 @@
 #ifndef SL_ENGINE_INTERNAL_H
 #define SL_ENGINE_INTERNAL_H
 
+#include <signal.h>
+
 #include <lua.h>
 #include <lauxlib.h>
 #include <lualib.h>
@@ -78,6 +80,8 @@ struct sl_vm {
 	struct sl_buf scratch;		/* result of sl_scratch */
 	void (*echo)(void *arg, struct sl_str line);
 	void *echo_arg;
+	struct sl_now *now;		/* what is shown to who watches; NULL = nobody */
+	volatile sig_atomic_t interrupted;
 	struct {
 		lua_CFunction format, rep, pack, unpack, lower, upper, reverse, sub;
 	} stock;

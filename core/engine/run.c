@@ -268,6 +268,16 @@ suspended(struct sl_run *run)
 	}
 }
 
+static void
+show(struct sl_now *now, const struct sl_run_spec *spec)
+{
+	if (now == NULL)
+		return;
+	memccpy(now->id, spec != NULL && spec->id != NULL ? spec->id : "", '\0', sizeof(now->id) - 1);
+	memccpy(now->phase, spec != NULL ? spec->name : "", '\0', sizeof(now->phase) - 1);
+	now->builtin[0] = '\0';
+}
+
 static int
 resume(struct sl_run *run)
 {
@@ -280,7 +290,10 @@ resume(struct sl_run *run)
 	run->resumed_us = sl_clock_us();
 	vm->running = run;
 	vm->accounts.current = run->account;
+	vm->interrupted = 0;
+	show(vm->now, &run->spec);
 	status = lua_resume(run->co, NULL, 0, &n);
+	show(vm->now, NULL);
 	vm->accounts.current = 0;
 	vm->running = NULL;
 	run->stats.cpu_us += sl_clock_us() - run->resumed_us;

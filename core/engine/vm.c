@@ -150,6 +150,18 @@ sl_vm_events(const struct sl_vm *vm)
 }
 
 void
+sl_vm_show(struct sl_vm *vm, struct sl_now *now)
+{
+	vm->now = now;
+}
+
+void
+sl_vm_interrupt(struct sl_vm *vm)
+{
+	vm->interrupted = 1;
+}
+
+void
 sl_vm_set_owner(struct sl_vm *vm, void *owner)
 {
 	vm->owner = owner;

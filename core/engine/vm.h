@@ -6,6 +6,8 @@
 #ifndef SL_ENGINE_VM_H
 #define SL_ENGINE_VM_H
 
+#include <stdatomic.h>
+
 #include "../base/event.h"
 #include "../net/op.h"
 #include "builtin.h"
@@ -32,6 +34,19 @@ struct sl_loop	*sl_vm_loop(const struct sl_vm *vm);
 struct sl_vm	*sl_vm_of(lua_State *L);
 struct sl_events *sl_vm_events(const struct sl_vm *vm);
 const char	*sl_vm_run_id(lua_State *L);	/* id of the calling run, for events */
+/*
+ * What the machine does now, for who watches this process from another one:
+ * words that may be half written when they are read.
+ */
+struct sl_now {
+	_Atomic uint64_t beat;		/* grows with each turn of the loop */
+	char id[72];			/* of the run that executes; "" = none does */
+	char phase[16];
+	char builtin[32];		/* the last one it called */
+};
+void		 sl_vm_show(struct sl_vm *vm, struct sl_now *now);	/* the host's memory */
+/* Ends the run that executes, when it comes back from C; for signal handlers. */
+void		 sl_vm_interrupt(struct sl_vm *vm);
 /* The engine's own pointer, for builtins (resolver, HTTP client, ...). */
 void		 sl_vm_set_owner(struct sl_vm *vm, void *owner);
 void		*sl_vm_owner(const struct sl_vm *vm);

@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 
+#include "../engine/vm.h"
 #include "../sluice.h"
 
 struct sl_counters {
@@ -17,6 +18,14 @@ struct sl_counters {
 	_Atomic uint64_t stored, delivered, deferred, bounced;
 	_Atomic uint64_t queue, held, sessions, runs;	/* as of now */
 	_Atomic int64_t failing_since;		/* wall clock of the last script error, seconds */
+	struct sl_now now;
+};
+
+/* What happens to the processes of a server; "sluice run --single" has none. */
+struct sl_process_counters {
+	_Atomic uint64_t workers;		/* serving now */
+	_Atomic uint64_t wanted;
+	_Atomic uint64_t deaths, stalls, reloads, reloads_failed;
 };
 
 void	 sl_counters_verdict(struct sl_engine *engine, const struct sl_verdict *verdict);

@@ -1,16 +1,19 @@
 /*
  * State: what rates and memory_* remember, in plain hash tables behind one
- * request and one reply type. In this version the tables are in the process
- * that asks.
+ * request and one reply type. The tables are in the process that asks
+ * (local) or in the state process (remote, server.h), which all workers
+ * share.
  */
 #ifndef SL_STATE_STATE_H
 #define SL_STATE_STATE_H
 
 #include "../base/bytes.h"
+#include "../base/event.h"
 #include "../net/op.h"
 
-#define SL_STATE_MAX_KEY	1024		/* bytes; longer is SL_ERR_LIMIT */
+#define SL_STATE_MAX_KEY	1024		/* bytes */
 #define SL_STATE_MAX_VALUE	(48 * 1024)
+#define SL_STATE_MAX_MS		1000000000000LL	/* 31 years */
 
 enum sl_state_command {
 	SL_STATE_RATE = 1,	/* key, limit, interval_ms: counted and within? */
@@ -42,10 +45,24 @@ struct sl_state;
 
 /* The tables in this process. NULL = out of memory. */
 struct sl_state *sl_state_local(struct sl_loop *loop);
+
+/*
+ * The tables in the state process. Without a connection (at first, and when
+ * one breaks) operations are done at once with SL_ERR_IO; one unanswered
+ * after a second with SL_ERR_TIMEOUT. Either is told by the event
+ * state_unavailable, at most once a minute. 'events' may be NULL and, like
+ * the loop, outlives the state. NULL = out of memory.
+ */
+struct sl_state *sl_state_remote(struct sl_loop *loop, struct sl_events *events);
+/* Of a remote one: the connection to use from now on, a SOCK_SEQPACKET socket
+ * (taken) whose other end sl_state_server_add got. One that was there is
+ * closed, and what it owes fails. */
+void	 sl_state_connect(struct sl_state *remote, int fd);
+
 void	 sl_state_free(struct sl_state *state);	/* pending operations were released before */
 
-/* 'request' is copied. NULL = out of memory. Keys and values over their caps
- * are operations done with SL_ERR_LIMIT. */
+/* 'request' is copied. NULL = out of memory. One over a cap (above) is an
+ * operation done with SL_ERR_LIMIT. */
 struct sl_state_op *sl_state_ask(struct sl_state *state, const struct sl_state_request *request);
 
 #endif

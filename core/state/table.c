@@ -1,9 +1,10 @@
 /*
  * Hash tables of the shared state.
  *
- * A rate window is a ring of SLOTS counters, each interval/SLOTS long, so an
- * entry has a fixed size whatever the limit. An event leaves the window
- * between 1 and 1 + 1/SLOTS intervals after it came: never too early.
+ * A rate window is a ring of SLOTS + 1 counters, each interval/SLOTS long
+ * (rounded up to a millisecond), so an entry has a fixed size whatever the
+ * limit. An event leaves the window between SLOTS and SLOTS + 1 of them after
+ * it came: never too early.
  */
 #include "table.h"
 
@@ -140,13 +141,13 @@ add(struct sl_table *t, struct sl_str key, int64_t now)
 
 /* ---- rates ----------------------------------------------------------- */
 
-/* Forgets the slots that left the window. */
+/* Forgets the slots that left the window; all, if the clock was set back by more than it. */
 static void
 advance(struct entry *e, int64_t now)
 {
 	int64_t slot = now / e->slot_ms;
 
-	if (slot - e->newest > SLOTS) {
+	if (slot - e->newest > SLOTS || e->newest - slot > SLOTS) {
 		memset(e->counts, 0, sizeof(e->counts));
 		e->total = 0;
 		e->newest = slot;
@@ -170,7 +171,7 @@ rate(struct sl_table *t, int64_t now, const struct sl_state_request *r, struct s
 		if ((e = add(t, r->key, now)) == NULL)
 			return SL_ERR_NOMEM;
 		e->rate = true;
-		e->slot_ms = r->ms / SLOTS > 0 ? r->ms / SLOTS : 1;
+		e->slot_ms = (r->ms + SLOTS - 1) / SLOTS;
 		e->newest = now / e->slot_ms;
 	}
 	advance(e, now);
@@ -341,7 +342,7 @@ load_rate(struct sl_table *t, int64_t now, const struct saved *s, struct sl_str 
 	struct entry *e;
 	size_t i;
 
-	if (s->value != sizeof(e->counts) || s->slot_ms <= 0)
+	if (s->value != sizeof(e->counts) || s->slot_ms <= 0 || s->newest < 0)
 		return SL_ERR_CORRUPT;
 	drop(t, key);
 	if ((e = add(t, key, now)) == NULL)

@@ -12,7 +12,11 @@ struct sl_state_reply {
 	struct sl_str value;		/* borrowed until the next call */
 };
 
-/* Caps: beyond 'max_entries' or 'max_bytes' the oldest entries give way. */
+#define SL_TABLE_ENTRIES	1000000
+#define SL_TABLE_BYTES		(256u * 1024 * 1024)
+
+/* Caps: beyond 'max_entries' or 'max_bytes' the oldest entries give way. What
+ * is applied is within the caps of state.h. */
 struct sl_table	*sl_table_new(size_t max_entries, size_t max_bytes);
 void	 sl_table_free(struct sl_table *table);
 int	 sl_table_apply(struct sl_table *table, int64_t now_ms,

@@ -29,7 +29,7 @@ STDLIB   = $(PREFIX)/share/sluice/stdlib
 
 SOURCES := $(filter-out %_test.c %_bench.c core/cmd/%,$(wildcard core/*/*.c lua/*/*.c))
 CMD     := $(filter-out %_test.c,$(wildcard core/cmd/*.c))
-UNITS   := $(wildcard core/*/*_test.c)
+UNITS   := $(wildcard core/*/*_test.c lua/*/*_test.c)
 MODULES := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard lua/*/*.c)))))
 
 OBJ      = $(SOURCES:%.c=$(B)/%.o) $(B)/modules.o

@@ -1,4 +1,8 @@
-/* Rates and memory: what outlives a connection. Keys of both kinds are apart. */
+/*
+ * Rates and memory: what outlives a connection. Keys of both kinds are apart.
+ * When the shared state can't be reached, rates allow and everything else
+ * fails; core/state/remote.c makes the event.
+ */
 #include <string.h>
 
 #include "../../core/engine/value.h"
@@ -27,26 +31,50 @@ ask(lua_State *L, struct sl_state_request *r, const char *kind, int parts,
 }
 
 static int
-limit_passed(lua_State *L)
+failure(lua_State *L, int status)
 {
-	return sl_fail(L, "limit", "the key or value is too long");
+	if (status == SL_ERR_LIMIT)
+		return sl_fail(L, "limit", "the key or value is too long");
+	return sl_fail(L, sl_err_word(status), "the state can't be reached");
 }
 
 static int
 yes_or_no(lua_State *L, struct sl_op *op)
 {
 	if (op->status != 0)
-		return limit_passed(L);
+		return failure(L, op->status);
 	sl_bool(L, ((struct sl_state_op *)op)->ok);
+	return 1;
+}
+
+static int
+within(lua_State *L, struct sl_op *op)
+{
+	if (op->status == 0 || op->status == SL_ERR_LIMIT)
+		return yes_or_no(L, op);
+	sl_bool(L, true);
+	return 1;
+}
+
+static int
+new_number(lua_State *L, struct sl_op *op)
+{
+	struct sl_state_op *s = (struct sl_state_op *)op;
+
+	if (op->status != 0)
+		return failure(L, op->status);
+	if (!s->ok)
+		return sl_fail(L, "type", "the value is not a number");
+	sl_number(L, (double)s->number);
 	return 1;
 }
 
 static int
 count(lua_State *L, struct sl_op *op)
 {
-	if (op->status != 0)
-		return limit_passed(L);
-	sl_number(L, (double)((struct sl_state_op *)op)->number);
+	if (op->status == SL_ERR_LIMIT)
+		return failure(L, op->status);
+	sl_number(L, op->status == 0 ? (double)((struct sl_state_op *)op)->number : 0);
 	return 1;
 }
 
@@ -57,22 +85,12 @@ value(lua_State *L, struct sl_op *op)
 	struct sl_err err;
 
 	if (op->status != 0)
-		return limit_passed(L);
+		return failure(L, op->status);
 	if (!s->ok)
 		sl_none(L);
 	else if (sl_json_decode(L, sl_buf_str(&s->value), 0, &err) != 0)
 		return sl_fail_err(L, &err);
 	return 1;
-}
-
-static int
-new_number(lua_State *L, struct sl_op *op)
-{
-	if (op->status != 0)
-		return limit_passed(L);
-	if (!((struct sl_state_op *)op)->ok)
-		return sl_fail(L, "type", "the value is not a number");
-	return count(L, op);
 }
 
 /* Values are kept as JSON, so only plain data is. */
@@ -98,7 +116,7 @@ Count an event, and tell whether the rate is kept: a sliding window.
 @param entry string
 @param count number     events allowed in the interval
 @param interval number  seconds
-@return boolean within  true: counted and within; false: over, and not counted
+@return boolean within  true: counted and within, or the state can't be reached; false: over, and not counted
 
     if not rate("outbound", saslusername or "", 100, 3600) then Defer("Slow down") end
 */
@@ -109,7 +127,7 @@ state_rate(lua_State *L)
 
 	r.number = (int64_t)sl_arg_number(L, 3, 1, 1e9);
 	r.ms = (int64_t)(1000 * sl_arg_number(L, 4, 0.1, 1e8));
-	return ask(L, &r, "rate", 2, yes_or_no);
+	return ask(L, &r, "rate", 2, within);
 }
 
 /*lua
@@ -118,7 +136,7 @@ How many events rate counted in the interval.
 @param namespace string
 @param entry string
 @param interval number  seconds, the same as given to rate
-@return number count
+@return number count    0 also when the state can't be reached
 
     local n = rate_count("outbound", "ann", 3600)
 */
@@ -137,7 +155,9 @@ Store a value unless there is one; in one step.
 @param key string
 @param value any        plain data
 @param ttl? number      seconds; for ever when not given
-@return boolean added   false: there was one
+@return boolean? added  false: there was one
+@return string? err     why it isn't known
+@return string? code    "io" | "timeout" | "limit"
 
     if memory_add("seen", 1, 3600) then echo("for the first time") end
 */
@@ -157,7 +177,9 @@ Store a value.
 @param key string
 @param value any        plain data
 @param ttl? number      seconds; for ever when not given
-@return boolean stored
+@return boolean? stored
+@return string? err     why it isn't
+@return string? code    "io" | "timeout" | "limit"
 
     memory_store("greeting", "hello", 60)
 */
@@ -175,7 +197,9 @@ state_store(lua_State *L)
 The value stored under a key.
 
 @param key string
-@return any? value  none if there is none
+@return any? value    none if there is none
+@return string? err   why it isn't known
+@return string? code  "io" | "timeout" | "limit"
 
     local greeting = memory_fetch("greeting")
 */
@@ -194,8 +218,8 @@ Add to a stored number, in one step; one that is absent counts as 0.
 @param amount? number  1
 @param ttl? number     seconds, when the number is new; for ever when not given
 @return number? sum
-@return string? err    the value is not a number
-@return string? code
+@return string? err    why there is none
+@return string? code   "type": the value is not a number | "io" | "timeout" | "limit"
 
     local n = memory_inc("messages")
 */
@@ -213,7 +237,9 @@ state_inc(lua_State *L)
 Delete a stored value.
 
 @param key string
-@return boolean deleted  false: there was none
+@return boolean? deleted  false: there was none
+@return string? err       why it isn't known
+@return string? code      "io" | "timeout" | "limit"
 
     memory_delete("greeting")
 */

@@ -110,12 +110,16 @@ void	 sl_generation_free(struct sl_generation *generation);	/* one that isn't co
 const char *sl_engine_generation(const struct sl_engine *engine);	/* hex SHA-256, or "" */
 const struct sl_config *sl_engine_config(const struct sl_engine *engine);	/* of the running one; NULL if none */
 const struct sl_config *sl_generation_config(const struct sl_generation *generation);
+const char *sl_generation_name(const struct sl_generation *generation);	/* hex SHA-256 */
 
 struct sl_dns *sl_engine_resolver(struct sl_engine *engine);	/* the one it uses; NULL if none */
 
 /* Where the engine counts (core/policy/counters.h); the host's memory. */
 struct sl_counters;
 void	 sl_engine_count(struct sl_engine *engine, struct sl_counters *counters);
+unsigned sl_engine_runs(const struct sl_engine *engine);	/* alive now */
+/* Ends the run that executes now, if it comes back to script code. For signal handlers. */
+void	 sl_engine_interrupt(struct sl_engine *engine);
 
 /* Runs one script outside SMTP ("sluice exec"), or a line of the REPL: its
  * results, described, in 'text' of the callback. */

@@ -77,8 +77,27 @@ class Sluice:
     def text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
-    def kill(self):
-        self.process.kill()
+    def children(self, kind):
+        """Process ids of the running children of that kind."""
+        found = []
+        try:
+            pids = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+            for pid in pids.read_text().split():
+                words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                if words[1:3] == [b"child", kind.encode()]:
+                    found.append(int(pid))
+        except OSError:
+            pass
+        return sorted(found)
+
+    def kill(self, everything=False):
+        """kill -9 of the server's first process, or of all at the same moment."""
+        pids = [p for k in ("worker", "state", "admin") for p in self.children(k)] if everything else []
+        for pid in [self.process.pid] + pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
         self.process.wait()
 
     def stop(self):

@@ -3,6 +3,7 @@
 #include <microhttpd.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../base/alloc.h"
 
@@ -12,6 +13,7 @@ struct sl_admin {
 	struct MHD_Daemon *daemon;
 	const struct sl_counters *counters;
 	size_t n;
+	const struct sl_process_counters *processes;
 };
 
 static void
@@ -23,7 +25,11 @@ health(const struct sl_admin *a, struct sl_buf *out)
 	for (i = 0; i < a->n; i++)
 		if (a->counters[i].failing_since > last)
 			last = a->counters[i].failing_since;
-	if (last != 0 && now - last < DEGRADED_S)
+	if (a->processes != NULL && a->processes->workers < a->processes->wanted)
+		sl_buf_printf(out, "{\"status\":\"degraded\",\"workers\":%llu,\"wanted\":%llu}\n",
+		    (unsigned long long)a->processes->workers,
+		    (unsigned long long)a->processes->wanted);
+	else if (last != 0 && now - last < DEGRADED_S)
 		sl_buf_printf(out, "{\"status\":\"degraded\",\"script_error\":%lld}\n", (long long)last);
 	else
 		sl_buf_puts(out, "{\"status\":\"ok\"}\n");
@@ -63,7 +69,7 @@ answer(void *arg, struct MHD_Connection *c, const char *url, const char *method,
 		status = MHD_HTTP_METHOD_NOT_ALLOWED;
 		sl_buf_puts(&body, "only GET\n");
 	} else if (strcmp(url, "/metrics") == 0) {
-		sl_counters_format(&body, a->counters, a->n);
+		sl_counters_format(&body, a->counters, a->n, a->processes);
 	} else if (strcmp(url, "/health") == 0) {
 		type = "application/json";
 		health(a, &body);
@@ -77,27 +83,23 @@ answer(void *arg, struct MHD_Connection *c, const char *url, const char *method,
 }
 
 struct sl_admin *
-sl_admin_start(const char *address, const struct sl_counters *counters, size_t n, struct sl_err *err)
+sl_admin_start(int fd, const struct sl_counters *counters, size_t n,
+    const struct sl_process_counters *processes, struct sl_err *err)
 {
 	struct sl_admin *a = sl_calloc(1, sizeof(*a));
-	struct sl_addr addr;
 
-	if (a == NULL) {
-		sl_err_set(err, SL_ERR_NOMEM, "out of memory");
-		return NULL;
-	}
-	a->counters = counters;
-	a->n = n;
-	if (sl_addr_parse(&addr, sl_str_of(address), err) == 0) {
-		a->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD |
-		    (addr.sa.sa_family == AF_INET6 ? MHD_USE_IPv6 : 0), 0, NULL, NULL, answer, a,
-		    MHD_OPTION_SOCK_ADDR, &addr.sa, MHD_OPTION_CONNECTION_LIMIT, 64u,
+	if (a != NULL) {
+		a->counters = counters;
+		a->n = n;
+		a->processes = processes;
+		a->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, answer, a,
+		    MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, 64u,
 		    MHD_OPTION_CONNECTION_TIMEOUT, 10u, MHD_OPTION_END);
-		if (a->daemon == NULL)
-			sl_err_set(err, SL_ERR_IO, "admin %s: can't listen there", address);
 	}
-	if (a->daemon == NULL) {
+	if (a == NULL || a->daemon == NULL) {
+		close(fd);
 		sl_free(a);
+		sl_err_set(err, SL_ERR_IO, "the admin server can't be started");
 		return NULL;
 	}
 	return a;

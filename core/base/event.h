@@ -75,17 +75,15 @@ int	 sl_event_format_text(struct sl_buf *out, const struct sl_event *event, bool
 int	 sl_event_format_json(struct sl_buf *out, const struct sl_event *event);
 
 /*
- * Sinks. fd: lines are gathered and written by flush with one write(2); with
- * 'path' the file is opened (0640, append) and can be reopened; syslog: own
- * non-blocking datagrams to 'path' (default /dev/log), drops are counted.
+ * Sinks. fd: lines are gathered and written by flush with one write(2);
+ * 'owned' descriptors are closed with it. syslog: own non-blocking datagrams
+ * to 'path' (default /dev/log), drops are counted.
  */
 enum sl_event_format { SL_EVENT_TEXT, SL_EVENT_COLOR, SL_EVENT_JSON };
-struct sl_event_sink *sl_event_sink_fd(int fd, enum sl_event_format format, enum sl_level level);
-struct sl_event_sink *sl_event_sink_file(const char *path, enum sl_event_format format,
-	    enum sl_level level, struct sl_err *err);
+struct sl_event_sink *sl_event_sink_fd(int fd, bool owned, enum sl_event_format format,
+	    enum sl_level level);
 struct sl_event_sink *sl_event_sink_syslog(const char *path, const char *ident,
 	    enum sl_level level, struct sl_err *err);
-int	 sl_event_sink_reopen(struct sl_event_sink *sink, struct sl_err *err);
 void	 sl_event_sink_free(struct sl_event_sink *sink);	/* flushes */
 
 #endif

@@ -114,48 +114,16 @@ file_write(struct sl_event_sink *sink, const struct sl_event *event)
 }
 
 struct sl_event_sink *
-sl_event_sink_fd(int fd, enum sl_event_format format, enum sl_level level)
+sl_event_sink_fd(int fd, bool owned, enum sl_event_format format, enum sl_level level)
 {
 	struct sink *s = sink_new(NULL, format, level);
 
 	if (s == NULL)
 		return NULL;
 	s->fd = fd;
+	s->owned = owned;
 	s->sink.write = file_write;
 	s->sink.flush = file_flush;
-	return &s->sink;
-}
-
-static int
-file_open(struct sink *s, struct sl_err *err)
-{
-	int fd = open(s->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640);
-
-	if (fd < 0)
-		return sl_err_errno(err, "%s", s->path);
-	if (s->fd >= 0)
-		close(s->fd);
-	s->fd = fd;
-	s->owned = true;
-	return 0;
-}
-
-struct sl_event_sink *
-sl_event_sink_file(const char *path, enum sl_event_format format, enum sl_level level,
-    struct sl_err *err)
-{
-	struct sink *s = sink_new(path, format, level);
-
-	if (s == NULL) {
-		sl_err_set(err, SL_ERR_NOMEM, "out of memory");
-		return NULL;
-	}
-	s->sink.write = file_write;
-	s->sink.flush = file_flush;
-	if (file_open(s, err) < 0) {
-		sl_event_sink_free(&s->sink);
-		return NULL;
-	}
 	return &s->sink;
 }
 
@@ -256,19 +224,6 @@ sl_event_sink_syslog(const char *path, const char *ident, enum sl_level level,
 		return NULL;
 	}
 	return &s->sink;
-}
-
-int
-sl_event_sink_reopen(struct sl_event_sink *sink, struct sl_err *err)
-{
-	struct sink *s = (struct sink *)sink;
-
-	if (s->ident != NULL)
-		return syslog_open(s, err);
-	if (s->path == NULL)
-		return 0;
-	file_flush(sink);
-	return file_open(s, err);
 }
 
 void

@@ -96,8 +96,8 @@ levels(void **state)
 	sl_events_init(&events);
 	events.time_us = fixed_time;
 	assert_false(sl_event_wanted(&events, SL_CRITICAL));
-	a = sl_event_sink_fd(fds[1], SL_EVENT_TEXT, SL_WARNING);
-	b = sl_event_sink_fd(fds[1], SL_EVENT_JSON, SL_INFO);
+	a = sl_event_sink_fd(fds[1], false, SL_EVENT_TEXT, SL_WARNING);
+	b = sl_event_sink_fd(fds[1], false, SL_EVENT_JSON, SL_INFO);
 	sl_events_add(&events, a);
 	sl_events_add(&events, b);
 	assert_true(sl_event_wanted(&events, SL_INFO));
@@ -136,7 +136,7 @@ full_pipe(void **state)
 	big[sizeof(big) - 1] = '\0';
 	assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
 	sl_events_init(&events);
-	sink = sl_event_sink_fd(fds[1], SL_EVENT_JSON, SL_INFO);
+	sink = sl_event_sink_fd(fds[1], false, SL_EVENT_JSON, SL_INFO);
 	sl_events_add(&events, sink);
 	for (int i = 0; i < 1000; i++)
 		sl_event(&events, SL_INFO, "big", SL_FIELDS(SL_F_TEXT("v", big)));
@@ -155,32 +155,6 @@ full_pipe(void **state)
 	sl_buf_clear(&all);
 	close(fds[0]);
 	close(fds[1]);
-}
-
-static void
-reopens(void **state)
-{
-	char dir[] = "/tmp/sluice-event-XXXXXX", path[64], moved[64];
-	struct sl_events events;
-	struct sl_event_sink *sink;
-
-	(void)state;
-	assert_non_null(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/log", dir);
-	snprintf(moved, sizeof(moved), "%s/log.1", dir);
-	sl_events_init(&events);
-	sink = sl_event_sink_file(path, SL_EVENT_JSON, SL_INFO, NULL);
-	assert_non_null(sink);
-	sl_events_add(&events, sink);
-	sl_event(&events, SL_INFO, "one", NULL);
-	assert_int_equal(rename(path, moved), 0);
-	assert_int_equal(sl_event_sink_reopen(sink, NULL), 0);
-	sl_event(&events, SL_INFO, "two", NULL);
-	sl_event_sink_free(sink);
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(unlink(moved), 0);
-	rmdir(dir);
-	assert_null(sl_event_sink_file("/nonexistent/x", SL_EVENT_JSON, SL_INFO, NULL));
 }
 
 static void
@@ -234,7 +208,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(forms), cmocka_unit_test(numbers), cmocka_unit_test(levels),
-		cmocka_unit_test(full_pipe), cmocka_unit_test(reopens),
+		cmocka_unit_test(full_pipe),
 		cmocka_unit_test(syslog_socket),
 	};
 

@@ -3,6 +3,7 @@
 #define SL_CMD_CMD_H
 
 int	 cmd_run(int argc, char **argv);
+int	 cmd_child(int argc, char **argv);
 int	 cmd_check(int argc, char **argv);
 int	 cmd_exec(int argc, char **argv);
 int	 cmd_queue(int argc, char **argv);

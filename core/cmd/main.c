@@ -29,6 +29,7 @@ static const struct {
 	{ "--builtins", cmd_builtins, "list the builtins: name, phases, flags" },
 	{ "--schema", cmd_schema, "list the keys of sluice.lua: key, type, default, text" },
 	{ "version", cmd_version, "print the version" },
+	{ "child", cmd_child, NULL },
 };
 
 const char *
@@ -46,7 +47,8 @@ usage(FILE *to)
 
 	fprintf(to, "usage: sluice COMMAND [ARGUMENTS]\n\n");
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(to, "  %-11s %s\n", commands[i].name, commands[i].text);
+		if (commands[i].text != NULL)
+			fprintf(to, "  %-11s %s\n", commands[i].name, commands[i].text);
 	return to == stdout ? 0 : 2;
 }
 

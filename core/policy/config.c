@@ -21,9 +21,12 @@ static const struct key root_keys[] = {
 	{ .name = "spool", .type = KEY_STRING, .offset = AT(spool), .dflt = "\"/var/spool/sluice\"",
 	    .text = "folder of queue and temporary files; relative to the policy folder" },
 	{ .name = "user", .type = KEY_STRING, .offset = AT(user),
-	    .text = "not built yet: who the workers run as" },
+	    .text = "who the processes run as when started as root" },
 	{ .name = "workers", .type = KEY_INT, .offset = AT(workers), .dflt = "0", .min = 0, .max = 256,
-	    .text = "worker processes; more than 1 isn't built yet" },
+	    .text = "worker processes; 0 = one per processor" },
+	{ .name = "watchdog", .type = KEY_SECONDS, .offset = AT(watchdog), .dflt = "10", .min = 1,
+	    .max = 3600, .text = "a worker that stands still so long is told to drop what it does, after "
+	    "twice as long it is killed" },
 	{ .name = "open_relay", .type = KEY_BOOL, .offset = AT(open_relay), .dflt = "false",
 	    .text = "let unknown clients use \"*\" rows; refused off loopback" },
 	{ .name = "size", .type = KEY_SIZE, .offset = AT(size), .dflt = "\"50M\"",
@@ -67,7 +70,7 @@ static const struct key root_keys[] = {
 
 static const struct key connections_keys[] = {
 	{ .name = "total", .type = KEY_INT, .offset = AT(connections.total), .dflt = "1000", .min = 1,
-	    .max = 1e6, .text = "SMTP connections per worker" },
+	    .max = 1e6, .text = "connections at once" },
 	{ .name = "per_ip", .type = KEY_INT, .offset = AT(connections.per_ip), .dflt = "50", .min = 1,
 	    .max = 1e6, .text = "of them from one address" },
 	{ 0 },
@@ -430,11 +433,6 @@ refuse_unbuilt(struct loader *l)
 	struct sl_err err;
 	char name[256];
 
-	if (c->user != NULL)
-		schema_error(l, "user", "user: changing the user isn't built in this version; start as "
-		    "the user that shall serve");
-	if (c->workers > 1)
-		schema_error(l, "workers", "workers: more than one process isn't built in this version");
 	if (c->hostname != NULL && sl_domain_normalize(name, sl_str_of(c->hostname), &err) != 0)
 		schema_error(l, "hostname", "hostname: %s", err.text);
 	if (strcmp(c->level, "today") != 0)

@@ -66,7 +66,7 @@ struct sl_config {
 
 	const char *hostname, *authserv_id, *spool, *user, *level;
 	int64_t workers, size, recipients, hops;
-	double reload_grace;
+	double reload_grace, watchdog;
 	bool open_relay;
 	int64_t line_ends;		/* 0 reject, 1 fix */
 	char system_name[256];

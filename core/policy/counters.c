@@ -32,8 +32,27 @@ line(struct sl_buf *out, const char *name, const char *phase, const char *action
 	sl_buf_printf(out, "} %llu\n", (unsigned long long)n);
 }
 
+static void
+format_processes(struct sl_buf *out, const struct sl_process_counters *p)
+{
+	const struct { const char *name, *type; uint64_t n; } rows[] = {
+		{ "sluice_workers", "gauge", p->workers },
+		{ "sluice_workers_wanted", "gauge", p->wanted },
+		{ "sluice_process_deaths_total", "counter", p->deaths },
+		{ "sluice_worker_stalls_total", "counter", p->stalls },
+		{ "sluice_reloads_total", "counter", p->reloads },
+		{ "sluice_reloads_failed_total", "counter", p->reloads_failed },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		sl_buf_printf(out, "# TYPE %s %s\n%s %llu\n", rows[i].name, rows[i].type, rows[i].name,
+		    (unsigned long long)rows[i].n);
+}
+
 int
-sl_counters_format(struct sl_buf *out, const struct sl_counters *c, size_t n)
+sl_counters_format(struct sl_buf *out, const struct sl_counters *c, size_t n,
+    const struct sl_process_counters *processes)
 {
 	static const struct { const char *name, *type; size_t offset; } totals[] = {
 		{ "sluice_messages_stored_total", "counter", offsetof(struct sl_counters, stored) },
@@ -76,5 +95,7 @@ sl_counters_format(struct sl_buf *out, const struct sl_counters *c, size_t n)
 		sl_buf_printf(out, "# TYPE %s %s\n%s %llu\n", totals[k].name, totals[k].type,
 		    totals[k].name, (unsigned long long)sum);
 	}
+	if (processes != NULL)
+		format_processes(out, processes);
 	return out->failed ? SL_ERR_NOMEM : 0;
 }

@@ -31,7 +31,8 @@ struct sl_process_counters {
 void	 sl_counters_verdict(struct sl_engine *engine, const struct sl_verdict *verdict);
 void	 sl_counters_script_error(struct sl_engine *engine, enum sl_phase phase, bool limit);
 
-/* The text of /metrics (Prometheus) of 'n' workers' counters. */
-int	 sl_counters_format(struct sl_buf *out, const struct sl_counters *counters, size_t n);
+/* The text of /metrics (Prometheus) of 'n' workers' counters; processes may be NULL. */
+int	 sl_counters_format(struct sl_buf *out, const struct sl_counters *counters, size_t n,
+	    const struct sl_process_counters *processes);
 
 #endif

@@ -11,6 +11,7 @@
 #include "../crypto/key.h"
 #include "../dns/dns.h"
 #include "../state/state.h"
+#include "counters.h"
 #include "owner.h"
 
 #define CACHED_KEYS	10000
@@ -113,6 +114,19 @@ void
 sl_engine_count(struct sl_engine *e, struct sl_counters *counters)
 {
 	e->counters = counters;
+	sl_vm_show(e->vm, &counters->now);
+}
+
+unsigned
+sl_engine_runs(const struct sl_engine *e)
+{
+	return sl_vm_runs(e->vm);
+}
+
+void
+sl_engine_interrupt(struct sl_engine *e)
+{
+	sl_vm_interrupt(e->vm);
 }
 
 struct sl_dns *
@@ -132,7 +146,6 @@ sl_engine_commit(struct sl_engine *e, struct sl_generation *g)
 	if (old != NULL)
 		old->replaced_at = sl_loop_now(e->loop);
 	sl_services_open(e);
-	sl_event(e->events, SL_NOTICE, "policy_loaded", SL_FIELDS(SL_F_TEXT("generation", g->name)));
 	sl_generation_unref(old);
 }
 

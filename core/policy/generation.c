@@ -2,18 +2,14 @@
  * Generations: from a policy image to compiled code. prepare reports every
  * error it finds; commit switches. What runs keeps the generation it has.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../base/alloc.h"
 #include "../crypto/key.h"
 #include "engine.h"
 #include "image.h"
-
-#define MAX_STDLIB_FILE	(1024 * 1024)
 
 struct sl_generation *
 sl_generation_ref(struct sl_generation *g)
@@ -40,6 +36,12 @@ sl_generation_free(struct sl_generation *g)
 	sl_generation_unref(g);
 }
 
+const char *
+sl_generation_name(const struct sl_generation *g)
+{
+	return g->name;
+}
+
 const struct sl_config *
 sl_generation_config(const struct sl_generation *g)
 {
@@ -59,7 +61,7 @@ static bool
 is_code(struct sl_str path)
 {
 	return sl_str_ends(path, SL_STR(".lua")) && !sl_str_eq(path, SL_STR("sluice.lua")) &&
-	    !sl_str_starts(path, SL_STR("tests/"));
+	    !sl_str_starts(path, SL_STR("stdlib/"));
 }
 
 static bool
@@ -96,59 +98,31 @@ add_files(struct sl_generation *g, struct sl_buf *out)
 	return refused;
 }
 
-static int
-read_file(const char *path, struct sl_buf *out, struct sl_err *err)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	ssize_t n;
-
-	if (fd < 0)
-		return sl_err_errno(err, "%s", path);
-	if (fstat(fd, &st) != 0 || st.st_size > MAX_STDLIB_FILE ||
-	    sl_buf_reserve(out, (size_t)st.st_size) != 0) {
-		close(fd);
-		return sl_err_set(err, SL_ERR_IO, "%s: can't be read", path);
-	}
-	n = read(fd, out->p + out->n, (size_t)st.st_size);
-	close(fd);
-	if (n != st.st_size)
-		return sl_err_set(err, SL_ERR_IO, "%s: short read", path);
-	out->n += (size_t)n;
-	return 0;
-}
-
-/* stdlib's modules: the names a policy's image doesn't have. They are listed
- * in stdlib/index, one path a line, so that no folder is walked. */
+/* The library's modules: stdlib/index lists them, one path a line. */
 static int
 add_stdlib(struct sl_generation *g, struct sl_buf *out)
 {
-	struct sl_buf index = SL_BUF_INIT, source = SL_BUF_INIT;
-	struct sl_str rest, line;
-	char path[1024], name[512];
+	struct sl_str rest, line, source;
+	char name[512];
 	struct sl_err err;
 	int refused = 0;
 
-	snprintf(path, sizeof(path), "%s/index", g->engine->stdlib);
-	if (read_file(path, &index, &err) != 0) {
-		report(out, &err);
+	if (!sl_image_find(g->image, "stdlib/index", &rest)) {
+		sl_buf_printf(out, "%s/index is missing: is sluice installed?\n", g->engine->stdlib);
 		return 1;
 	}
-	rest = sl_buf_str(&index);
 	while (sl_str_split(&rest, '\n', &line)) {
 		if (line.n == 0)
 			continue;
-		snprintf(path, sizeof(path), "%s/%.*s", g->engine->stdlib, (int)line.n, line.p);
 		snprintf(name, sizeof(name), "stdlib/%.*s", (int)line.n, line.p);
-		sl_buf_reset(&source);
-		if (read_file(path, &source, &err) != 0 ||
-		    sl_program_add(g->program, name, sl_buf_str(&source), &err) != 0) {
+		if (!sl_image_find(g->image, name, &source)) {
+			sl_buf_printf(out, "%s, named in its index, is missing\n", name);
+			refused++;
+		} else if (sl_program_add(g->program, name, source, &err) != 0) {
 			report(out, &err);
 			refused++;
 		}
 	}
-	sl_buf_clear(&index);
-	sl_buf_clear(&source);
 	return refused;
 }
 
@@ -195,7 +169,7 @@ sl_engine_prepare_folder(struct sl_engine *engine, const char *folder,
 	struct sl_err err;
 	int fd, rc;
 
-	if (sl_image_pack(folder, &fd, &err) != 0) {
+	if (sl_image_pack(folder, engine->stdlib, &fd, &err) != 0) {
 		report(text, &err);
 		return err.code;
 	}

@@ -25,6 +25,7 @@ static const char magic[8] = "sluiceP1";
 /* ---- packing ------------------------------------------------------------------------ */
 
 struct list {
+	const char *folder, *stdlib;
 	char **paths;
 	size_t n, cap;
 	struct sl_err *err;
@@ -52,6 +53,24 @@ fail:
 	    SL_IMAGE_MAX_FILES);
 }
 
+/* "stdlib" and what is below come from the library's folder. */
+static bool
+is_stdlib(const char *path)
+{
+	return strncmp(path, "stdlib", 6) == 0 && (path[6] == '/' || path[6] == '\0');
+}
+
+static int
+full_path(const struct list *l, const char *path, struct sl_buf *out)
+{
+	sl_buf_reset(out);
+	if (is_stdlib(path))
+		sl_buf_printf(out, "%s%s", l->stdlib, path + 6);
+	else
+		sl_buf_printf(out, "%s/%s", l->folder, path);
+	return out->failed ? sl_err_set(l->err, SL_ERR_NOMEM, "out of memory") : 0;
+}
+
 static bool
 is_left_out(const char *name, int depth)
 {
@@ -74,46 +93,49 @@ stays_inside(const char *root, const char *path)
 	return inside;
 }
 
+static int walk(struct list *l, const char *below, int depth);
+
 static int
-walk(struct list *l, const char *root, const char *below, int depth)
+look_at(struct list *l, const char *path, const char *full, int depth)
+{
+	struct stat st;
+
+	if (depth == 0 && is_stdlib(path))
+		return sl_err_set(l->err, SL_ERR_REFUSED, "%s: this name is the library's", full);
+	if (lstat(full, &st) == 0 && S_ISLNK(st.st_mode) &&
+	    !stays_inside(is_stdlib(path) ? l->stdlib : l->folder, full))
+		return sl_err_set(l->err, SL_ERR_REFUSED, "%s: the link leaves the policy's folder",
+		    full);
+	if (stat(full, &st) != 0)
+		return sl_err_errno(l->err, "%s", full);
+	if (S_ISDIR(st.st_mode))
+		return walk(l, path, depth + 1);
+	return S_ISREG(st.st_mode) ? add_path(l, sl_strdup(path)) : 0;
+}
+
+static int
+walk(struct list *l, const char *below, int depth)
 {
 	struct sl_buf path = SL_BUF_INIT, child = SL_BUF_INIT;
 	struct dirent *e;
-	struct stat st;
-	int rc = 0;
-	DIR *dir;
+	int rc = full_path(l, below, &path);
+	DIR *dir = NULL;
 
-	sl_buf_printf(&path, "%s/%s", root, below);
-	if (depth > MAX_DEPTH) {
-		sl_buf_clear(&path);
-		return sl_err_set(l->err, SL_ERR_LIMIT, "%s: folders nested too deep", below);
-	}
-	dir = path.failed ? NULL : opendir(path.p);
-	if (dir == NULL) {
-		rc = sl_err_errno(l->err, "%s", path.p != NULL ? path.p : root);
-		sl_buf_clear(&path);
-		return rc;
-	}
+	if (rc == 0 && depth > MAX_DEPTH)
+		rc = sl_err_set(l->err, SL_ERR_LIMIT, "%s: folders nested too deep", below);
+	if (rc == 0 && (dir = opendir(path.p)) == NULL)
+		rc = sl_err_errno(l->err, "%s", path.p);
 	while (rc == 0 && (e = readdir(dir)) != NULL) {
 		if (is_left_out(e->d_name, depth))
 			continue;
 		sl_buf_reset(&child);
 		sl_buf_printf(&child, "%s%s%s", below, below[0] != '\0' ? "/" : "", e->d_name);
-		sl_buf_reset(&path);
-		sl_buf_printf(&path, "%s/%s", root, child.p);
-		if (path.failed || child.failed)
-			rc = sl_err_set(l->err, SL_ERR_NOMEM, "out of memory");
-		else if (stat(path.p, &st) != 0)
-			rc = sl_err_errno(l->err, "%s", path.p);
-		else if (e->d_type == DT_LNK && !stays_inside(root, path.p))
-			rc = sl_err_set(l->err, SL_ERR_REFUSED, "%s: the link leaves the policy's folder",
-			    path.p);
-		else if (S_ISDIR(st.st_mode))
-			rc = walk(l, root, child.p, depth + 1);
-		else if (S_ISREG(st.st_mode))
-			rc = add_path(l, sl_strdup(child.p));
+		rc = full_path(l, child.failed ? "" : child.p, &path);
+		if (rc == 0)
+			rc = look_at(l, child.p, path.p, depth);
 	}
-	closedir(dir);
+	if (dir != NULL)
+		closedir(dir);
 	sl_buf_clear(&path);
 	sl_buf_clear(&child);
 	return rc;
@@ -151,13 +173,13 @@ read_into(struct sl_buf *out, const char *path, struct sl_err *err)
 }
 
 static int
-pack_file(struct sl_buf *out, const char *root, const char *path, struct sl_err *err)
+pack_file(const struct list *l, const char *path, struct sl_buf *out)
 {
 	struct sl_buf full = SL_BUF_INIT, bytes = { .limit = SL_IMAGE_MAX_BYTES };
-	int rc;
+	int rc = full_path(l, path, &full);
 
-	sl_buf_printf(&full, "%s/%s", root, path);
-	rc = full.failed ? SL_ERR_NOMEM : read_into(&bytes, full.p, err);
+	if (rc == 0)
+		rc = read_into(&bytes, full.p, l->err);
 	if (rc == 0) {
 		put_u64(out, strlen(path));
 		put_u64(out, bytes.n);
@@ -193,20 +215,22 @@ write_memfd(const struct sl_buf *bytes, int *fd, struct sl_err *err)
 }
 
 int
-sl_image_pack(const char *folder, int *fd, struct sl_err *err)
+sl_image_pack(const char *folder, const char *stdlib, int *fd, struct sl_err *err)
 {
 	struct sl_buf bytes = { .limit = SL_IMAGE_MAX_BYTES };
-	struct list l = { .err = err };
+	struct list l = { .folder = folder, .stdlib = stdlib, .err = err };
 	size_t i;
 	int rc;
 
-	rc = walk(&l, folder, "", 0);
+	rc = walk(&l, "", 0);
+	if (rc == 0)
+		rc = walk(&l, "stdlib", 1);
 	if (rc == 0 && l.n > 0)
 		qsort(l.paths, l.n, sizeof(*l.paths), compare);
 	sl_buf_put(&bytes, magic, sizeof(magic));
 	put_u64(&bytes, l.n);
 	for (i = 0; i < l.n && rc == 0; i++)
-		rc = pack_file(&bytes, folder, l.paths[i], err);
+		rc = pack_file(&l, l.paths[i], &bytes);
 	if (rc == 0)
 		rc = bytes.failed ? sl_err_set(err, SL_ERR_LIMIT, "%s: the policy is too large",
 		    folder) : write_memfd(&bytes, fd, err);

@@ -1,7 +1,8 @@
 /*
- * The policy image: a policy folder as bytes in one sealed memfd. The master
- * packs it and parses nothing; who loads a policy reads the image and never
- * the folder, so that keys are never opened by a worker.
+ * The policy image: a policy folder as bytes in one sealed memfd, with the
+ * library's modules as stdlib/. The master packs it and parses nothing; who
+ * loads a policy reads the image and never a folder, so that keys are never
+ * opened by a worker.
  */
 #ifndef SL_POLICY_IMAGE_H
 #define SL_POLICY_IMAGE_H
@@ -12,9 +13,10 @@
 #define SL_IMAGE_MAX_FILES	200000
 #define SL_IMAGE_MAX_BYTES	(1024ull * 1024 * 1024)
 
-/* Reads the folder: every plain file but those whose name begins with a dot,
- * and the folders tests/ and run/. *fd is the caller's. Errors name the file. */
-int	 sl_image_pack(const char *folder, int *fd, struct sl_err *err);
+/* Reads the folders: every plain file but those whose name begins with a dot,
+ * and the policy's tests/ and run/; a stdlib/ of its own is refused. *fd is the
+ * caller's. Errors name the file. */
+int	 sl_image_pack(const char *folder, const char *stdlib, int *fd, struct sl_err *err);
 
 struct sl_image;
 

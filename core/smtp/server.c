@@ -70,16 +70,11 @@ sl_smtp_server_new(const struct sl_smtp_server_options *options, struct sl_err *
 {
 	struct sl_smtp_server *server = sl_calloc(1, sizeof(*server));
 
-	if (server != NULL)
-		server->per_ip = sl_dict_new();
-	if (server == NULL || server->per_ip == NULL) {
-		sl_free(server);
+	if (server == NULL) {
 		sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 		return NULL;
 	}
 	server->o = *options;
-	if (server->o.connections == 0)
-		server->o.connections = 10000;
 	sl_list_init(&server->sessions);
 	sl_list_init(&server->dead);
 	return server;
@@ -105,7 +100,6 @@ sl_smtp_server_free(struct sl_smtp_server *server)
 	while ((node = sl_list_pop(&server->dead)) != NULL)
 		sl_smtp_session_free(sl_list_entry(node, struct sl_smtp_session, link));
 	sl_task_cancel(&server->idle_task);
-	sl_dict_free(server->per_ip, NULL);
 	sl_free(server);
 }
 
@@ -127,29 +121,13 @@ look_whether_idle(struct sl_smtp_server *server)
 		sl_task_post(server->o.loop, &server->idle_task, tell_idle);
 }
 
-/* The count of connections of an address; by -1, 0 or 1. */
-static size_t
-count_ip(struct sl_smtp_server *server, const char *ip, int change)
-{
-	struct sl_str key = sl_str_of(ip);
-	uintptr_t n = (uintptr_t)sl_dict_get(server->per_ip, key);
-
-	if (change > 0 && sl_dict_set(server->per_ip, key, (void *)(n + 1), NULL) < 0)
-		return 0;
-	if (change < 0 && n > 1)
-		sl_dict_set(server->per_ip, key, (void *)(n - 1), NULL);
-	else if (change < 0)
-		sl_dict_remove(server->per_ip, key);
-	return n + (size_t)(change > 0);
-}
-
 void
 sl_smtp_server_left(struct sl_smtp_session *s)
 {
 	struct sl_smtp_server *server = s->server;
 
-	if (s->counted_ip)
-		count_ip(server, s->ip, -1);
+	if (server->o.closed != NULL)
+		server->o.closed(server->o.closed_arg, s->tag);
 	server->counters.sessions--;
 	sl_list_remove(&s->link);
 	sl_list_insert(&server->dead, &s->link);
@@ -166,14 +144,25 @@ sl_smtp_peer_ip(const struct sl_addr *peer, char *out, size_t size)
 		sl_addr_ip(peer, out, size);
 }
 
+static void
+peer_of(int fd, struct sl_addr *out)
+{
+	out->len = sizeof(out->storage);
+	if (getpeername(fd, &out->sa, &out->len) < 0)
+		out->len = 0;
+}
+
 /* One line and the end, without a session. What doesn't fit at once isn't worth waiting for. */
-static int
-turn_away(struct sl_smtp_server *server, struct sl_smtp_service *service, int fd, const char *ip,
+void
+sl_smtp_server_refuse(struct sl_smtp_server *server, struct sl_smtp_service *service, int fd,
     const char *why)
 {
-	char line[600];
+	struct sl_addr peer;
+	char line[600], ip[64];
 	int n = 0;
 
+	peer_of(fd, &peer);
+	sl_smtp_peer_ip(&peer, ip, sizeof(ip));
 	server->counters.refused++;
 	sl_event(server->o.events, SL_NOTICE, "connection_refused",
 	    SL_FIELDS(SL_F_TEXT("senderip", ip), SL_F_TEXT("reason", why)));
@@ -183,48 +172,30 @@ turn_away(struct sl_smtp_server *server, struct sl_smtp_service *service, int fd
 	if (n > 0 && send(fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
 		shutdown(fd, SHUT_WR);
 	close(fd);
-	return SL_ERR_REFUSED;
-}
-
-static const char *
-too_many(struct sl_smtp_server *server, const char *ip)
-{
-	size_t per_ip = server->o.connections_per_ip;
-
-	if (server->draining)
-		return "Service is shutting down";
-	if (server->counters.sessions >= server->o.connections)
-		return "Too many connections";
-	if (per_ip != 0 && count_ip(server, ip, 0) >= per_ip)
-		return "Too many connections from your address";
-	return NULL;
 }
 
 int
 sl_smtp_server_accept(struct sl_smtp_server *server, struct sl_smtp_service *service, int fd,
-    const struct sl_addr *peer)
+    const struct sl_addr *peer, uint64_t tag)
 {
-	struct sl_addr socket_peer = { .len = sizeof(socket_peer.storage) };
+	struct sl_addr socket_peer;
 	struct sl_smtp_session *s;
-	const char *why;
-	char ip[64];
 
+	server->counters.connections++;
+	if (server->draining) {
+		sl_smtp_server_refuse(server, service, fd, "Service is shutting down");
+		return SL_ERR_REFUSED;
+	}
 	if (peer == NULL) {
-		if (getpeername(fd, &socket_peer.sa, &socket_peer.len) < 0)
-			socket_peer.len = 0;
+		peer_of(fd, &socket_peer);
 		peer = &socket_peer;
 	}
-	sl_smtp_peer_ip(peer, ip, sizeof(ip));
-	server->counters.connections++;
-	why = too_many(server, ip);
-	if (why != NULL)
-		return turn_away(server, service, fd, ip, why);
 	s = sl_smtp_session_new(server, service, fd, peer);
 	if (s == NULL)
 		return SL_ERR_NOMEM;
+	s->tag = tag;
 	sl_list_insert(&server->sessions, &s->link);
 	server->counters.sessions++;
-	s->counted_ip = count_ip(server, s->ip, 1) > 0;
 	return sl_smtp_session_start(s);
 }
 

@@ -5,7 +5,7 @@
  *
  *   server = sl_smtp_server_new(&options, &err);
  *   service = sl_smtp_service_new(&service_options, &err);
- *   sl_smtp_server_accept(server, service, fd, NULL);	 each connection
+ *   sl_smtp_server_accept(server, service, fd, NULL, 0);	 each connection
  *   sl_smtp_server_drain(server, on_idle, me);		 when it shall end
  *   sl_smtp_server_free(server);
  *
@@ -46,8 +46,9 @@ struct sl_smtp_server_options {
 	struct sl_events *events;	/* NULL = none */
 	sl_smtp_store_fn *store;
 	void *store_arg;
-	size_t connections;		/* at once, 0 = 10,000 */
-	size_t connections_per_ip;	/* 0 = no limit of its own */
+	/* A connection that accept took has ended; NULL = nobody counts. */
+	void (*closed)(void *arg, uint64_t tag);
+	void *closed_arg;
 };
 
 /* How one listener answers. Zero is the default of each. Texts are copied. */
@@ -88,11 +89,15 @@ void	 sl_smtp_server_free(struct sl_smtp_server *server);
 
 /*
  * Serves a connection; 'fd' is taken in any case. 'peer' overrides the
- * socket's address (NULL = as it is). A negative result: refused or out of
- * memory; what was to say has been said.
+ * socket's address (NULL = as it is); 'tag' is for 'closed'. A negative
+ * result: shutting down or out of memory; what was to say has been said.
  */
 int	 sl_smtp_server_accept(struct sl_smtp_server *server, struct sl_smtp_service *service,
-	    int fd, const struct sl_addr *peer);
+	    int fd, const struct sl_addr *peer, uint64_t tag);
+/* 421 with this text and the end; 'fd' is taken. Whose connections are too
+ * many is counted where they are accepted. */
+void	 sl_smtp_server_refuse(struct sl_smtp_server *server, struct sl_smtp_service *service,
+	    int fd, const char *why);
 
 /*
  * Ends sessions between transactions with 421 4.3.2: idle ones now, others

@@ -44,7 +44,11 @@ finish(struct sl_smtp_session *s)
 		return;
 	}
 	sl_smtp_session_await(s, SL_MODE_COMMAND);
-	sl_smtp_session_go_on(s);
+	/* A shutdown doesn't wait for who says nothing more. */
+	if (s->server->draining && !sl_smtp_has_input(s))
+		sl_smtp_goodbye(s, "4.3.2", "Service is shutting down");
+	else
+		sl_smtp_session_go_on(s);
 }
 
 static void

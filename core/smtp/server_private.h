@@ -30,7 +30,6 @@ struct sl_smtp_server {
 	struct sl_smtp_counters counters;
 	struct sl_list sessions;
 	struct sl_list dead;		/* ended, memory not yet given back */
-	struct sl_dict *per_ip;		/* counts as pointers */
 	bool draining;
 	void (*idle)(void *arg);
 	void *idle_arg;
@@ -59,11 +58,12 @@ struct sl_smtp_session {
 	struct sl_timer timer;
 	struct sl_task task;		/* go on; at the end: free */
 	int64_t since, data_since, input_at;
+	uint64_t tag;			/* of the connection, its host's */
 	char ip[64];
 	uint16_t port;
 	char helo[256];
 	bool helo_said;
-	bool greeted, extended, authenticated, counted_ip;
+	bool greeted, extended, authenticated;
 	bool eof;			/* the client sends no more */
 	bool skipping;			/* the rest of a line that is too long */
 	size_t skipped;

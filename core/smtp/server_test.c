@@ -307,6 +307,8 @@ struct client {
 };
 
 static struct client c;
+#define TAG	77	/* of every connection */
+
 static struct sl_smtp_server *server;
 static struct sl_smtp_service_options options;
 static struct sl_smtp_server_options server_options;
@@ -408,7 +410,7 @@ serve(struct sl_smtp_server *to)
 	memset(&c, 0, sizeof(c));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	c.fd = fds[0];
-	sl_smtp_server_accept(to, service, fds[1], NULL);
+	sl_smtp_server_accept(to, service, fds[1], NULL, TAG);
 	sl_smtp_service_unref(service);
 }
 
@@ -1140,31 +1142,50 @@ outdated(void **state)
 }
 
 static void
-connection_limits(void **state)
+count_closed(void *arg, uint64_t tag)
 {
-	struct sl_smtp_server *small;
-	struct client first;
+	*(uint64_t *)arg += tag;
+}
+
+/* Who counts connections learns of each one's end, once. */
+static void
+ends_are_told(void **state)
+{
+	struct sl_smtp_server *counting;
+	uint64_t closed = 0;
 
 	(void)state;
-	server_options.connections = 5;
-	server_options.connections_per_ip = 1;
-	small = sl_smtp_server_new(&server_options, NULL);
-	serve(small);
+	server_options.closed = count_closed;
+	server_options.closed_arg = &closed;
+	counting = sl_smtp_server_new(&server_options, NULL);
+	serve(counting);
 	EXPECT("220");
-	first = c;
-	c.fd = -1;
-	serve(small);
-	EXPECT("421 4.7.0");
-	gone();
-	close(c.fd);
-	c = first;
+	assert_int_equal(closed, 0);
 	say("QUIT\r\n");
 	EXPECT("221");
 	gone();
-	serve(small);
-	EXPECT("220");
-	assert_int_equal(sl_smtp_server_counters(small)->refused, 1);
-	sl_smtp_server_free(small);
+	assert_int_equal(closed, TAG);
+	sl_smtp_server_free(counting);
+	assert_int_equal(closed, TAG);
+}
+
+static void
+refused_connections(void **state)
+{
+	int fds[2];
+	struct sl_smtp_service *plain = sl_smtp_service_new(&options, NULL);
+	char line[200] = "";
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	sl_smtp_server_refuse(server, plain, fds[0], "Too many connections");
+	assert_true(read(fds[1], line, sizeof(line) - 1) > 0);
+	assert_non_null(strstr(line, "421 4.7.0"));
+	assert_non_null(strstr(line, "Too many connections"));
+	assert_int_equal(read(fds[1], line, sizeof(line)), 0);
+	assert_int_equal(sl_smtp_server_counters(server)->refused, 1);
+	close(fds[1]);
+	sl_smtp_service_unref(plain);
 }
 
 /* TLS */
@@ -1325,7 +1346,7 @@ main(void)
 		T(a08_does_not_read), T(a08_slow_command), T(a08_slow_data), T(sizes), T(hops),
 		T(a12_many_headers), T(large_goes_to_a_file), T(submission_completes), T(auth),
 		T(leaves_while_storing), T(half_closed), T(connect_refused), T(drains),
-		T(outdated), T(connection_limits), T(a03_starttls_drops_what_came_with_it),
+		T(outdated), T(ends_are_told), T(refused_connections), T(a03_starttls_drops_what_came_with_it),
 		T(a08_half_open_tls), T(out_of_memory),
 	};
 

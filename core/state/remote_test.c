@@ -212,7 +212,7 @@ static void
 big_answers(void **state)
 {
 	static char big[40000];
-	struct sl_state_op *ops[500];
+	struct sl_state_op *ops[120];
 	struct sl_state *s[WORKERS] = { NULL, NULL };
 	struct process p = start(NULL);
 
@@ -220,10 +220,10 @@ big_answers(void **state)
 	connect_both(s, &p);
 	memset(big, 'x', sizeof(big) - 1);
 	store(s[0], "big", big);
-	for (int i = 0; i < 500; i++)
+	for (int i = 0; i < 120; i++)
 		ops[i] = i % 2 ? ask(s[0], SL_STATE_INC, "n", "", 1, 0)
 		    : ask(s[0], SL_STATE_FETCH, "big", "", 0, 0);
-	for (int i = 0; i < 500; i++) {
+	for (int i = 0; i < 120; i++) {
 		assert_int_equal(sl_op_block(&ops[i]->op), 0);
 		if (i % 2)
 			assert_int_equal(ops[i]->number, i / 2 + 1);

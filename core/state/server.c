@@ -124,10 +124,8 @@ serve_all(struct worker *w)
 
 /* A worker that took something of what waits has its time anew. */
 static int
-settle(struct worker *w, size_t waited)
+settle(struct worker *w, bool progress)
 {
-	bool progress = w->link.waiting_bytes < waited;
-
 	if (!paused(w))
 		sl_timer_stop(&w->stall);
 	else if (w->stall.loop == NULL || progress)
@@ -140,16 +138,19 @@ on_event(struct sl_state_link *link, unsigned events)
 {
 	struct worker *w = sl_list_entry(link, struct worker, link);
 	size_t waited = link->waiting_bytes;
+	bool progress = false;
 	int rc = 0;
 
-	if (events & SL_WRITE)
+	if (events & SL_WRITE) {
 		rc = sl_state_link_flush(link);
+		progress = link->waiting_bytes < waited;
+	}
 	if (rc == 0)
 		rc = serve_all(w);
 	if (rc == 0)
 		rc = sl_state_link_flush(link);
 	if (rc == 0)
-		rc = settle(w, waited);
+		rc = settle(w, progress);
 	if (rc == 0 && (events & (SL_READ | SL_HANGUP)) == SL_HANGUP)
 		rc = SL_ERR_CLOSED;
 	if (rc == SL_ERR_CLOSED)

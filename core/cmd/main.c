@@ -26,6 +26,8 @@ static const struct {
 	{ "exec", cmd_exec, "run one script without SMTP: sluice exec FILE" },
 	{ "queue", cmd_queue, "list, show, retry, remove messages of a stopped queue" },
 	{ "quarantine", cmd_quarantine, "list, show, release, remove messages held in it" },
+	{ "sign", cmd_sign, "sign a message with DKIM: sluice sign MESSAGE --key FILE "
+	    "--selector S --domain D" },
 	{ "--builtins", cmd_builtins, "list the builtins: name, phases, flags" },
 	{ "--schema", cmd_schema, "list the keys of sluice.lua: key, type, default, text" },
 	{ "version", cmd_version, "print the version" },

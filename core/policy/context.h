@@ -105,7 +105,7 @@ struct sl_transaction {
 	bool judged;
 	struct sl_counted_key *keys;	/* references that sign requests hold */
 	struct sl_dkim_bodies bodies;	/* body hashes, shared by signatures */
-	struct sl_auth_scan *scan;	/* results of the scans, made on first use; core/policy/scan.h */
+	struct sl_auth_scan *scan;	/* results of the scans, made on first use; core/auth/scan.h */
 	json_t *context;		/* context.message */
 	unsigned actions;		/* actionid */
 

@@ -23,13 +23,13 @@ scan(lua_State *L, int (*done)(lua_State *L, struct sl_op *op))
 static int
 dmarc_done(lua_State *L, struct sl_op *op)
 {
-	const struct sl_dmarc_details *d = sl_scan_dmarc(scan_of(L));
+	const struct sl_dmarc_details *d = sl_auth_scan_dmarc(scan_of(L));
 
 	(void)op;
 	if (d == NULL || d->status == SL_DMARC_PERMERROR) {
 		sl_none(L);
 		sl_text(L, "permerror");
-		sl_text(L, d == NULL ? sl_scan_from(scan_of(L))->reason : d->reason);
+		sl_text(L, d == NULL ? sl_auth_scan_from(scan_of(L))->reason : d->reason);
 		return 3;
 	}
 	sl_map_new(L);
@@ -59,7 +59,7 @@ auth_scan_dmarc(lua_State *L)
 static int
 spf_done(lua_State *L, struct sl_op *op)
 {
-	const struct sl_spf_result *r = sl_scan_spf(scan_of(L));
+	const struct sl_spf_result *r = sl_auth_scan_spf(scan_of(L));
 
 	(void)op;
 	sl_map_new(L);
@@ -108,7 +108,7 @@ push_signature(lua_State *L, const struct sl_dkim_result *r)
 static int
 dkim_done(lua_State *L, struct sl_op *op)
 {
-	const struct sl_dkim_verify *v = sl_scan_dkim(scan_of(L));
+	const struct sl_dkim_verify *v = sl_auth_scan_dkim(scan_of(L));
 	size_t i;
 
 	(void)op;

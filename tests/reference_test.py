@@ -8,7 +8,7 @@ import pytest
 from harness import ROOT, SLUICE
 
 # Modules whose functions need neither a phase nor the network.
-ALONE = {"core", "net", "state"}
+ALONE = {"core", "net", "password", "state"}
 
 
 def lua(*args):

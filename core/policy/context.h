@@ -162,7 +162,6 @@ struct sl_session {
 	sl_verdict_fn *fn;		/* its callback */
 	void *arg;
 	struct sl_op *op;		/* password check under way */
-	struct sl_password_check *check;
 	struct sl_list link;		/* all sessions of the engine */
 };
 

@@ -38,6 +38,7 @@ sl_engine_new(const struct sl_engine_options *options, struct sl_err *err)
 	}
 	sl_list_init(&e->sessions);
 	sl_list_init(&e->queued);
+	sl_list_init(&e->execs);
 	sl_events_init(&e->no_events);
 	e->events = options->events != NULL ? options->events : &e->no_events;
 	e->own_loop = options->loop == NULL;
@@ -70,6 +71,7 @@ sl_engine_free(struct sl_engine *e)
 	if (e == NULL)
 		return;
 	sl_attempts_cancel(e);
+	sl_execs_drop(e);
 	sl_sessions_drop(e);		/* those whose disconnect flow still runs */
 	sl_generation_unref(e->generation);
 	sl_vm_free(e->vm);
@@ -201,6 +203,12 @@ sl_engine_state(lua_State *L)
 	return engine_of(L)->state;
 }
 
+struct sl_thread *
+sl_engine_passwords(lua_State *L)
+{
+	return sl_engine_thread(engine_of(L));
+}
+
 struct sl_api *
 sl_engine_api(lua_State *L, const char *name)
 {
@@ -215,66 +223,4 @@ sl_engine_config_of(lua_State *L)
 	const struct sl_generation *g = generation_of(L);
 
 	return g != NULL ? g->config : NULL;
-}
-
-/* ---- scripts outside of SMTP ------------------------------------------------------------------ */
-
-void
-sl_engine_on_echo(struct sl_engine *e, void (*fn)(void *arg, struct sl_str line), void *arg)
-{
-	e->echo = fn;
-	e->echo_arg = arg;
-}
-
-struct exec {
-	struct sl_engine *engine;
-	struct sl_program *program;
-	struct sl_element element;
-	sl_exec_fn *fn;
-	void *arg;
-	char name[300];
-};
-
-static void
-exec_done(struct sl_run *run, enum sl_run_end how, const struct sl_err *err, void *host)
-{
-	struct exec *x = host;
-
-	(void)run;
-	(void)how;
-	x->fn(x->arg, err, NULL);
-	sl_program_unref(x->program);
-	sl_free(x);
-}
-
-int
-sl_engine_exec(struct sl_engine *e, const char *name, struct sl_str source, sl_exec_fn *fn,
-    void *arg, struct sl_err *err)
-{
-	struct exec *x = sl_calloc(1, sizeof(*x));
-	struct sl_run_spec spec = { .phase = SL_AT_NONE, .name = "exec", .n = 1, .done = exec_done };
-	struct sl_run *run;
-	int rc;
-
-	if (x == NULL || (x->program = sl_program_new(e->vm)) == NULL) {
-		sl_free(x);
-		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
-	}
-	x->engine = e;
-	x->fn = fn;
-	x->arg = arg;
-	snprintf(x->name, sizeof(x->name), "%s", name);
-	x->element.script = x->name;
-	spec.program = x->program;
-	spec.elements = &x->element;
-	spec.id = x->name;
-	spec.host = x;
-	rc = sl_program_add(x->program, x->name, source, err);
-	if (rc == 0)
-		rc = sl_run_start(e->vm, &spec, &run, err);
-	if (rc != 0) {
-		sl_program_unref(x->program);
-		sl_free(x);
-	}
-	return rc;
 }

@@ -22,7 +22,7 @@ struct sl_engine {
 	struct sl_thread *thread;	/* password hashes; started on first use */
 	struct sl_key_cache *keys;	/* parsed private keys, by content */
 	struct sl_generation *generation;
-	struct sl_list sessions, queued;
+	struct sl_list sessions, queued, execs;
 	struct sl_counters *counters;	/* metrics; NULL = none */
 	char *stdlib;
 	bool gateway;
@@ -52,6 +52,8 @@ struct sl_thread *sl_engine_thread(struct sl_engine *engine);
 void	 sl_sessions_drop(struct sl_engine *engine);
 /* Drops pre- and postdelivery runs; nobody is told. */
 void	 sl_attempts_cancel(struct sl_engine *engine);
+/* Drops scripts outside of SMTP; nobody is told. */
+void	 sl_execs_drop(struct sl_engine *engine);
 
 /* services.c: resolver, HTTP client, APIs and state as the running policy wants
  * them; those the host gave stay. */

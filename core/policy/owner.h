@@ -7,6 +7,8 @@
 struct sl_dns	*sl_engine_dns(lua_State *L);
 struct sl_http	*sl_engine_http(lua_State *L);
 struct sl_state	*sl_engine_state(lua_State *L);
+/* The thread for password hashes; NULL if it can't be started. */
+struct sl_thread *sl_engine_passwords(lua_State *L);
 /* The API profile: "" for api = {}, else a name of apis = {}. NULL = there is none. */
 struct sl_api	*sl_engine_api(lua_State *L, const char *name);
 const struct sl_config *sl_engine_config_of(lua_State *L);

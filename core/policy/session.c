@@ -10,6 +10,7 @@
 #include "../crypto/random.h"
 #include "engine.h"
 #include "flow.h"
+#include "password.h"
 #include "relay.h"
 #include "transaction.h"
 #include "users.h"
@@ -22,11 +23,8 @@ static void
 call_clear(struct sl_session *s)
 {
 	sl_flow_cancel(&s->call);
-	if (s->op != NULL) {	/* the thread's job frees the check when it ends */
-		sl_op_release(s->op);
-		s->op = NULL;
-		s->check = NULL;
-	}
+	sl_op_release(s->op);
+	s->op = NULL;
 	if (s->call.arena != NULL &&
 	    (s->transaction == NULL || s->call.arena != s->transaction->arena))
 		sl_arena_free(s->call.arena);
@@ -318,38 +316,33 @@ auth_answered(struct sl_context *ctx, struct sl_verdict *verdict)
 	sl_call_answer(ctx, verdict);
 }
 
-/* Without an auth flow the users file decides; the hash is a thread's work. */
+/* Without an auth flow the users file decides. */
 static void
 password_checked(struct sl_op *op, void *arg)
 {
 	struct sl_session *s = arg;
-	bool ok = op->status == 0 && sl_password_check_ok(s->check);
+	enum sl_action action = op->status != 0 ? SL_DEFER :
+	    ((struct sl_password_op *)op)->ok ? SL_ACCEPT : SL_REJECT;
 
 	sl_op_release(op);
 	s->op = NULL;
-	sl_password_check_free(s->check);
-	s->check = NULL;
-	sl_flow_decide(&s->call, ok ? SL_ACCEPT : SL_REJECT, 0, NULL, NULL, "users");
+	sl_flow_decide(&s->call, action, 0, NULL, NULL, "users");
 }
 
 static void
 check_password(struct sl_session *s)
 {
 	const struct sl_users *users = sl_config_users(s->generation->config);
-	struct sl_thread *thread = sl_engine_thread(s->engine);
+	const struct sl_user *user;
 
 	if (users == NULL) {
 		sl_flow_decide(&s->call, SL_REJECT, 0, NULL, NULL, "users");
 		return;
 	}
-	s->check = sl_password_check_new(sl_users_find(users, s->call.saslusername),
-	    s->call.saslpassword);
-	if (s->check != NULL && thread != NULL)
-		s->op = sl_thread_run(thread, sl_password_check_work, s->check,
-		    sl_password_check_free);
+	user = sl_users_find(users, s->call.saslusername);
+	s->op = (struct sl_op *)sl_password_check(s->engine->loop, sl_engine_thread(s->engine),
+	    user != NULL ? user->hash : NULL, s->call.saslpassword);
 	if (s->op == NULL) {
-		sl_password_check_free(s->check);
-		s->check = NULL;
 		sl_flow_decide(&s->call, SL_DEFER, 0, NULL, NULL, "users");
 		return;
 	}

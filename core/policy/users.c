@@ -1,19 +1,14 @@
 #include "users.h"
 
-#include <crypt.h>
 #include <string.h>
 
 #include "../base/alloc.h"
 #include "../base/dict.h"
-#include "../crypto/random.h"
+#include "password.h"
 
 struct sl_users {
 	struct sl_dict *by_name;
 };
-
-/* What an unknown user's password is compared with: SHA-512 crypt as usual. */
-#define NOBODY	"$6$nobodynobody$qS4kNIZVY2pM5fgQnbVtJr4DEPlGZWs4/0m2tWR9rQ7GJ1Bv7H3bqk6Q1dZ0M5gqk" \
-		"5mEoyS5vCgvUeE0m1R5J/"
 
 static void
 user_free(void *p)
@@ -29,17 +24,6 @@ user_free(void *p)
 	sl_free(u->name);
 	sl_free(u->hash);
 	sl_free(u);
-}
-
-/* A hash that crypt(3) can't use would let crypt's failure decide. */
-static bool
-usable(const char *hash)
-{
-	const char *last = strrchr(hash, '$');
-	int rc = crypt_checksalt(hash);
-
-	return rc != CRYPT_SALT_INVALID && rc != CRYPT_SALT_METHOD_DISABLED && hash[0] == '$' &&
-	    strlen(last) > 20;
 }
 
 static int
@@ -81,7 +65,7 @@ add_line(struct sl_users *users, struct sl_str line, const char **why)
 	u->hash = sl_strndup(hash.p, hash.n);
 	if (u->name == NULL || u->hash == NULL || take_domains(u, line) != 0)
 		goto bad;
-	if (!usable(u->hash)) {
+	if (!sl_password_usable(u->hash)) {
 		*why = "the second field is not a hash that crypt(3) knows";
 		goto bad;
 	}
@@ -139,68 +123,4 @@ const struct sl_user *
 sl_users_find(const struct sl_users *users, struct sl_str name)
 {
 	return sl_dict_get(users->by_name, name);
-}
-
-/* ---- passwords ------------------------------------------------------------------------ */
-
-struct sl_password_check {
-	char *hash, *password;
-	size_t n;
-	bool known, ok;
-};
-
-struct sl_password_check *
-sl_password_check_new(const struct sl_user *user, struct sl_str password)
-{
-	struct sl_password_check *c = sl_calloc(1, sizeof(*c));
-
-	if (c == NULL)
-		return NULL;
-	c->known = user != NULL;
-	c->hash = sl_strdup(user != NULL ? user->hash : NOBODY);
-	c->password = sl_strndup(password.p, password.n);
-	c->n = password.n;
-	if (c->hash == NULL || c->password == NULL) {
-		sl_password_check_free(c);
-		return NULL;
-	}
-	return c;
-}
-
-/* A password with a NUL inside would be compared only up to it. */
-int
-sl_password_check_work(void *arg)
-{
-	struct sl_password_check *c = arg;
-	struct crypt_data *data = sl_calloc(1, sizeof(*data));
-	const char *result;
-
-	if (data == NULL)
-		return 0;
-	result = crypt_r(c->password, c->hash, data);
-	c->ok = c->known && strlen(c->password) == c->n && result != NULL && result[0] != '*' &&
-	    sl_equal_secret(sl_str_of(result), sl_str_of(c->hash));
-	sl_wipe(data, sizeof(*data));
-	sl_free(data);
-	return 0;
-}
-
-bool
-sl_password_check_ok(const struct sl_password_check *c)
-{
-	return c->ok;
-}
-
-void
-sl_password_check_free(void *arg)
-{
-	struct sl_password_check *c = arg;
-
-	if (c == NULL)
-		return;
-	if (c->password != NULL)
-		sl_wipe(c->password, c->n);
-	sl_free(c->password);
-	sl_free(c->hash);
-	sl_free(c);
 }

@@ -1,7 +1,4 @@
-/*
- * The users file: lines "name:crypt(3) hash:domain,domain". Checking a
- * password takes long by design, so it is a job for a thread.
- */
+/* The users file: lines "name:crypt(3) hash:domain,domain". */
 #ifndef SL_POLICY_USERS_H
 #define SL_POLICY_USERS_H
 
@@ -21,12 +18,5 @@ int	 sl_users_parse(struct sl_users **out, const char *file, struct sl_str text,
 	    struct sl_buf *report);
 void	 sl_users_free(struct sl_users *users);
 const struct sl_user *sl_users_find(const struct sl_users *users, struct sl_str name);
-
-/* Copies what the thread needs. A user who isn't there costs as much time. */
-struct sl_password_check;
-struct sl_password_check *sl_password_check_new(const struct sl_user *user, struct sl_str password);
-int	 sl_password_check_work(void *check);	/* for sl_thread_run; 0 always */
-bool	 sl_password_check_ok(const struct sl_password_check *check);
-void	 sl_password_check_free(void *check);	/* wipes the password */
 
 #endif

@@ -1,0 +1,82 @@
+/* Scripts outside of SMTP: exec, and the lines of a REPL. */
+#include <stdio.h>
+
+#include "../base/alloc.h"
+#include "engine.h"
+
+struct exec {
+	struct sl_list link;
+	struct sl_program *program;
+	struct sl_run *run;
+	struct sl_element element;
+	sl_exec_fn *fn;
+	void *arg;
+	char name[300];
+};
+
+static void
+exec_free(struct exec *x)
+{
+	sl_list_remove(&x->link);
+	sl_program_unref(x->program);
+	sl_free(x);
+}
+
+void
+sl_execs_drop(struct sl_engine *e)
+{
+	struct exec *x;
+
+	while (!sl_list_empty(&e->execs)) {
+		x = sl_list_entry(e->execs.next, struct exec, link);
+		sl_run_kill(x->run);
+		exec_free(x);
+	}
+}
+
+static void
+exec_done(struct sl_run *run, enum sl_run_end how, const struct sl_err *err, void *host)
+{
+	struct exec *x = host;
+
+	(void)run;
+	(void)how;
+	x->fn(x->arg, err, NULL);
+	exec_free(x);
+}
+
+void
+sl_engine_on_echo(struct sl_engine *e, void (*fn)(void *arg, struct sl_str line), void *arg)
+{
+	e->echo = fn;
+	e->echo_arg = arg;
+}
+
+int
+sl_engine_exec(struct sl_engine *e, const char *name, struct sl_str source, sl_exec_fn *fn,
+    void *arg, struct sl_err *err)
+{
+	struct exec *x = sl_calloc(1, sizeof(*x));
+	struct sl_run_spec spec = { .phase = SL_AT_NONE, .name = "exec", .n = 1, .done = exec_done };
+	int rc;
+
+	if (x == NULL || (x->program = sl_program_new(e->vm)) == NULL) {
+		sl_free(x);
+		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	}
+	sl_list_insert(&e->execs, &x->link);
+	x->fn = fn;
+	x->arg = arg;
+	snprintf(x->name, sizeof(x->name), "%s", name);
+	x->element.script = x->name;
+	spec.program = x->program;
+	spec.elements = &x->element;
+	spec.id = x->name;
+	spec.host = x;
+	rc = sl_program_add(x->program, x->name, source, err);
+	if (rc == 0)
+		rc = sl_run_start(e->vm, &spec, &x->run, err);
+	if (rc != 0)
+		exec_free(x);
+	return rc;
+}

@@ -3,12 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "answer.h"
-
 #define MAX_NAME	256
 #define MAX_JUMPS	64
 #define MAX_CHAIN	11
 #define MAX_SCANNED	1000	/* records looked at */
+#define MAX_NEGATIVE	10800	/* seconds that "nothing" may be kept (RFC 2308 5) */
 
 struct reader {
 	const uint8_t *p;
@@ -47,7 +46,7 @@ put_label(const uint8_t *p, size_t n, char *out, size_t at)
 	for (i = 0; i < n; i++) {
 		uint8_t c = p[i];
 
-		if (at + 5 >= MAX_NAME)
+		if (at + (c <= ' ' || c >= 0x7f ? 4 : 2) >= MAX_NAME)
 			return MAX_NAME;
 		if (c == '.' || c == '\\')
 			out[at++] = '\\';
@@ -143,58 +142,71 @@ read_rr(struct reader *r, struct rr *rr)
 	return true;
 }
 
-/* One record of the type asked for, in the form of dns.h. */
-static bool
-add_record(struct reader *r, const struct rr *rr, struct sl_answer_builder *b)
+int
+sl_packet_name(struct sl_str message, size_t *at, char out[256])
 {
-	struct sl_dns_record out = { .ttl = rr->ttl };
-	struct reader in = { r->p, rr->data + rr->n, rr->data, false };
-	char name[MAX_NAME], text[65536];
-	size_t at, n;
+	struct reader r = { (const uint8_t *)message.p, message.n, 0, false };
 
-	out.data = (struct sl_str){ (const char *)r->p + rr->data, rr->n };
-	switch (rr->type) {
+	return read_name(&r, at, out) ? 0 : SL_ERR_SYNTAX;
+}
+
+/* The numbers before the name of MX and SRV. */
+static bool
+read_numbers(struct reader *r, unsigned type, struct sl_dns_record *out)
+{
+	if (type == SL_DNS_MX || type == SL_DNS_SRV)
+		out->preference = (uint16_t)u16(r);
+	if (type == SL_DNS_SRV) {
+		out->weight = (uint16_t)u16(r);
+		out->port = (uint16_t)u16(r);
+	}
+	return !r->failed;
+}
+
+int
+sl_packet_record(struct sl_str message, size_t data, size_t n, unsigned type,
+    struct sl_answer_builder *b, uint32_t ttl)
+{
+	struct reader r = { (const uint8_t *)message.p, data + n, data, false };
+	struct sl_dns_record out = { .ttl = ttl };
+	char name[MAX_NAME], text[65536];
+
+	out.data = (struct sl_str){ message.p + data, n };
+	switch (type) {
 	case SL_DNS_A:
-		if (rr->n != 4)
-			return false;
-		break;
 	case SL_DNS_AAAA:
-		if (rr->n != 16)
-			return false;
+		if (n != (type == SL_DNS_A ? 4 : 16))
+			return SL_ERR_SYNTAX;
 		break;
 	case SL_DNS_TXT:
 	case SL_DNS_SPF:
-		if (!join_strings(r->p + rr->data, rr->n, text, &n))
-			return false;
-		out.data = (struct sl_str){ text, n };
+		if (n == 0 || !join_strings(r.p + data, n, text, &out.data.n))
+			return SL_ERR_SYNTAX;
+		out.data.p = text;
 		break;
 	case SL_DNS_MX:
 	case SL_DNS_SRV:
-		out.preference = (uint16_t)u16(&in);
-		if (rr->type == SL_DNS_SRV) {
-			out.weight = (uint16_t)u16(&in);
-			out.port = (uint16_t)u16(&in);
-		}
-		if (in.failed)
-			return false;
-		at = in.at;
-		if (!read_name(r, &at, name) || at > rr->data + rr->n)
-			return false;
-		out.data = sl_str_of(name);
-		break;
 	case SL_DNS_NS:
 	case SL_DNS_CNAME:
 	case SL_DNS_PTR:
-		at = rr->data;
-		if (!read_name(r, &at, name) || at > rr->data + rr->n)
-			return false;
+		if (!read_numbers(&r, type, &out) || !read_name(&r, &r.at, name) || r.at != r.n)
+			return SL_ERR_SYNTAX;
 		out.data = sl_str_of(name);
 		break;
 	default:
 		break;
 	}
 	sl_answer_add(b, &out);
-	return true;
+	return 0;
+}
+
+static bool
+is_within(const char *name, const char *zone)
+{
+	size_t n = strlen(name), z = strlen(zone);
+
+	return strcmp(zone, ".") == 0 || (n >= z && strcmp(name + n - z, zone) == 0 &&
+	    (n == z || name[n - z - 1] == '.'));
 }
 
 /* Follows the chain from *name one step, if there is a CNAME for it. */
@@ -219,6 +231,29 @@ follow(struct reader r, unsigned count, char *name, uint32_t *ttl)
 	return false;
 }
 
+/*
+ * How long "nothing" may be kept: the lesser of the SOA's own TTL and its
+ * minimum (RFC 2308 5). Without a SOA of a zone that holds 'name' it isn't kept.
+ */
+static uint32_t
+negative_ttl(struct reader r, unsigned count, const char *name)
+{
+	uint32_t minimum;
+	struct reader in;
+	struct rr rr;
+
+	for (; count > 0 && read_rr(&r, &rr); count--) {
+		if (rr.class != 1 || rr.type != SL_DNS_SOA || rr.n < 22 || !is_within(name, rr.owner))
+			continue;
+		in = (struct reader){ r.p, rr.data + rr.n, rr.data + rr.n - 4, false };
+		minimum = u32(&in);
+		if (rr.ttl < minimum)
+			minimum = rr.ttl;
+		return minimum < MAX_NEGATIVE ? minimum : MAX_NEGATIVE;
+	}
+	return 0;
+}
+
 static enum sl_dns_status
 none_status(unsigned rcode)
 {
@@ -230,7 +265,7 @@ sl_packet_parse(struct sl_str packet, const char *asked, enum sl_dns_type type)
 {
 	struct reader r = { (const uint8_t *)packet.p, packet.n, 0, false }, records;
 	struct sl_answer_builder b;
-	unsigned flags, questions, answers, i;
+	unsigned flags, questions, answers, authority, i;
 	char name[MAX_NAME];
 	uint32_t ttl = UINT32_MAX;
 	struct rr rr;
@@ -239,13 +274,15 @@ sl_packet_parse(struct sl_str packet, const char *asked, enum sl_dns_type type)
 	flags = u16(&r);
 	questions = u16(&r);
 	answers = u16(&r);
-	u32(&r);
+	authority = u16(&r);
+	u16(&r);
 	for (i = 0; i < questions && !r.failed; i++) {
 		if (!read_name(&r, &r.at, name))
 			return sl_dns_answer_empty(SL_DNS_SERVFAIL);
 		u32(&r);
 	}
-	if (r.failed || answers > MAX_SCANNED || (flags & 0x8000) == 0)
+	/* a question, or an answer that was cut off, is none */
+	if (r.failed || answers > MAX_SCANNED || authority > MAX_SCANNED || (flags & 0x8200) != 0x8000)
 		return sl_dns_answer_empty(SL_DNS_SERVFAIL);
 	if (questions == 0)	/* else it is the name as the packet writes it, escapes and all */
 		snprintf(name, sizeof(name), "%s", asked);
@@ -257,11 +294,14 @@ sl_packet_parse(struct sl_str packet, const char *asked, enum sl_dns_type type)
 	sl_answer_begin(&b);
 	for (i = 0; i < answers; i++) {
 		if (!read_rr(&r, &rr) || (rr.class == 1 && rr.type == (unsigned)type &&
-		    strcmp(rr.owner, name) == 0 && !add_record(&r, &rr, &b))) {
+		    strcmp(rr.owner, name) == 0 &&
+		    sl_packet_record(packet, rr.data, rr.n, rr.type, &b, rr.ttl) != 0)) {
 			sl_dns_answer_unref(b.answer);
 			return sl_dns_answer_empty(SL_DNS_SERVFAIL);
 		}
 	}
+	if (b.answer != NULL && b.answer->n == 0)
+		b.answer->ttl = negative_ttl(r, authority, name);
 	if (b.answer != NULL && ttl < b.answer->ttl)
 		b.answer->ttl = ttl;
 	return sl_answer_end(&b, none_status(flags & 15), name);

@@ -26,6 +26,7 @@ struct query {
 	struct sl_timer delay;		/* zone text with DELAY */
 	struct sl_dns_answer *later;	/* zone text: given after the delay */
 	struct sl_dns_answer *spare;	/* made at the start, for failures */
+	uint32_t alias_ttl;		/* of zone text's aliases that led out of it */
 };
 
 struct sl_dns *
@@ -112,10 +113,18 @@ query_free(struct sl_op *op)
 
 static const struct sl_op_class query_class = { "dns", query_cancel, query_free };
 
+/* Aliases of zone text came before: their TTL counts, and nobody signed them. */
 static void
 unbound_answered(void *arg, struct sl_dns_answer *answer)
 {
-	finish(arg, answer);
+	struct query *q = arg;
+
+	if (answer != NULL && q->alias_ttl != UINT32_MAX) {
+		answer->secure = false;
+		if (q->alias_ttl < answer->ttl)
+			answer->ttl = q->alias_ttl;
+	}
+	finish(q, answer);
 }
 
 static void
@@ -128,33 +137,55 @@ delayed(struct sl_timer *timer)
 	finish(q, answer);
 }
 
-/* True: zone text decides this question. */
-static bool
-ask_zone(struct query *q)
+static void
+ask_unbound(struct query *q, const char *name)
 {
-	struct sl_dns_answer *answer;
-	int64_t delay;
-	bool covered;
+	if (sl_unbound_ask(q->dns->unbound, name, q->q.type, unbound_answered, q, &q->question) != 0)
+		finish(q, NULL);
+}
 
-	if (q->dns->zone == NULL) {
-		if (q->dns->unbound == NULL)
-			finish(q, sl_dns_answer_empty(SL_DNS_NXDOMAIN));
-		return q->dns->unbound == NULL;
-	}
-	answer = sl_zone_answer(q->dns->zone, q->q.name, q->q.type, &delay, &covered);
-	if (!covered && q->dns->unbound != NULL) {
+/* An answer of zone text, after its delay. One of TIMEOUT never comes: the deadline does. */
+static void
+give(struct query *q, struct sl_dns_answer *answer, int64_t delay)
+{
+	if (answer != NULL && answer->status == SL_DNS_TIMEOUT) {
 		sl_dns_answer_unref(answer);
-		return false;
+		return;
 	}
-	if (answer != NULL && answer->status == SL_DNS_TIMEOUT)
-		delay = q->dns->timeout_ms * 2;		/* the deadline comes first */
 	if (delay == 0 || answer == NULL) {
 		finish(q, answer);
-		return true;
+		return;
 	}
 	q->later = answer;
-	sl_timer_start(q->dns->loop, &q->delay, delay, delayed);
-	return true;
+	if (sl_timer_start(q->dns->loop, &q->delay, delay, delayed) != 0)
+		finish(q, NULL);
+}
+
+/* Zone text decides, or names what is to be asked elsewhere. */
+static void
+ask(struct query *q)
+{
+	struct sl_dns_answer *answer;
+	char outside[256];
+	int64_t delay;
+
+	if (q->dns->zone == NULL && q->dns->unbound == NULL) {
+		finish(q, sl_dns_answer_empty(SL_DNS_NXDOMAIN));
+		return;
+	}
+	if (q->dns->zone == NULL) {
+		ask_unbound(q, q->q.name);
+		return;
+	}
+	answer = sl_zone_answer(q->dns->zone, q->q.name, q->q.type, &delay, outside);
+	if (answer == NULL || outside[0] == '\0' || q->dns->unbound == NULL) {
+		give(q, answer, delay);
+		return;
+	}
+	if (strcmp(outside, q->q.name) != 0)
+		q->alias_ttl = answer->ttl;
+	sl_dns_answer_unref(answer);
+	ask_unbound(q, outside);
 }
 
 /* Service labels (_dmarc, _domainkey) aren't IDNA's: plain names only get lower case. */
@@ -196,17 +227,18 @@ sl_dns_query(struct sl_dns *dns, const char *name, enum sl_dns_type type, int64_
 	if (q == NULL)
 		return NULL;
 	q->spare = sl_dns_answer_empty(SL_DNS_SERVFAIL);
-	if (q->spare == NULL) {
+	if (q->spare == NULL || sl_op_init(&q->q.op, &query_class, dns->loop, timeout_ms > 0 ?
+	    timeout_ms : dns->timeout_ms) != 0) {
+		sl_dns_answer_unref(q->spare);
 		sl_free(q);
 		return NULL;
 	}
 	q->dns = sl_dns_ref(dns);
-	sl_op_init(&q->q.op, &query_class, dns->loop, timeout_ms > 0 ? timeout_ms : dns->timeout_ms);
+	q->alias_ttl = UINT32_MAX;
 	q->q.type = type;
 	if (normalize(name, q->q.name) != 0)
 		finish(q, sl_dns_answer_empty(SL_DNS_INVALID));
-	else if (!ask_zone(q) && sl_unbound_ask(dns->unbound, q->q.name, type, unbound_answered, q,
-	    &q->question) != 0)
-		finish(q, NULL);
+	else
+		ask(q);
 	return &q->q;
 }

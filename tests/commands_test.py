@@ -1,5 +1,8 @@
-"""sluice sign: what it signs others must verify, what it can't do it must say."""
+"""sluice sign, sluice verify: others must verify what is signed, and what is found must be said."""
 import base64
+import json
+import os
+import pty
 import re
 import subprocess
 
@@ -56,6 +59,34 @@ def keys(folder):
 def dkimpy_verifies(message, record):
     dkim = pytest.importorskip("dkim")
     return dkim.verify(message, dnsfunc=lambda name, timeout=5: record.encode())
+
+
+def txt(name, text):
+    parts = (text[i:i + 200] for i in range(0, len(text), 200))
+    return "%s. IN TXT %s\n" % (name, " ".join('"%s"' % part for part in parts))
+
+
+ZONE = (txt("example.com", "v=spf1 ip4:192.0.2.0/24 -all")
+        + txt("_dmarc.example.com", "v=DMARC1; p=reject")
+        + txt("soft.example", "v=spf1 ~all") + txt("broken.example", "v=spf1 nonsense:x -all")
+        + txt("open.example", "v=spf1 ip4:192.0.2.0/24 -all")
+        + "down.example. SERVFAIL\n_dmarc.down.example. SERVFAIL\n"
+        + txt("_dmarc.lax.example", "v=DMARC1; p=none")
+        + txt("_dmarc.evil.example", "v=DMARC1; p=quarantine; x=A\\027[31mB\\255"))
+
+
+@pytest.fixture(scope="session")
+def zone(folder, keys):
+    path = folder / "zone"
+    path.write_text(ZONE + txt("s1._domainkey.example.com", keys["rsa_record"])
+                    + txt("s2._domainkey.example.com", keys["ed25519_record"])
+                    + "s3._domainkey.example.com. SERVFAIL\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def signed(folder, keys):
+    return sluice("sign", folder / "message", "--key", keys["rsa"], *NAMES)
 
 
 class TestSign:
@@ -119,3 +150,138 @@ class TestSign:
             done = subprocess.run([SLUICE, "sign", folder / "message", "--key", keys["rsa"], *NAMES],
                                   stdout=full, stderr=subprocess.PIPE)
         assert done.returncode == 1 and b"No space left" in done.stderr
+
+
+def client(sender, ip="192.0.2.1", helo="mail.example.com"):
+    return ["--ip", ip, "--helo", helo, "--from", sender]
+
+
+class TestVerify:
+    def check(self, zone, message, *args, status):
+        done = subprocess.run([SLUICE, "verify", "-", "--zone", zone, *args], input=message,
+                              capture_output=True)
+        assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
+        assert done.stderr == b""
+        return done.stdout.decode()
+
+    def found(self, zone, message, *args, status):
+        return json.loads(self.check(zone, message, "--json", *args, status=status))
+
+    @pytest.mark.parametrize("kind, selector", [("rsa", "s1"), ("ed25519", "s2")])
+    def test_ours(self, folder, keys, zone, kind, selector):
+        message = sluice("sign", folder / "message", "--key", keys[kind], "--selector", selector,
+                         "--domain", "example.com")
+        r = self.found(zone, message, status=0)
+        assert r["result"] == "ok" and r["spf"] is None and r["dkim"]["result"] == "pass"
+        signature, = r["dkim"]["signatures"]
+        assert (signature["domain"], signature["selector"]) == ("example.com", selector)
+        assert signature["algorithm"] == kind + "-sha256" and signature["reason"] == ""
+        assert r["dmarc"]["result"] == "pass" and r["dmarc"]["dkim_alignment"] == "pass"
+
+    def test_line_ends_of_a_file(self, zone, signed):
+        self.check(zone, signed.replace(b"\r\n", b"\n"), status=0)
+
+    def test_theirs(self, keys, zone):
+        dkim = pytest.importorskip("dkim")
+        message = MESSAGE.replace(b"\n", b"\r\n")
+        field = dkim.sign(message, b"s1", b"example.com", keys["rsa"].read_bytes())
+        assert self.found(zone, field + message, status=0)["dkim"]["result"] == "pass"
+
+    @pytest.mark.parametrize("old, new, reason", [
+        (b"game", b"fame", "body hash did not verify"),
+        (b"dinner", b"supper", "signature did not verify"),
+        (b"s=s1", b"s=s9", "no key for signature"),
+        (b"d=example.com", b"d=example..com", "d= is no domain name")])
+    def test_tampered(self, zone, signed, old, new, reason):
+        text = self.check(zone, signed.replace(old, new), status=1)
+        assert "dkim   fail " in text or "dkim   permerror " in text
+        assert "reason        %s\n" % reason in text
+        assert "dmarc  reject        example.com\n" in text
+
+    def test_one_good_signature_is_enough(self, zone, signed):
+        body = signed[signed.index(b"From: Joe"):]
+        bad = signed[:signed.index(b"From: Joe")].replace(b"s=s1", b"s=s9")
+        r = self.found(zone, bad + signed, status=0)
+        assert [s["result"] for s in r["dkim"]["signatures"]] == ["permerror", "pass"]
+        assert self.found(zone, bad + body, status=1)["dkim"]["result"] == "permerror"
+
+    @pytest.mark.parametrize("args, result, mechanism, status", [
+        (client("joe@open.example"), "pass", "ip4:192.0.2.0/24", 0),
+        (client("joe@open.example", ip="198.51.100.1"), "fail", "-all", 1),
+        (client("joe@open.example", ip="2001:db8::1"), "fail", "-all", 1),
+        (client("joe@soft.example"), "softfail", "~all", 0),
+        (client("joe@nothing.example"), "none", "", 0),
+        (client("joe@broken.example"), "permerror", "", 1),
+        (client("joe@down.example"), "temperror", "", 75),
+        (client("", helo="open.example"), "pass", "ip4:192.0.2.0/24", 0),
+        (["--ip", "192.0.2.1", "--from", "joe@open.example"], "pass", "ip4:192.0.2.0/24", 0)])
+    def test_spf(self, zone, signed, args, result, mechanism, status):
+        r = self.found(zone, signed, *args, status=status)
+        assert r["spf"]["result"] == result and r["spf"]["mechanism"] == mechanism
+        assert r["result"] == {0: "ok", 1: "fail", 75: "temperror"}[status]
+        text = self.check(zone, signed, *args, status=status)
+        assert re.search(r"^spf    %s +\S+ from %s$" % (result, re.escape(args[1])), text, re.M)
+
+    @pytest.mark.parametrize("domain, args, result, status", [
+        ("example.com", [], "reject", 1),
+        ("example.com", client("joe@example.com"), "pass", 0),
+        ("example.com", client("joe@open.example"), "reject", 1),
+        ("lax.example", [], "none", 1),
+        ("nothing.example", [], "policy_absent", 0),
+        ("down.example", [], "temperror", 75)])
+    def test_dmarc(self, zone, domain, args, result, status):
+        message = MESSAGE.replace(b"@example.com>", b"@%s>" % domain.encode(), 1)
+        r = self.found(zone, message, *args, status=status)
+        assert r["dmarc"]["result"] == result and r["dmarc"]["from"] == domain
+        assert r["dkim"] == {"result": "none", "signatures": [], "skipped": 0}
+
+    def test_dmarc_shown(self, zone):
+        assert self.check(zone, MESSAGE, status=1) == """\
+dkim   none          no signature
+dmarc  reject        example.com
+       reason        nothing that passed is aligned with example.com
+       policy        reject
+       policy of     example.com
+       record        v=DMARC1; p=reject
+       aligned       SPF not checked, DKIM fail
+"""
+
+    def test_no_author(self, zone):
+        message = MESSAGE.replace(b"From:", b"Other:")
+        assert self.found(zone, message, status=1)["dmarc"]["result"] == "permerror"
+        assert "dmarc  permerror     no author domain\n" in self.check(zone, message, status=1)
+
+    def test_temporary(self, zone, signed):
+        r = self.found(zone, signed.replace(b"s=s1", b"s=s3"), status=75)
+        assert r["dkim"]["result"] == "temperror" and r["dmarc"]["result"] == "temperror"
+
+    def test_hostile_record(self, zone):
+        message = MESSAGE.replace(b"example.com", b"evil.example", 1)
+        assert "A\\x1b[31mB\\xff" in self.check(zone, message, status=1)
+        assert "A\\x1b[31mB\\xff" in self.found(zone, message, status=1)["dmarc"]["record"]
+
+    def test_colour_on_a_terminal_only(self, folder, zone, signed):
+        assert "\033" not in self.check(zone, signed, status=0)
+        (folder / "signed").write_bytes(signed)
+        ours, theirs = pty.openpty()
+        subprocess.run([SLUICE, "verify", folder / "signed", "--zone", zone], stdout=theirs)
+        assert b"dkim   \033[32mpass" in os.read(ours, 65536)
+        os.close(theirs)
+        os.close(ours)
+
+    @pytest.mark.parametrize("message, zone_text, reason", [
+        ("nowhere", "", "nowhere: No such file"), ("message", None, "zone: No such file"),
+        ("message", "a. IN NONSENSE x\n", "zone line 1: ")])
+    def test_files(self, folder, tmp_path, message, zone_text, reason):
+        zone = tmp_path / "zone"
+        if zone_text is not None:
+            zone.write_text(zone_text)
+        assert reason in sluice("verify", folder / message, "--zone", zone, status=2)
+
+    @pytest.mark.parametrize("args", [
+        ["--ip", "nowhere", "--helo", "x"], ["--ip", "192.0.2.1"], ["--helo", "x"],
+        ["--from", "a@example.com"], ["--ip", "192.0.2.1", "--from", "nobody"],
+        ["--ip", "192.0.2.1", "--from", "<a@example.com>"], ["--ip", "192.0.2.1", "--from", ""],
+        ["more"], ["--unknown"]], ids=" ".join)
+    def test_usage(self, folder, zone, args):
+        sluice("verify", folder / "message", "--zone", zone, *args, status=2)

@@ -74,6 +74,9 @@ int	 sl_level_parse(const char *word, enum sl_level *out);
 int	 sl_event_format_text(struct sl_buf *out, const struct sl_event *event, bool color);
 int	 sl_event_format_json(struct sl_buf *out, const struct sl_event *event);
 
+/* A text from outside as such a line has it, for a terminal; without quotes. */
+int	 sl_event_put_harmless(struct sl_buf *out, struct sl_str s);
+
 /*
  * Sinks. fd: lines are gathered and written by flush with one write(2);
  * 'owned' descriptors are closed with it. syslog: own non-blocking datagrams

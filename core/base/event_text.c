@@ -50,17 +50,16 @@ put_escape(struct sl_buf *out, uint32_t c, bool json)
 		sl_buf_printf(out, "\\x%02x", c);
 }
 
-/* Between quotes, for both forms. A byte that isn't UTF-8 is shown as the four letters \xNN. */
+/* For both forms. A byte that isn't UTF-8 is shown as the four letters \xNN. */
 static void
-put_quoted(struct sl_buf *out, struct sl_str s, bool json)
+put_escaped(struct sl_buf *out, struct sl_str s, bool json, bool quoted)
 {
 	size_t i, len, plain = 0;
 	uint32_t c = 0;
 
-	sl_buf_putc(out, '"');
 	for (i = 0; i < s.n; i += len) {
 		len = code_point(s, i, &c);
-		if (len > 0 && !is_harmful(c) && c != '"' && c != '\\')
+		if (len > 0 && !is_harmful(c) && (c != '"' || !quoted) && c != '\\')
 			continue;
 		sl_buf_put(out, s.p + plain, i - plain);
 		if (len == 0) {
@@ -75,7 +74,21 @@ put_quoted(struct sl_buf *out, struct sl_str s, bool json)
 		plain = i + len;
 	}
 	sl_buf_put(out, s.n > 0 ? s.p + plain : "", s.n - plain);
+}
+
+static void
+put_quoted(struct sl_buf *out, struct sl_str s, bool json)
+{
 	sl_buf_putc(out, '"');
+	put_escaped(out, s, json, true);
+	sl_buf_putc(out, '"');
+}
+
+int
+sl_event_put_harmless(struct sl_buf *out, struct sl_str s)
+{
+	put_escaped(out, s, false, false);
+	return out->failed ? SL_ERR_NOMEM : 0;
 }
 
 /* People's lines leave out the quotes where nothing can be misread. */

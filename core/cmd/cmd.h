@@ -13,6 +13,7 @@ int	 cmd_exec(int argc, char **argv);
 int	 cmd_queue(int argc, char **argv);
 int	 cmd_quarantine(int argc, char **argv);
 int	 cmd_sign(int argc, char **argv);
+int	 cmd_verify(int argc, char **argv);
 int	 cmd_builtins(int argc, char **argv);
 int	 cmd_schema(int argc, char **argv);
 
@@ -35,5 +36,8 @@ int	 cmd_read(const char *path, size_t limit, struct sl_buf *out);
  * why.
  */
 struct sl_message *cmd_read_message(const char *path);
+
+/* -1: not all that was printed arrived, and it was said why. */
+int	 cmd_flush(void);
 
 #endif

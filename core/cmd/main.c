@@ -28,6 +28,8 @@ static const struct {
 	{ "quarantine", cmd_quarantine, "list, show, release, remove messages held in it" },
 	{ "sign", cmd_sign, "sign a message with DKIM: sluice sign MESSAGE --key FILE "
 	    "--selector S --domain D" },
+	{ "verify", cmd_verify, "check SPF, DKIM, DMARC: sluice verify MESSAGE [--json] [--zone FILE] "
+	    "[--ip IP ...]" },
 	{ "--builtins", cmd_builtins, "list the builtins: name, phases, flags" },
 	{ "--schema", cmd_schema, "list the keys of sluice.lua: key, type, default, text" },
 	{ "version", cmd_version, "print the version" },

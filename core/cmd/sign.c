@@ -48,10 +48,7 @@ print(const struct job *job, const struct sl_message *m, struct sl_str value)
 	printf("\r\n");
 	if (!job->header_only)
 		fwrite(m->bytes.p, 1, m->bytes.n, stdout);
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return 0;
-	perror("sluice: standard output");
-	return 1;
+	return cmd_flush() == 0 ? 0 : 1;
 }
 
 static int

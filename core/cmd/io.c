@@ -1,4 +1,4 @@
-/* Files that commands read whole: a key, a zone, a message. See cmd.h. */
+/* What commands read whole (a key, a zone, a message), and what they print. See cmd.h. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,4 +82,13 @@ cmd_read_message(const char *path)
 	else if (sl_message_from_memory(&m, bytes, n, &err) != 0)
 		cmd_complain(path, err.text);
 	return m;
+}
+
+int
+cmd_flush(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	perror("sluice: standard output");
+	return -1;
 }

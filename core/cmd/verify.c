@@ -1,0 +1,442 @@
+/*
+ * sluice verify: SPF, DKIM and DMARC of a message from a file, as a gateway
+ * would find them. All that is printed may come from outside.
+ */
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../auth/scan.h"
+#include "cmd.h"
+
+#define MAX_ZONE	(16 * 1024 * 1024)
+#define EXIT_TEMPORARY	75	/* EX_TEMPFAIL of sysexits.h */
+
+struct job {
+	const char *message, *zone;	/* paths; zone NULL = the system's resolver */
+	const char *ip, *helo, *from;	/* NULL = not given */
+	bool json;
+	struct sl_addr addr;		/* of ip */
+};
+
+/* What a result means for the whole. */
+enum weight { OPEN, GOOD, BAD, TEMPORARY };
+
+static enum weight
+weigh_spf(const struct sl_spf_result *r)
+{
+	if (r == NULL)
+		return OPEN;
+	switch (r->status) {
+	case SL_SPF_PASS:
+		return GOOD;
+	case SL_SPF_FAIL:
+	case SL_SPF_PERMERROR:
+		return BAD;
+	case SL_SPF_TEMPERROR:
+		return TEMPORARY;
+	default:
+		return OPEN;
+	}
+}
+
+static enum weight
+weigh_dkim(enum sl_dkim_status status)
+{
+	switch (status) {
+	case SL_DKIM_NONE:
+		return OPEN;
+	case SL_DKIM_PASS:
+		return GOOD;
+	case SL_DKIM_TEMPERROR:
+		return TEMPORARY;
+	default:
+		return BAD;
+	}
+}
+
+static enum sl_dmarc_status
+dmarc_status(const struct sl_auth_scan *scan)
+{
+	const struct sl_dmarc_details *d = sl_auth_scan_dmarc(scan);
+
+	return d != NULL ? d->status : SL_DMARC_PERMERROR;
+}
+
+static enum weight
+weigh_dmarc(enum sl_dmarc_status status)
+{
+	switch (status) {
+	case SL_DMARC_POLICY_ABSENT:
+		return OPEN;
+	case SL_DMARC_PASS:
+		return GOOD;
+	case SL_DMARC_TEMPERROR:
+		return TEMPORARY;
+	default:
+		return BAD;
+	}
+}
+
+/* A failure is one, whatever else couldn't be found out. */
+static enum weight
+weigh_all(const struct sl_auth_scan *scan)
+{
+	enum weight w[] = { weigh_spf(sl_auth_scan_spf(scan)),
+	    weigh_dkim(sl_dkim_verify_status(sl_auth_scan_dkim(scan))),
+	    weigh_dmarc(dmarc_status(scan)) };
+	enum weight all = GOOD;
+	size_t i;
+
+	for (i = 0; i < sizeof(w) / sizeof(w[0]); i++)
+		if (w[i] == BAD || (w[i] == TEMPORARY && all != BAD))
+			all = w[i];
+	return all;
+}
+
+/* ---- for people ----------------------------------------------------------------------- */
+
+/* "dkim   fail       example.com ..."; colour on a terminal only. */
+static void
+print_result(const char *what, enum weight weight, const char *word)
+{
+	static const char *const colors[] = {
+		[OPEN] = "\033[33m", [GOOD] = "\033[32m", [BAD] = "\033[31m", [TEMPORARY] = "\033[33m",
+	};
+	bool color = isatty(STDOUT_FILENO);
+
+	printf("%-6s %s%-13s%s ", what, color ? colors[weight] : "", word, color ? "\033[0m" : "");
+}
+
+static void
+print_text(const char *text)
+{
+	struct sl_buf out = SL_BUF_INIT;
+
+	if (sl_event_put_harmless(&out, sl_str_of(text)) == 0 && out.n > 0)
+		fwrite(out.p, 1, out.n, stdout);
+	sl_buf_clear(&out);
+}
+
+/* A line below a result; none for an empty text. */
+static void
+print_detail(const char *name, const char *text)
+{
+	if (text[0] == '\0')
+		return;
+	printf("       %-13s ", name);
+	print_text(text);
+	putchar('\n');
+}
+
+static void
+print_spf(const struct sl_spf_result *r, const char *ip)
+{
+	print_result("spf", weigh_spf(r), sl_spf_status_word(r->status));
+	print_text(r->sender);
+	printf(" from %s\n", ip);
+	print_detail("mechanism", r->mechanism);
+	print_detail("reason", r->reason);
+	print_detail("explanation", r->explanation);
+}
+
+static void
+print_signature(const struct sl_dkim_result *r)
+{
+	print_result("dkim", weigh_dkim(r->status), sl_dkim_status_word(r->status));
+	print_text(r->domain[0] != '\0' ? r->domain : "unknown domain");
+	if (r->selector[0] != '\0') {
+		printf(" selector ");
+		print_text(r->selector);
+	}
+	if (r->algorithm != SL_DKIM_BY_KEY)
+		printf(" %s", sl_dkim_algorithm_word(r->algorithm));
+	if (r->bits > 0)
+		printf(" %u bits", r->bits);
+	putchar('\n');
+	print_detail("reason", r->reason);
+	print_detail("testing", r->testing ? "the key says that a failure doesn't count (t=y)" : "");
+}
+
+static void
+print_dkim(const struct sl_dkim_verify *v)
+{
+	size_t i, n = sl_dkim_verify_count(v);
+
+	for (i = 0; i < n; i++)
+		print_signature(sl_dkim_verify_result(v, i));
+	if (n == 0) {
+		print_result("dkim", OPEN, sl_dkim_status_word(SL_DKIM_NONE));
+		printf("no signature\n");
+	}
+	if (sl_dkim_verify_skipped(v) > 0)
+		printf("       %zu more signatures were not looked at\n", sl_dkim_verify_skipped(v));
+}
+
+static void
+print_policy(const struct sl_dmarc_details *d)
+{
+	if (d->domain[0] == '\0')
+		return;
+	print_detail("policy", sl_dmarc_policy_word(d->policy));
+	print_detail("policy of", d->domain);
+	print_detail("record", d->text);
+	printf("       %-13s SPF %s, DKIM %s\n", "aligned", d->spf_checked ?
+	    sl_dmarc_alignment_word(d->spf_alignment) : "not checked",
+	    sl_dmarc_alignment_word(d->dkim_alignment));
+}
+
+static void
+print_dmarc(const struct sl_auth_scan *scan)
+{
+	const struct sl_dmarc_details *d = sl_auth_scan_dmarc(scan);
+	enum sl_dmarc_status status = dmarc_status(scan);
+
+	print_result("dmarc", weigh_dmarc(status), sl_dmarc_status_word(status));
+	print_text(d != NULL ? d->from : "no author domain");
+	putchar('\n');
+	print_detail("reason", d != NULL ? d->reason : sl_auth_scan_from(scan)->reason);
+	if (d != NULL)
+		print_policy(d);
+}
+
+/* ---- for programs --------------------------------------------------------------------- */
+
+/* Bytes that aren't UTF-8 are shown as people see them. */
+static json_t *
+text_value(const char *text)
+{
+	json_t *value = json_string(text);
+	struct sl_buf out = SL_BUF_INIT;
+
+	if (value == NULL && sl_event_put_harmless(&out, sl_str_of(text)) == 0)
+		value = json_stringn(out.p, out.n);
+	sl_buf_clear(&out);
+	return value;
+}
+
+static json_t *
+spf_object(const struct sl_spf_result *r)
+{
+	if (r == NULL)
+		return json_null();
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}",
+	    "result", sl_spf_status_word(r->status), "reason", text_value(r->reason),
+	    "domain", text_value(r->domain), "sender", text_value(r->sender),
+	    "mechanism", text_value(r->mechanism), "explanation", text_value(r->explanation));
+}
+
+static json_t *
+signature_object(const struct sl_dkim_result *r)
+{
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:i, s:b, s:b}",
+	    "result", sl_dkim_status_word(r->status), "reason", text_value(r->reason),
+	    "domain", text_value(r->domain), "selector", text_value(r->selector),
+	    "identity", text_value(r->identity), "algorithm", sl_dkim_algorithm_word(r->algorithm),
+	    "bits", (int)r->bits, "testing", r->testing, "dnssec", r->secure);
+}
+
+static json_t *
+dkim_object(const struct sl_dkim_verify *v)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < sl_dkim_verify_count(v); i++)
+		json_array_append_new(list, signature_object(sl_dkim_verify_result(v, i)));
+	return json_pack("{s:s, s:o, s:I}", "result", sl_dkim_status_word(sl_dkim_verify_status(v)),
+	    "signatures", list, "skipped", (json_int_t)sl_dkim_verify_skipped(v));
+}
+
+static json_t *
+dmarc_object(const struct sl_auth_scan *scan)
+{
+	const struct sl_dmarc_details *d = sl_auth_scan_dmarc(scan);
+	const char *word = sl_dmarc_status_word(dmarc_status(scan));
+
+	if (d == NULL)
+		return json_pack("{s:s, s:o}", "result", word,
+		    "reason", text_value(sl_auth_scan_from(scan)->reason));
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:b, s:b, s:s, s:s}",
+	    "result", word, "reason", text_value(d->reason), "from", text_value(d->from),
+	    "organizational_domain", text_value(d->org), "policy_domain", text_value(d->domain),
+	    "record", text_value(d->text), "published", sl_dmarc_policy_word(d->published),
+	    "policy", sl_dmarc_policy_word(d->policy), "testing", d->record.testing,
+	    "spf_checked", d->spf_checked,
+	    "spf_alignment", sl_dmarc_alignment_word(d->spf_alignment),
+	    "dkim_alignment", sl_dmarc_alignment_word(d->dkim_alignment));
+}
+
+static void
+print_json(const struct sl_auth_scan *scan, enum weight all)
+{
+	json_t *out = json_pack("{s:s, s:o, s:o, s:o}",
+	    "result", all == BAD ? "fail" : all == TEMPORARY ? "temperror" : "ok",
+	    "spf", spf_object(sl_auth_scan_spf(scan)), "dkim", dkim_object(sl_auth_scan_dkim(scan)),
+	    "dmarc", dmarc_object(scan));
+
+	if (out != NULL)
+		json_dumpf(out, stdout, JSON_COMPACT);
+	printf("\n");
+	json_decref(out);
+}
+
+/* ---- the work ------------------------------------------------------------------------- */
+
+static int
+report(const struct job *job, const struct sl_auth_scan *scan)
+{
+	enum weight all = weigh_all(scan);
+
+	if (job->json) {
+		print_json(scan, all);
+	} else {
+		if (sl_auth_scan_spf(scan) != NULL)
+			print_spf(sl_auth_scan_spf(scan), job->ip);
+		print_dkim(sl_auth_scan_dkim(scan));
+		print_dmarc(scan);
+	}
+	if (cmd_flush() != 0)
+		return 2;
+	return all == BAD ? 1 : all == TEMPORARY ? EXIT_TEMPORARY : 0;
+}
+
+static int
+scan(const struct job *job, struct sl_loop *loop, struct sl_dns *dns, struct sl_message *m)
+{
+	struct sl_spf_options spf = {
+		.identity = SL_SPF_MAILFROM, .ip = job->addr, .helo = sl_str_of(job->helo),
+		.sender = sl_str_of(job->from), .now = sl_loop_time_us(loop) / 1000000,
+	};
+	struct sl_auth_scan_options o = {
+		.loop = loop, .dns = dns, .message = m, .spf = job->ip != NULL ? &spf : NULL,
+	};
+	struct sl_auth_scan *s = sl_auth_scan_start(&o);
+	struct sl_op *op = s != NULL ? sl_auth_scan_wait(s) : NULL;
+	int rc = EXIT_TEMPORARY;
+
+	if (op != NULL && sl_op_block(op) == 0)
+		rc = report(job, s);
+	else
+		fprintf(stderr, "sluice: out of memory\n");
+	sl_op_release(op);
+	sl_auth_scan_free(s);
+	return rc;
+}
+
+static struct sl_dns *
+open_dns(const struct job *job, struct sl_loop *loop)
+{
+	struct sl_dns_options o = { .dnssec = -1, .zone_only = job->zone != NULL };
+	struct sl_buf zone = SL_BUF_INIT;
+	struct sl_dns *dns;
+	struct sl_err err;
+
+	if (job->zone != NULL && cmd_read(job->zone, MAX_ZONE, &zone) != 0)
+		return NULL;
+	o.zone = sl_buf_str(&zone);
+	dns = sl_dns_open(loop, &o, &err);
+	if (dns == NULL)
+		cmd_complain(job->zone != NULL ? job->zone : "the resolver", err.text);
+	sl_buf_clear(&zone);
+	return dns;
+}
+
+static int
+verify(const struct job *job)
+{
+	struct sl_message *m = cmd_read_message(job->message);
+	struct sl_err err;
+	struct sl_loop *loop;
+	struct sl_dns *dns;
+	int rc = 2;
+
+	if (m == NULL)
+		return 2;
+	loop = sl_loop_new(&err);
+	if (loop == NULL)
+		fprintf(stderr, "sluice: %s\n", err.text);
+	dns = loop != NULL ? open_dns(job, loop) : NULL;
+	if (dns != NULL)
+		rc = scan(job, loop, dns, m);
+	sl_dns_unref(dns);
+	sl_loop_free(loop);
+	sl_message_unref(m);
+	return rc;
+}
+
+/* ---- arguments ------------------------------------------------------------------------ */
+
+static int
+usage(void)
+{
+	fprintf(stderr, "usage: sluice verify MESSAGE [--json] [--zone FILE]\n"
+	    "           [--ip IP --helo NAME --from ADDRESS]\n");
+	return 2;
+}
+
+static bool
+take_option(struct job *job, int c, const char *value)
+{
+	switch (c) {
+	case 'j':
+		job->json = true;
+		return true;
+	case 'z':
+		job->zone = value;
+		return true;
+	case 'i':
+		job->ip = value;
+		return true;
+	case 'h':
+		job->helo = value;
+		return true;
+	case 'f':
+		job->from = value;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* SPF needs an address to judge, and a name that it is judged for. */
+static bool
+client_ok(struct job *job)
+{
+	if (job->ip == NULL)
+		return job->helo == NULL && job->from == NULL;
+	if (sl_addr_parse_ip(&job->addr, sl_str_of(job->ip), 0) != 0) {
+		fprintf(stderr, "sluice: --ip %s is no IP address\n", job->ip);
+		return false;
+	}
+	if (job->from != NULL && job->from[0] != '\0' &&
+	    (strchr(job->from, '@') == NULL || strpbrk(job->from, "<>") != NULL)) {
+		fprintf(stderr, "sluice: --from %s is no address\n", job->from);
+		return false;
+	}
+	return job->helo != NULL || (job->from != NULL && job->from[0] != '\0');
+}
+
+int
+cmd_verify(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "json", no_argument, NULL, 'j' }, { "zone", required_argument, NULL, 'z' },
+		{ "ip", required_argument, NULL, 'i' }, { "helo", required_argument, NULL, 'h' },
+		{ "from", required_argument, NULL, 'f' }, { 0 },
+	};
+	struct job job = { 0 };
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
+		if (!take_option(&job, c, optarg))
+			return usage();
+	if (optind != argc - 1 || !client_ok(&job))
+		return usage();
+	job.message = argv[optind];
+	if (strcmp(job.message, "-") == 0 && job.zone != NULL && strcmp(job.zone, "-") == 0)
+		return usage();
+	return verify(&job);
+}

@@ -36,7 +36,8 @@ struct sl_op	*sl_auth_scan_wait(struct sl_auth_scan *scan);
 void		 sl_auth_scan_free(struct sl_auth_scan *scan);
 
 /* Results, when the scan is done. They live as long as it does. */
-const struct sl_spf_result *sl_auth_scan_spf(const struct sl_auth_scan *scan);	/* NULL: not checked */
+/* NULL: SPF isn't checked. */
+const struct sl_spf_result *sl_auth_scan_spf(const struct sl_auth_scan *scan);
 const struct sl_dkim_verify *sl_auth_scan_dkim(const struct sl_auth_scan *scan);
 const struct sl_dmarc_from *sl_auth_scan_from(const struct sl_auth_scan *scan);
 /* NULL: the message has no author domain (permerror). */

@@ -271,7 +271,7 @@ dmarc  reject        example.com
 
     @pytest.mark.parametrize("message, zone_text, reason", [
         ("nowhere", "", "nowhere: No such file"), ("message", None, "zone: No such file"),
-        ("message", "a. IN NONSENSE x\n", "zone line 1: ")])
+        ("message", "a. IN NONSENSE x\n", "zone line 1, column 7: ")])
     def test_files(self, folder, tmp_path, message, zone_text, reason):
         zone = tmp_path / "zone"
         if zone_text is not None:

@@ -126,7 +126,7 @@ format:
 	clang-format -i $(wildcard core/*/*.[ch] lua/*/*.c)
 
 docs: $(B)/sluice
-	@lua5.4 tools/reference.lua > doc/reference.md
+	@lua5.4 tools/reference.lua $(B)/sluice > doc/reference.md
 	@lua5.4 tools/manual.lua $(B)/sluice > doc/sluice.lua.5
 
 install: $(B)/sluice

@@ -21,4 +21,9 @@ for line in io.popen(arg[1] .. " --schema"):lines() do
   io.write(".It ", escape(key), "\n", escape(text), ".\n")
   io.write("(", escape(type), default ~= "" and "; default " .. escape(default) or "", ")\n")
 end
+io.write(".El\n.Sh FACTS\nGlobals that scripts find in a phase, read-only:\n.Bl -tag -width Ds\n")
+for line in io.popen(arg[1] .. " --schema facts"):lines() do
+  local name, phases, text = line:match("^(.-)\t(.-) ?\t(.*)$")
+  io.write(".It ", escape(name), "\n", escape(text), ".\n(", escape(phases), ")\n")
+end
 io.write(".El\n.Sh SEE ALSO\n.Xr sluice 1\n")

@@ -185,6 +185,7 @@ create(struct sl_auth_scan *scan, const struct sl_auth_scan_options *o)
 {
 	struct sl_dkim_verify_options dkim = {
 		.now = sl_loop_time_us(o->loop) / 1000000, .max_signatures = SIGNATURES,
+		.keys = o->keys,
 	};
 	struct sl_dmarc_options dmarc = { .profile = SL_DMARC_RFC9989 };
 	int rc = sl_dmarc_from(&scan->from, o->message, NULL);

@@ -17,6 +17,7 @@ struct sl_auth_scan_options {
 	struct sl_loop *loop;			/* of dns; its clock is the scan's */
 	struct sl_dns *dns;			/* outlives the scan */
 	struct sl_message *message;
+	struct sl_pubkey_cache *keys;		/* outlives the scan; NULL = none */
 	const struct sl_spf_options *spf;	/* NULL = SPF isn't checked */
 	const char *sender_domain;		/* of the reverse-path, may be NULL: saves time */
 	/* Called once from the loop with the results complete, before those who wait are

@@ -107,17 +107,6 @@ sl_tags_get(const struct sl_tags *tags, const char *name)
 }
 
 int
-sl_tags_strip(struct sl_buf *out, struct sl_str value)
-{
-	int r = sl_buf_reserve(out, value.n);
-
-	for (size_t i = 0; r == 0 && i < value.n; i++)
-		if (!sl_isspace(value.p[i]))
-			r = sl_buf_putc(out, value.p[i]);
-	return r;
-}
-
-int
 sl_tags_base64(struct sl_buf *out, struct sl_str value)
 {
 	size_t before = out->n;

@@ -38,8 +38,6 @@ const struct sl_str *sl_tags_get(const struct sl_tags *tags, const char *name);
 /* Position in the list, -1 when not there. */
 ssize_t	 sl_tags_index(const struct sl_tags *tags, const char *name);
 
-/* Copies a value without any white space: base64 and lists. */
-int	 sl_tags_strip(struct sl_buf *out, struct sl_str value);
 /*
  * Base64 of RFC 6376 2.10: white space allowed, padding as it must be,
  * nothing else, at least one byte. Appends. SL_ERR_SYNTAX otherwise.

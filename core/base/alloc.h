@@ -34,6 +34,5 @@ struct sl_arena	*sl_arena_new(size_t limit);
 void		 sl_arena_free(struct sl_arena *arena);
 void		*sl_arena_alloc(struct sl_arena *arena, size_t size);
 char		*sl_arena_strndup(struct sl_arena *arena, const char *s, size_t n);
-size_t		 sl_arena_used(const struct sl_arena *arena);
 
 #endif

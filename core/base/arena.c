@@ -98,9 +98,3 @@ sl_arena_strndup(struct sl_arena *arena, const char *s, size_t n)
 	copy[n] = '\0';
 	return copy;
 }
-
-size_t
-sl_arena_used(const struct sl_arena *arena)
-{
-	return arena->used;
-}

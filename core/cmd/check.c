@@ -5,6 +5,8 @@
 
 #include "../net/loop.h"
 #include "../policy/config.h"
+#include "../policy/facts.h"
+#include "../policy/phase.h"
 #include "../sluice.h"
 #include "cmd.h"
 
@@ -55,15 +57,36 @@ cmd_check(int argc, char **argv)
 	return check(argv[optind], defaults);
 }
 
-/* The rows of the schema, tab-separated: what sluice.lua(5) is made of. */
+/* The facts, tab-separated: name, phases, text. */
+static int
+list_facts(void)
+{
+	const char *name, *text;
+	unsigned phases;
+	size_t i, p;
+
+	for (i = 0; (name = sl_fact_at(i, &phases, &text)) != NULL; i++) {
+		printf("%s\t", name);
+		for (p = 0; p < SL_PHASES; p++)
+			if (phases & sl_phase_table[p].bit)
+				printf("%s ", sl_phase_table[p].name);
+		printf("\t%s\n", text);
+	}
+	return 0;
+}
+
+/*
+ * The rows of the schema, tab-separated: what sluice.lua(5) is made of. With
+ * the argument "facts" those of the facts, for the reference.
+ */
 int
 cmd_schema(int argc, char **argv)
 {
 	const char *key, *type, *dflt, *text;
 	size_t i;
 
-	(void)argc;
-	(void)argv;
+	if (argc > 1 && strcmp(argv[1], "facts") == 0)
+		return list_facts();
 	for (i = 0; sl_config_schema(i, &key, &type, &dflt, &text); i++)
 		printf("%s\t%s\t%s\t%s\n", key, type, dflt != NULL ? dflt : "", text);
 	return 0;

@@ -59,18 +59,6 @@ sl_digest_word(enum sl_digest_alg alg)
 	return algorithms[alg].word;
 }
 
-bool
-sl_digest_parse(struct sl_str word, enum sl_digest_alg *out)
-{
-	for (size_t i = 0; i < COUNT; i++) {
-		if (sl_str_ieq(word, sl_str_of(algorithms[i].word))) {
-			*out = (enum sl_digest_alg)i;
-			return true;
-		}
-	}
-	return false;
-}
-
 int
 sl_digest_init(struct sl_digest *d, enum sl_digest_alg alg)
 {
@@ -120,36 +108,4 @@ sl_digest_of(enum sl_digest_alg alg, struct sl_str bytes, uint8_t *out)
 	if (md == NULL || EVP_Digest(bytes.n ? bytes.p : "", bytes.n, out, NULL, md, NULL) != 1)
 		return SL_ERR_NOMEM;
 	return 0;
-}
-
-/* RFC 2104, in its own words: two nested digests over a padded key. */
-int
-sl_hmac_of(enum sl_digest_alg alg, struct sl_str key, struct sl_str bytes, uint8_t *out)
-{
-	size_t block = alg == SL_DIGEST_SHA384 || alg == SL_DIGEST_SHA512 ? 128 : 64;
-	uint8_t padded[128] = { 0 }, inner[SL_DIGEST_MAX];
-	struct sl_digest d;
-	int r = 0;
-
-	if (key.n > block)
-		r = sl_digest_of(alg, key, padded);
-	else
-		for (size_t i = 0; i < key.n; i++)
-			padded[i] = (uint8_t)key.p[i];
-	sl_digest_init(&d, alg);
-	for (size_t i = 0; i < block; i++)
-		padded[i] ^= 0x36;
-	sl_digest_update(&d, padded, block);
-	sl_digest_update(&d, bytes.p, bytes.n);
-	if (r == 0)
-		r = sl_digest_final(&d, inner);
-	for (size_t i = 0; i < block; i++)
-		padded[i] ^= 0x36 ^ 0x5c;
-	sl_digest_update(&d, padded, block);
-	sl_digest_update(&d, inner, sl_digest_size(alg));
-	if (r == 0)
-		r = sl_digest_final(&d, out);
-	sl_digest_clear(&d);
-	OPENSSL_cleanse(padded, sizeof(padded));
-	return r;
 }

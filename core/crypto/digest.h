@@ -24,9 +24,8 @@ struct sl_digest {
 };
 
 size_t	 sl_digest_size(enum sl_digest_alg alg);
-/* "sha256" ...; the other way false for a word that names none of ours. */
+/* "sha256" ... */
 const char *sl_digest_word(enum sl_digest_alg alg);
-bool	 sl_digest_parse(struct sl_str word, enum sl_digest_alg *out);
 
 /* Every init needs a clear, also after a failure. May be called again after a final. */
 int	 sl_digest_init(struct sl_digest *d, enum sl_digest_alg alg);
@@ -37,6 +36,5 @@ void	 sl_digest_clear(struct sl_digest *d);
 
 /* In one go. 0 or SL_ERR_NOMEM. */
 int	 sl_digest_of(enum sl_digest_alg alg, struct sl_str bytes, uint8_t *out);
-int	 sl_hmac_of(enum sl_digest_alg alg, struct sl_str key, struct sl_str bytes, uint8_t *out);
 
 #endif

@@ -181,12 +181,6 @@ sl_key_bits(const struct sl_key *key)
 	return key->bits;
 }
 
-const char *
-sl_key_id(const struct sl_key *key)
-{
-	return key->id;
-}
-
 static const char *
 openssl_name(enum sl_digest_alg alg)
 {

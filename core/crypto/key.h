@@ -32,8 +32,6 @@ struct sl_key *sl_key_ref(struct sl_key *key);
 void	 sl_key_unref(struct sl_key *key);
 enum sl_key_type sl_key_type(const struct sl_key *key);
 unsigned sl_key_bits(const struct sl_key *key);		/* RSA modulus; 256 for Ed25519 */
-/* First 8 bytes of the SHA-256 of the public half in hex: names the key in events. */
-const char *sl_key_id(const struct sl_key *key);
 
 /*
  * Appends the signature. RSA: over 'digest', made with 'alg'. Ed25519: over
@@ -75,7 +73,6 @@ int	 sl_pubkey_parse(struct sl_pubkey **out, enum sl_key_type type, struct sl_st
 	    unsigned *bits, struct sl_err *err);
 struct sl_pubkey *sl_pubkey_ref(struct sl_pubkey *key);
 void	 sl_pubkey_unref(struct sl_pubkey *key);
-enum sl_key_type sl_pubkey_type(const struct sl_pubkey *key);
 unsigned sl_pubkey_bits(const struct sl_pubkey *key);
 
 /*

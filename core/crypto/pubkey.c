@@ -149,12 +149,6 @@ sl_pubkey_unref(struct sl_pubkey *key)
 	sl_free(key);
 }
 
-enum sl_key_type
-sl_pubkey_type(const struct sl_pubkey *key)
-{
-	return key->type;
-}
-
 unsigned
 sl_pubkey_bits(const struct sl_pubkey *key)
 {

@@ -94,19 +94,6 @@ sl_builtins_add(struct sl_vm *vm, const struct sl_builtin *rows)
 	return 0;
 }
 
-const struct sl_builtin *
-sl_builtin_find(const char *name)
-{
-	const struct sl_module *m;
-	const struct sl_builtin *row;
-
-	for (m = sl_modules; m->name != NULL; m++)
-		for (row = m->builtins; row->name != NULL; row++)
-			if (strcmp(row->name, name) == 0)
-				return row;
-	return NULL;
-}
-
 void *
 sl_run_host(lua_State *L)
 {
@@ -117,12 +104,6 @@ unsigned
 sl_run_phase(lua_State *L)
 {
 	return sl_running(L)->spec.phase;
-}
-
-struct sl_run *
-sl_run_of(lua_State *L)
-{
-	return sl_running(L);
 }
 
 /* ---- failures of the world --------------------------------------------- */

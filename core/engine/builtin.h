@@ -39,8 +39,6 @@ struct sl_module {
 };
 extern const struct sl_module sl_modules[];
 
-const struct sl_builtin *sl_builtin_find(const char *name);
-
 /*
  * Waiting, the only way: return sl_await(L, op, done). Takes 'op' (NULL = out
  * of memory: raises). If it is done already nothing yields. 'done' then runs
@@ -58,7 +56,6 @@ int	 sl_end(lua_State *L);
 /* What the run belongs to: the pointer given to sl_run_start. */
 void	*sl_run_host(lua_State *L);
 unsigned sl_run_phase(lua_State *L);		/* one SL_AT_* bit */
-struct sl_run *sl_run_of(lua_State *L);
 
 /* "data.lua:12" of the calling script line; buffer lives until the next call. */
 const char *sl_where(lua_State *L);

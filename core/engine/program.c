@@ -116,12 +116,6 @@ sl_program_add(struct sl_program *p, const char *path, struct sl_str source, str
 	return 0;
 }
 
-bool
-sl_program_has(const struct sl_program *p, const char *path)
-{
-	return sl_dict_has(p->sources, sl_str_of(path));
-}
-
 int
 sl_chunk_push(lua_State *L, const struct sl_program *p, const char *path)
 {

@@ -2,39 +2,22 @@
  * Secrets by value: each known secret's bytes, wherever they turn up in a text
  * that leaves the engine, become [secret sha256:1f3a...].
  */
-#include <openssl/evp.h>
-#include <stdio.h>
-#include <string.h>
-
+#include "../crypto/random.h"
 #include "internal.h"
 
 #define SHORTEST	4	/* bytes; shorter ones would hide ordinary words */
 
 static int
-replacement(struct sl_str secret, char **out)
-{
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	char text[48];
-	unsigned n;
-
-	if (EVP_Digest(secret.p, secret.n, digest, &n, EVP_sha256(), NULL) != 1)
-		return SL_ERR_NOMEM;
-	snprintf(text, sizeof(text), "[secret sha256:%02x%02x%02x%02x]", digest[0], digest[1],
-	    digest[2], digest[3]);
-	*out = sl_strdup(text);
-	return *out != NULL ? 0 : SL_ERR_NOMEM;
-}
-
-static int
 add_form(struct sl_vm *vm, struct sl_str form, struct sl_str secret)
 {
-	char *text;
+	char mark[SL_SECRET_MARK], *text;
 	int rc;
 
 	if (sl_dict_has(vm->secrets, form))
 		return 0;
-	if ((rc = replacement(secret, &text)) != 0)
-		return rc;
+	sl_secret_mark(secret, mark);
+	if ((text = sl_strdup(mark)) == NULL)
+		return SL_ERR_NOMEM;
 	if ((rc = sl_dict_set(vm->secrets, form, text, NULL)) != 0)
 		sl_free(text);
 	return rc;

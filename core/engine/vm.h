@@ -64,7 +64,6 @@ int		 sl_program_add(struct sl_program *program, const char *path, struct sl_str
 /* A data file for data "name": .csv .json .txt, parsed once, read-only. */
 int		 sl_program_add_data(struct sl_program *program, const char *path, struct sl_str text,
 		    struct sl_err *err);
-bool		 sl_program_has(const struct sl_program *program, const char *path);
 
 /* An element of a flow. */
 struct sl_element {

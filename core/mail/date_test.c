@@ -1,4 +1,4 @@
-/* Dates and Received fields. */
+/* Dates. */
 #include "date.h"
 
 #include <setjmp.h>
@@ -10,8 +10,6 @@
 
 #include <cmocka.h>
 #include <jansson.h>
-
-#include "received.h"
 
 static const struct {
 	const char *text;
@@ -138,46 +136,6 @@ mail_parser(void **state)
 	json_decref(j);
 }
 
-static void
-received(void **state)
-{
-	struct sl_received r = {
-		.helo = "evil) by x; (\r\nBcc: y", .host = NULL, .ip = "2001:db8::1", .by = "mx.example.com",
-		.with = "ESMTPS", .tls = "TLSv1.3 TLS_AES_256_GCM_SHA384", .id = "abc",
-		.recipient = "a@b", .time = 0,
-	};
-	struct sl_buf out = SL_BUF_INIT;
-
-	(void)state;
-	assert_int_equal(sl_received_format(&out, &r), 0);
-	assert_string_equal(out.p,
-	    "from evil??by?x?????Bcc:?y (unknown [IPv6:2001:db8::1])\r\n"
-	    "\tby mx.example.com (sluice) with ESMTPS id abc\r\n"
-	    "\t(TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n"
-	    "\tfor <a@b>;\r\n"
-	    "\tThu, 1 Jan 1970 00:00:00 +0000");
-	sl_buf_reset(&out);
-	r.recipient = "\"a b\"@c";
-	r.tls = NULL;
-	assert_int_equal(sl_received_format(&out, &r), 0);
-	assert_null(strstr(out.p, "for"));
-	sl_buf_clear(&out);
-}
-
-static void
-hops(void **state)
-{
-	char *text = sl_strdup("RECEIVED: 1\r\nReceived: 2\r\nX-Received: 3\r\nReceived : 4\r\n\r\n"
-	    "Received: body\r\n");
-	struct sl_message *m;
-	struct sl_err err;
-
-	(void)state;
-	assert_int_equal(sl_message_from_memory(&m, text, strlen(text), &err), 0);
-	assert_int_equal(sl_received_count(m), 3);
-	sl_message_unref(m);
-}
-
 int
 main(void)
 {
@@ -185,8 +143,6 @@ main(void)
 		cmocka_unit_test(there_and_back),
 		cmocka_unit_test(refused_cases),
 		cmocka_unit_test(mail_parser),
-		cmocka_unit_test(received),
-		cmocka_unit_test(hops),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

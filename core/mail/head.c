@@ -118,12 +118,6 @@ sl_head_equal(const struct sl_head *a, const struct sl_head *b)
 	return true;
 }
 
-bool
-sl_head_edited(const struct sl_head *head)
-{
-	return head->list != NULL;
-}
-
 /* A list of our own with room for one more field. */
 static int
 own_list(struct sl_head *head)

@@ -58,7 +58,6 @@ const struct sl_field *sl_head_at(const struct sl_head *head, size_t i);
 /* The next field called 'name' at or after i; -1 when there is none. */
 ssize_t		 sl_head_find(const struct sl_head *head, struct sl_str name, size_t i);
 bool		 sl_head_equal(const struct sl_head *a, const struct sl_head *b);
-bool		 sl_head_edited(const struct sl_head *head);
 
 /*
  * Edits. Names must be RFC 5322 ftext; values must not hold NUL, CR or LF

@@ -15,6 +15,7 @@
 #include "owner.h"
 
 #define CACHED_KEYS	10000
+#define CACHED_PUBKEYS	1000	/* mail comes from few; a prepared one takes some KB */
 
 /* ---- life ------------------------------------------------------------------------------ */
 
@@ -52,7 +53,9 @@ sl_engine_new(const struct sl_engine_options *options, struct sl_err *err)
 	e->gateway = options->gateway;
 	e->stdlib = sl_strdup(options->stdlib != NULL ? options->stdlib : SL_STDLIB);
 	e->keys = sl_key_cache_new(CACHED_KEYS);
-	if (e->loop != NULL && e->stdlib != NULL && e->keys != NULL && e->state != NULL)
+	e->pubkeys = sl_pubkey_cache_new(CACHED_PUBKEYS);
+	if (e->loop != NULL && e->stdlib != NULL && e->keys != NULL && e->pubkeys != NULL &&
+	    e->state != NULL)
 		e->vm = sl_vm_new(e->loop, e->events, err);
 	else
 		sl_err_set(err, SL_ERR_NOMEM, "out of memory");
@@ -77,6 +80,7 @@ sl_engine_free(struct sl_engine *e)
 	sl_vm_free(e->vm);
 	sl_services_close(e);
 	sl_key_cache_free(e->keys);
+	sl_pubkey_cache_free(e->pubkeys);
 	sl_thread_free(e->thread);
 	if (e->own_loop)
 		sl_loop_free(e->loop);

@@ -11,6 +11,7 @@
 #include "context.h"
 
 struct sl_key_cache;
+struct sl_pubkey_cache;
 
 struct sl_engine {
 	struct sl_loop *loop;
@@ -21,6 +22,7 @@ struct sl_engine {
 	struct sl_events *events;
 	struct sl_thread *thread;	/* password hashes; started on first use */
 	struct sl_key_cache *keys;	/* parsed private keys, by content */
+	struct sl_pubkey_cache *pubkeys;	/* of DKIM records, by content */
 	struct sl_generation *generation;
 	struct sl_list sessions, queued, execs;
 	struct sl_counters *counters;	/* metrics; NULL = none */

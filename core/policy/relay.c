@@ -32,12 +32,6 @@ sl_relay_free(struct sl_relay *r)
 	sl_free(r);
 }
 
-size_t
-sl_relay_count(const struct sl_relay *r)
-{
-	return sl_dict_count(r->rows);
-}
-
 int
 sl_relay_add(struct sl_relay *r, struct sl_str domain, const struct sl_relay_row *row,
     struct sl_err *err)

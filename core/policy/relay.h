@@ -34,7 +34,6 @@ bool		 sl_relay_permits(const struct sl_relay_row *row, bool known_client);
 /* The row's flow of the phase, else the server's. 'row' may be NULL. */
 const struct sl_flow *sl_relay_flow(const struct sl_server *server,
 		    const struct sl_relay_row *row, enum sl_phase phase);
-size_t		 sl_relay_count(const struct sl_relay *relay);
 void		 sl_relay_each(struct sl_relay *relay, void (*fn)(struct sl_relay_row *row));
 
 #endif

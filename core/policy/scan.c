@@ -35,7 +35,8 @@ start(struct sl_context *ctx)
 		.receiver = sl_str_of(sl_config_hostname(ctx->generation->config)),
 	};
 	struct sl_auth_scan_options o = {
-		.loop = loop, .message = t->message, .spf = &spf, .sender_domain = t->senderdomain,
+		.loop = loop, .message = t->message, .keys = ctx->engine->pubkeys, .spf = &spf,
+		.sender_domain = t->senderdomain,
 		.dns = ctx->generation->dns != NULL ? ctx->generation->dns : ctx->engine->dns,
 		.concluded = log_dmarc, .arg = t,
 	};

@@ -44,12 +44,6 @@ static const struct sl_smtp_verb verbs[] = {
 };
 
 const struct sl_smtp_verb *
-sl_smtp_verb_at(size_t i)
-{
-	return i < sizeof(verbs) / sizeof(verbs[0]) ? &verbs[i] : NULL;
-}
-
-const struct sl_smtp_verb *
 sl_smtp_verb_find(struct sl_str line, struct sl_str *args)
 {
 	ssize_t blank = sl_str_chr(line, ' ');

@@ -37,8 +37,6 @@ struct sl_smtp_verb {
 
 /* The verb of a line (without CRLF), NULL = unknown. 'args' without blanks around. */
 const struct sl_smtp_verb *sl_smtp_verb_find(struct sl_str line, struct sl_str *args);
-/* The i-th row, NULL after the last. */
-const struct sl_smtp_verb *sl_smtp_verb_at(size_t i);
 
 struct sl_smtp_mail {
 	struct sl_str path;	/* with its brackets, borrowed; not looked into */

@@ -223,28 +223,3 @@ sl_smtp_server_counters(const struct sl_smtp_server *server)
 {
 	return &server->counters;
 }
-
-void
-sl_smtp_server_each(struct sl_smtp_server *server,
-    void (*fn)(void *arg, const struct sl_smtp_session_info *info), void *arg)
-{
-	static const char *const doing[] = {
-		"tls", "command", "auth", "data", "policy", "storing", "ended",
-	};
-	struct sl_list *node, *next;
-
-	for (node = server->sessions.next; node != &server->sessions; node = next) {
-		struct sl_smtp_session *s = sl_list_entry(node, struct sl_smtp_session, link);
-		struct sl_smtp_session_info info = {
-			.id = sl_session_id(s->policy), .ip = s->ip, .helo = s->helo,
-			.server = s->service->server, .doing = doing[s->mode],
-			.age_ms = sl_loop_now(server->o.loop) - s->since,
-			.messages = s->messages,
-			.tls = s->stream != NULL && sl_stream_tls(s->stream),
-			.authenticated = s->authenticated,
-		};
-
-		next = node->next;
-		fn(arg, &info);
-	}
-}

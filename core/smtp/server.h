@@ -117,15 +117,4 @@ struct sl_smtp_counters {
 };
 const struct sl_smtp_counters *sl_smtp_server_counters(const struct sl_smtp_server *server);
 
-/* A session as people see it; borrowed during the call. */
-struct sl_smtp_session_info {
-	const char *id, *ip, *helo, *server;
-	const char *doing;		/* "command" "policy" "data" "storing" ... */
-	int64_t age_ms;
-	size_t messages;
-	bool tls, authenticated;
-};
-void	 sl_smtp_server_each(struct sl_smtp_server *server,
-	    void (*fn)(void *arg, const struct sl_smtp_session_info *info), void *arg);
-
 #endif

@@ -1,25 +1,18 @@
 /* See trace.h. */
 #include "trace.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-int
-sl_smtp_date(struct sl_buf *out, int64_t time_us)
+#include "../mail/date.h"
+
+/* Local time. */
+static void
+put_date(struct sl_buf *out, int64_t time_us)
 {
-	static const char days[] = "SunMonTueWedThuFriSat";
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	time_t t = (time_t)(time_us / 1000000);
-	struct tm tm;
-	long minutes, off;
+	int64_t seconds = time_us / 1000000;
+	char date[SL_DATE_SIZE];
 
-	localtime_r(&t, &tm);
-	minutes = tm.tm_gmtoff / 60;
-	off = minutes < 0 ? -minutes : minutes;
-	return sl_buf_printf(out, "%.3s, %02d %.3s %04d %02d:%02d:%02d %c%02ld%02ld",
-	    days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon, tm.tm_year + 1900,
-	    tm.tm_hour, tm.tm_min, tm.tm_sec, minutes < 0 ? '-' : '+', off / 60, off % 60);
+	sl_buf_puts(out, sl_date_format(date, seconds, sl_date_local_offset(seconds)));
 }
 
 const char *
@@ -47,7 +40,7 @@ sl_smtp_received(struct sl_buf *out, const struct sl_trace *t)
 	if (t->recipient != NULL)
 		sl_buf_printf(out, "\r\n\tfor %s", t->recipient);
 	sl_buf_puts(out, ";\r\n\t");
-	sl_smtp_date(out, t->time_us);
+	put_date(out, t->time_us);
 	sl_buf_puts(out, "\r\n");
 	return out->failed ? SL_ERR_NOMEM : 0;
 }
@@ -108,7 +101,7 @@ sl_smtp_fix_header(struct sl_buf *mem, size_t header, const char *hostname, cons
 		sl_buf_printf(&top, "Message-ID: <%s@%s>\r\n", id, hostname);
 	if (!date) {
 		sl_buf_puts(&top, "Date: ");
-		sl_smtp_date(&top, time_us);
+		put_date(&top, time_us);
 		sl_buf_puts(&top, "\r\n");
 	}
 	sl_buf_putstr(&top, sl_buf_str(&rest));

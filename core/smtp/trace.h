@@ -17,8 +17,6 @@ struct sl_trace {
 	int64_t time_us;
 };
 
-/* "Tue, 01 Jul 2003 10:52:37 +0200", local time. */
-int	 sl_smtp_date(struct sl_buf *out, int64_t time_us);
 int	 sl_smtp_received(struct sl_buf *out, const struct sl_trace *trace);
 /* ESMTP ESMTPS ESMTPA ESMTPSA (RFC 3848), UTF8SMTP... (RFC 6531 4.3), SMTP. */
 const char *sl_smtp_protocol(bool extended, bool tls, bool authenticated, bool utf8);

@@ -8,7 +8,7 @@ import pytest
 from harness import ROOT, SLUICE
 
 # Modules whose functions need neither a phase nor the network.
-ALONE = {"core", "net", "password", "state"}
+ALONE = {"cache", "core", "net", "password", "state"}
 
 
 def lua(*args):

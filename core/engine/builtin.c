@@ -24,16 +24,22 @@ sl_phases_text(unsigned phases, char *out, size_t size)
 	return out;
 }
 
-/* The function of Lua's or ours that keeps the run from waiting. */
+static int guard(lua_State *L);
+
+/* The library's function that keeps the run from waiting: builtins that call
+ * functions don't. */
 static const char *
 blocker(lua_State *L)
 {
 	lua_Debug ar;
+	bool builtin;
 	int level;
 
 	for (level = 1; lua_getstack(L, level, &ar) != 0; level++) {
-		lua_getinfo(L, "Sn", &ar);
-		if (ar.what[0] == 'C' && ar.name != NULL)
+		lua_getinfo(L, "Snf", &ar);
+		builtin = lua_tocfunction(L, -1) == guard;
+		lua_pop(L, 1);
+		if (ar.what[0] == 'C' && ar.name != NULL && !builtin)
 			return ar.name;
 	}
 	return "a callback";
@@ -92,6 +98,18 @@ sl_builtins_add(struct sl_vm *vm, const struct sl_builtin *rows)
 	}
 	lua_pop(L, 1);
 	return 0;
+}
+
+const struct sl_builtin *
+sl_builtin_at(lua_State *L, int index)
+{
+	const struct sl_builtin *row;
+
+	if (lua_tocfunction(L, index) != guard || lua_getupvalue(L, index, 1) == NULL)
+		return NULL;
+	row = lua_touserdata(L, -1);
+	lua_pop(L, 1);
+	return row;
 }
 
 void *

@@ -39,6 +39,9 @@ struct sl_module {
 };
 extern const struct sl_module sl_modules[];
 
+/* The row of the function at 'index'; NULL if it is no builtin. */
+const struct sl_builtin *sl_builtin_at(lua_State *L, int index);
+
 /*
  * Waiting, the only way: return sl_await(L, op, done). Takes 'op' (NULL = out
  * of memory: raises). If it is done already nothing yields. 'done' then runs

@@ -18,6 +18,7 @@
 #include "../base/list.h"
 #include "../base/dict.h"
 #include "builtin.h"
+#include "cache.h"
 #include "value.h"
 #include "vm.h"
 
@@ -57,7 +58,6 @@ struct refs {
 	int readonly;		/* ephemeron: proxy -> what it stands for */
 	int readonly_meta;
 	int map_meta;
-	int cache;		/* values of cache(), by key */
 };
 
 struct sl_vm {
@@ -74,6 +74,7 @@ struct sl_vm {
 	int pool[64];			/* registry references of idle coroutines */
 	unsigned npool;
 	struct sl_dict *rows;		/* name -> struct sl_builtin */
+	struct sl_cache *cache;		/* of cache() */
 	struct sl_dict *secrets;		/* text -> replacement */
 	size_t shortest_secret;
 	struct sl_buf where;		/* result of sl_where */

@@ -187,3 +187,128 @@ sl_plain_push(lua_State *L, json_t *value)
 		lua_pushnil(L);
 	}
 }
+
+/* ---- bytes ------------------------------------------------------------------------------ */
+
+/* A tag, the number of bytes that follow, these bytes. */
+#define HEAD	(1 + sizeof(uint32_t))
+
+static int
+put(const char *p, size_t n, void *out)
+{
+	return sl_buf_put(out, p, n);
+}
+
+static int
+encode_table(lua_State *L, int index, struct sl_buf *out, struct sl_err *err)
+{
+	json_t **box = luaL_testudata(L, index, TYPE);
+
+	if (box == NULL)
+		return sl_json_encode(L, index, out, false, false, err);
+	if (json_dump_callback(*box, put, out, JSON_COMPACT) == 0)
+		return 0;
+	return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+}
+
+static void
+encode_scalar(lua_State *L, int index, struct sl_buf *out)
+{
+	int integral;
+	lua_Integer i;
+	lua_Number n;
+	struct sl_str s;
+
+	switch (lua_type(L, index)) {
+	case LUA_TBOOLEAN:
+		sl_buf_putc(out, lua_toboolean(L, index) ? 1 : 0);
+		break;
+	case LUA_TNUMBER:
+		n = lua_tonumber(L, index);
+		i = lua_tointegerx(L, index, &integral);
+		sl_buf_put(out, integral ? (void *)&i : (void *)&n, sizeof(i));
+		break;
+	case LUA_TSTRING:
+		s.p = lua_tolstring(L, index, &s.n);
+		sl_buf_putstr(out, s);
+	}
+}
+
+static char
+tag_of(lua_State *L, int index)
+{
+	int integral;
+
+	switch (lua_type(L, index)) {
+	case LUA_TNIL:
+		return '0';
+	case LUA_TBOOLEAN:
+		return 'b';
+	case LUA_TNUMBER:
+		lua_tointegerx(L, index, &integral);
+		return integral ? 'i' : 'n';
+	case LUA_TSTRING:
+		return 's';
+	default:
+		return lua_istable(L, index) || luaL_testudata(L, index, TYPE) != NULL ? 't' : '\0';
+	}
+}
+
+int
+sl_plain_encode(lua_State *L, int index, struct sl_buf *out, struct sl_err *err)
+{
+	char head[HEAD] = { tag_of(L, index) };
+	size_t at = out->n;
+	uint32_t n;
+	int rc = 0;
+
+	if (head[0] == '\0')
+		return sl_err_set(err, SL_ERR_INVAL, "a %s isn't plain data", luaL_typename(L, index));
+	sl_buf_put(out, head, HEAD);
+	if (head[0] == 't')
+		rc = encode_table(L, index, out, err);
+	else
+		encode_scalar(L, index, out);
+	if (rc == 0 && (out->failed || out->n - at > UINT32_MAX))
+		rc = sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	if (rc != 0)
+		return rc;
+	n = (uint32_t)(out->n - at - HEAD);
+	memcpy(out->p + at + 1, &n, sizeof(n));
+	return 0;
+}
+
+int
+sl_plain_decode(lua_State *L, struct sl_str *bytes, struct sl_err *err)
+{
+	const char *tag = bytes->p;
+	struct sl_str s;
+	lua_Integer i;
+	lua_Number n;
+	uint32_t len;
+
+	memcpy(&len, bytes->p + 1, sizeof(len));
+	s = sl_str_sub(*bytes, HEAD, HEAD + len);
+	*bytes = sl_str_sub(*bytes, HEAD + len, bytes->n);
+	switch (*tag) {
+	case 't':
+		return sl_json_decode(L, s, 0, err);
+	case 's':
+		sl_string(L, s);
+		break;
+	case 'i':
+		memcpy(&i, s.p, sizeof(i));
+		lua_pushinteger(L, i);
+		break;
+	case 'n':
+		memcpy(&n, s.p, sizeof(n));
+		lua_pushnumber(L, n);
+		break;
+	case 'b':
+		lua_pushboolean(L, s.p[0]);
+		break;
+	default:
+		lua_pushnil(L);
+	}
+	return 0;
+}

@@ -198,8 +198,6 @@ sl_sandbox_open(lua_State *L)
 	sl_push_ephemeron(L);
 	vm->refs.order = luaL_ref(L, LUA_REGISTRYINDEX);
 	lua_newtable(L);
-	vm->refs.cache = luaL_ref(L, LUA_REGISTRYINDEX);
-	lua_newtable(L);
 	open_base(L);
 	sl_open_protect(L);
 	sl_open_pairs(L);

@@ -83,7 +83,8 @@ sl_vm_new(struct sl_loop *loop, struct sl_events *events, struct sl_err *err)
 	vm->events = events;
 	vm->rows = sl_dict_new();
 	vm->secrets = sl_dict_new();
-	if (vm->rows == NULL || vm->secrets == NULL || sl_accounts_init(&vm->accounts) != 0)
+	vm->cache = sl_cache_new(loop);
+	if (vm->rows == NULL || vm->secrets == NULL || vm->cache == NULL || sl_accounts_init(&vm->accounts) != 0)
 		goto nomem;
 	vm->L = lua_newstate(sl_lua_alloc, &vm->accounts);
 	if (vm->L == NULL)
@@ -112,6 +113,7 @@ sl_vm_free(struct sl_vm *vm)
 	if (vm->L != NULL)
 		lua_close(vm->L);
 	sl_accounts_clear(&vm->accounts);
+	sl_cache_free(vm->cache);
 	sl_dict_free(vm->rows, NULL);
 	sl_dict_free(vm->secrets, sl_free);
 	sl_buf_clear(&vm->where);
@@ -147,6 +149,12 @@ struct sl_events *
 sl_vm_events(const struct sl_vm *vm)
 {
 	return vm->events;
+}
+
+struct sl_cache *
+sl_vm_cache(const struct sl_vm *vm)
+{
+	return vm->cache;
 }
 
 void

@@ -12,6 +12,7 @@
 #include "../net/op.h"
 #include "builtin.h"
 
+struct sl_cache;
 struct sl_vm;
 struct sl_program;
 struct sl_run;
@@ -33,6 +34,7 @@ unsigned	 sl_vm_runs(const struct sl_vm *vm);	/* runs alive */
 struct sl_loop	*sl_vm_loop(const struct sl_vm *vm);
 struct sl_vm	*sl_vm_of(lua_State *L);
 struct sl_events *sl_vm_events(const struct sl_vm *vm);
+struct sl_cache	*sl_vm_cache(const struct sl_vm *vm);	/* cache.h; outlives runs and generations */
 const char	*sl_vm_run_id(lua_State *L);	/* id of the calling run, for events */
 /*
  * What the machine does now, for who watches this process from another one:

@@ -207,6 +207,14 @@ sl_engine_state(lua_State *L)
 	return engine_of(L)->state;
 }
 
+const char *
+sl_engine_generation_of(lua_State *L)
+{
+	const struct sl_generation *g = generation_of(L);
+
+	return g != NULL ? g->name : "";
+}
+
 struct sl_thread *
 sl_engine_passwords(lua_State *L)
 {

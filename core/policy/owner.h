@@ -12,5 +12,6 @@ struct sl_thread *sl_engine_passwords(lua_State *L);
 /* The API profile: "" for api = {}, else a name of apis = {}. NULL = there is none. */
 struct sl_api	*sl_engine_api(lua_State *L, const char *name);
 const struct sl_config *sl_engine_config_of(lua_State *L);
+const char *sl_engine_generation_of(lua_State *L);	/* its name; "" outside of a policy */
 
 #endif

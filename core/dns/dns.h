@@ -65,14 +65,23 @@ struct sl_dns;
 struct sl_dns_options {
 	const char *const *servers;	/* forwarders, NULL-terminated "ip[:port]"; NULL = the system's */
 	bool recurse;			/* ask the root instead of forwarding */
-	int dnssec;			/* 1 on, 0 off, -1 auto */
+	int dnssec;			/* 1 on, 0 off, -1 auto: see below */
+	struct sl_str anchor;		/* trust anchors of the root as master-file lines; empty =
+					 * those of dns-root-data or unbound-anchor */
 	struct sl_str zone;		/* master-file text: answers for its names come from here */
 	bool zone_only;			/* names outside the zone text: NXDOMAIN, no network */
 	int64_t timeout_ms;		/* default 5000 */
 	struct sl_events *events;
 };
 
-/* 'options' and what it points at is copied. */
+/*
+ * 'options' and what it points at is copied. dnssec -1: the forwarders are
+ * asked for the root's keys before the first question, which waits for that.
+ * With signatures answers are validated. Without any they aren't: through a
+ * forwarder that strips them every name would be bogus (event dnssec_off). No
+ * answer decides nothing: they aren't validated now, and it is asked again
+ * after half a minute (event dnssec_unknown). Without anchors 1 is an error.
+ */
 struct sl_dns	*sl_dns_open(struct sl_loop *loop, const struct sl_dns_options *options,
 		    struct sl_err *err);
 /* Counted: each query holds it, so its owner may let go of it at any time. */

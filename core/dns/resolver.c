@@ -9,13 +9,23 @@
 #include "zone.h"
 
 #define TIMEOUT_MS	5000
+#define PROBE_MS	2000		/* for the root's keys, half of a question's time at most */
+#define PROBE_AGAIN_MS	30000
 
 struct sl_dns {
 	unsigned refs;
 	struct sl_loop *loop;
+	struct sl_events *events;
 	struct sl_zone *zone;
 	struct sl_unbound *unbound;	/* NULL in zone_only */
 	int64_t timeout_ms;
+	/* dnssec auto, until it is decided: */
+	struct sl_unbound *validating;	/* then the one that isn't used */
+	void *probe;			/* the question for the root's keys */
+	struct sl_timer probe_deadline;
+	bool undecided, probing, told;
+	int64_t probe_at;		/* not before, sl_loop_now */
+	struct sl_list waiting;		/* queries, for its end */
 };
 
 /* The public part is first. */
@@ -27,7 +37,33 @@ struct query {
 	struct sl_dns_answer *later;	/* zone text: given after the delay */
 	struct sl_dns_answer *spare;	/* made at the start, for failures */
 	uint32_t alias_ttl;		/* of zone text's aliases that led out of it */
+	char ask[256];			/* of libunbound */
+	struct sl_list waiting;		/* in sl_dns.waiting */
 };
+
+/* 'auto' has one that validates beside, for when it is decided. A recursive
+ * one needs no forwarder's help. */
+static int
+open_unbound(struct sl_dns *dns, const struct sl_dns_options *o, struct sl_err *err)
+{
+	struct sl_err why;
+
+	if (o->dnssec == -1) {
+		dns->validating = sl_unbound_open(dns->loop, o, true, &why);
+		if (dns->validating == NULL && why.code != SL_ERR_NOTFOUND)
+			return sl_err_set(err, why.code, "%s", why.text);
+		if (dns->validating == NULL)
+			sl_event(o->events, SL_NOTICE, "dnssec_off", SL_FIELDS(SL_F_TEXT("error", why.text)));
+	}
+	if (o->recurse && dns->validating != NULL) {
+		dns->unbound = dns->validating;
+		dns->validating = NULL;
+		return 0;
+	}
+	dns->undecided = dns->validating != NULL;
+	dns->unbound = sl_unbound_open(dns->loop, o, o->dnssec == 1, err);
+	return dns->unbound != NULL ? 0 : SL_ERR_INVAL;
+}
 
 struct sl_dns *
 sl_dns_open(struct sl_loop *loop, const struct sl_dns_options *options, struct sl_err *err)
@@ -40,12 +76,11 @@ sl_dns_open(struct sl_loop *loop, const struct sl_dns_options *options, struct s
 	}
 	dns->refs = 1;
 	dns->loop = loop;
+	dns->events = options->events;
 	dns->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
-	if (options->zone.n > 0 && sl_zone_parse(&dns->zone, options->zone, err) != 0) {
-		sl_dns_unref(dns);
-		return NULL;
-	}
-	if (!options->zone_only && (dns->unbound = sl_unbound_open(loop, options, err)) == NULL) {
+	sl_list_init(&dns->waiting);
+	if ((options->zone.n > 0 && sl_zone_parse(&dns->zone, options->zone, err) != 0) ||
+	    (!options->zone_only && open_unbound(dns, options, err) != 0)) {
 		sl_dns_unref(dns);
 		return NULL;
 	}
@@ -64,7 +99,11 @@ sl_dns_unref(struct sl_dns *dns)
 {
 	if (dns == NULL || --dns->refs > 0)
 		return;
+	sl_timer_stop(&dns->probe_deadline);
+	if (dns->probe != NULL)
+		sl_unbound_cancel(dns->probe);
 	sl_unbound_close(dns->unbound);
+	sl_unbound_close(dns->validating);
 	sl_zone_free(dns->zone);
 	sl_free(dns);
 }
@@ -88,8 +127,9 @@ query_cancel(struct sl_op *op)
 	struct query *q = (struct query *)op;
 
 	sl_timer_stop(&q->delay);
+	sl_list_remove(&q->waiting);
 	if (q->question != NULL)
-		sl_unbound_cancel(q->dns->unbound, q->question);
+		sl_unbound_cancel(q->question);
 	q->question = NULL;
 	if (q->q.answer == NULL && q->spare != NULL) {
 		q->q.answer = q->spare;
@@ -138,11 +178,104 @@ delayed(struct sl_timer *timer)
 }
 
 static void
-ask_unbound(struct query *q, const char *name)
+ask_unbound(struct query *q)
 {
-	if (sl_unbound_ask(q->dns->unbound, name, q->q.type, unbound_answered, q, &q->question) != 0)
+	if (sl_unbound_ask(q->dns->unbound, q->ask, q->q.type, unbound_answered, q, &q->question) != 0)
 		finish(q, NULL);
 }
+
+/* ---- dnssec auto -------------------------------------------------------------------------- */
+
+static void
+decide(struct sl_dns *dns, bool validate)
+{
+	struct sl_unbound *plain = dns->unbound;
+
+	dns->undecided = false;
+	if (!validate) {
+		sl_event(dns->events, SL_NOTICE, "dnssec_off", SL_FIELDS(SL_F_TEXT("error",
+		    "the forwarder gives no signatures of the root's keys")));
+		return;
+	}
+	dns->unbound = dns->validating;
+	dns->validating = plain;	/* which may be calling us, and may have questions yet */
+}
+
+static void
+ask_later(struct sl_dns *dns)
+{
+	dns->probe_at = sl_loop_now(dns->loop) + PROBE_AGAIN_MS;
+	if (!dns->told)
+		sl_event(dns->events, SL_WARNING, "dnssec_unknown", SL_FIELDS(SL_F_TEXT("error",
+		    "the forwarder doesn't answer for the root's keys")));
+	dns->told = true;
+}
+
+static void
+probe_over(struct sl_dns *dns)
+{
+	struct sl_list *l;
+
+	dns->probe = NULL;
+	dns->probing = false;
+	sl_timer_stop(&dns->probe_deadline);
+	while ((l = sl_list_pop(&dns->waiting)) != NULL)
+		ask_unbound(sl_list_entry(l, struct query, waiting));
+}
+
+static void
+probe_answered(void *arg, struct sl_dns_answer *answer)
+{
+	struct sl_dns *dns = arg;
+
+	if (answer == NULL || sl_dns_temporary(answer->status))
+		ask_later(dns);
+	else
+		decide(dns, answer->status == SL_DNS_OK);
+	sl_dns_answer_unref(answer);
+	probe_over(dns);
+}
+
+static void
+probe_late(struct sl_timer *timer)
+{
+	struct sl_dns *dns = sl_list_entry(timer, struct sl_dns, probe_deadline);
+
+	sl_unbound_cancel(dns->probe);
+	ask_later(dns);
+	probe_over(dns);
+}
+
+static void
+probe(struct sl_dns *dns)
+{
+	int64_t ms = dns->timeout_ms / 2 < PROBE_MS ? dns->timeout_ms / 2 : PROBE_MS;
+
+	dns->probing = true;
+	if (sl_timer_start(dns->loop, &dns->probe_deadline, ms, probe_late) != 0 ||
+	    sl_unbound_ask_root(dns->unbound, probe_answered, dns, &dns->probe) != 0) {
+		ask_later(dns);
+		probe_over(dns);
+	}
+}
+
+/* Libunbound, once it is known which. */
+static void
+ask_outside(struct query *q, const char *name)
+{
+	struct sl_dns *dns = q->dns;
+
+	snprintf(q->ask, sizeof(q->ask), "%s", name);
+	if (!dns->undecided || (!dns->probing && sl_loop_now(dns->loop) < dns->probe_at)) {
+		ask_unbound(q);
+		return;
+	}
+	sl_list_insert(&dns->waiting, &q->waiting);
+	if (!dns->probing)
+		probe(dns);
+}
+
+/* ---- asking ------------------------------------------------------------------------------- */
 
 /* An answer of zone text, after its delay. One of TIMEOUT never comes: the deadline does. */
 static void
@@ -174,7 +307,7 @@ ask(struct query *q)
 		return;
 	}
 	if (q->dns->zone == NULL) {
-		ask_unbound(q, q->q.name);
+		ask_outside(q, q->q.name);
 		return;
 	}
 	answer = sl_zone_answer(q->dns->zone, q->q.name, q->q.type, &delay, outside);
@@ -185,7 +318,7 @@ ask(struct query *q)
 	if (strcmp(outside, q->q.name) != 0)
 		q->alias_ttl = answer->ttl;
 	sl_dns_answer_unref(answer);
-	ask_unbound(q, outside);
+	ask_outside(q, outside);
 }
 
 /* Service labels (_dmarc, _domainkey) aren't IDNA's: plain names only get lower case. */
@@ -234,6 +367,7 @@ sl_dns_query(struct sl_dns *dns, const char *name, enum sl_dns_type type, int64_
 		return NULL;
 	}
 	q->dns = sl_dns_ref(dns);
+	sl_list_init(&q->waiting);
 	q->alias_ttl = UINT32_MAX;
 	q->q.type = type;
 	if (normalize(name, q->q.name) != 0)

@@ -12,11 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <unistd.h>
 #include <unbound.h>
 #include <unbound-event.h>
 
 #include "../base/alloc.h"
 #include "packet.h"
+
+#define TYPE_RRSIG	46
+#define TYPE_DNSKEY	48
 
 struct base {
 	struct ub_event_base super;
@@ -313,8 +317,51 @@ set_servers(struct sl_unbound *u, const struct sl_dns_options *o, struct sl_err 
 	return 0;
 }
 
+/* One record a line, as unbound wants them. */
+static int
+add_anchors(struct sl_unbound *u, struct sl_str text, struct sl_err *err)
+{
+	struct sl_str line;
+	char record[2048];
+	unsigned n = 0;
+	int rc;
+
+	while (sl_str_split(&text, '\n', &line)) {
+		line = sl_str_trim(line);
+		if (line.n == 0 || line.p[0] == ';')
+			continue;
+		snprintf(record, sizeof(record), "%.*s", (int)line.n, line.p);
+		rc = ub_ctx_add_ta(u->ctx, record);
+		if (rc != 0)
+			return sl_err_set(err, SL_ERR_INVAL, "dnssec: trust anchor \"%.40s\": %s", record,
+			    ub_strerror(rc));
+		n++;
+	}
+	return n > 0 ? 0 : sl_err_set(err, SL_ERR_INVAL, "dnssec: no trust anchor in the file");
+}
+
+static int
+set_anchors(struct sl_unbound *u, const struct sl_dns_options *o, struct sl_err *err)
+{
+	static const char *const files[] = { "/usr/share/dns/root.key", "/var/lib/unbound/root.key" };
+	size_t i;
+	int rc;
+
+	if (o->anchor.n > 0)
+		return add_anchors(u, o->anchor, err);
+	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		if (access(files[i], R_OK) != 0)
+			continue;
+		rc = ub_ctx_add_ta_file(u->ctx, files[i]);
+		return rc == 0 ? 0 : sl_err_set(err, SL_ERR_INVAL, "dnssec: %s: %s", files[i],
+		    ub_strerror(rc));
+	}
+	return sl_err_set(err, SL_ERR_NOTFOUND, "dnssec: neither %s nor %s is there", files[0], files[1]);
+}
+
 struct sl_unbound *
-sl_unbound_open(struct sl_loop *loop, const struct sl_dns_options *options, struct sl_err *err)
+sl_unbound_open(struct sl_loop *loop, const struct sl_dns_options *options, bool validate,
+    struct sl_err *err)
 {
 	struct sl_unbound *u = sl_calloc(1, sizeof(*u));
 	int rc;
@@ -333,10 +380,13 @@ sl_unbound_open(struct sl_loop *loop, const struct sl_dns_options *options, stru
 		return NULL;
 	}
 	rc = set_options(u, err);
-	if (rc == 0 && options->dnssec == 1 && ub_ctx_add_ta_file(u->ctx, "/usr/share/dns/root.key") != 0)
-		rc = sl_err_set(err, SL_ERR_INVAL, "dnssec: no /usr/share/dns/root.key");
+	if (rc == 0 && validate)
+		rc = set_anchors(u, options, err);
 	if (rc == 0)
 		rc = set_servers(u, options, err);
+	/* anchors are read when the first local data or question comes: now */
+	if (rc == 0 && validate && ub_ctx_zone_remove(u->ctx, "none.invalid.") != 0)
+		rc = sl_err_set(err, SL_ERR_INVAL, "dnssec: the trust anchors can't be read");
 	if (rc != 0) {
 		sl_unbound_close(u);
 		return NULL;
@@ -357,9 +407,10 @@ sl_unbound_close(struct sl_unbound *u)
 /* ---- questions --------------------------------------------------------------------------- */
 
 struct question {
+	struct sl_unbound *u;
 	sl_unbound_fn *done;
 	void *arg;
-	enum sl_dns_type type;
+	unsigned type;		/* wanted of the answer */
 	int id;
 	bool asking;		/* inside ub_resolve_event */
 	bool over;
@@ -373,9 +424,13 @@ answer_of(const struct question *q, int rcode, void *packet, int len, int sec)
 
 	if (sec == 1)
 		return sl_dns_answer_empty(SL_DNS_BOGUS);
+	/* on failure the packet is that of some step before */
+	if (rcode != 0 && rcode != 3)
+		return sl_dns_answer_empty(SL_DNS_SERVFAIL);
 	if (packet == NULL || len <= 0)
 		return sl_dns_answer_empty(rcode == 3 ? SL_DNS_NXDOMAIN : SL_DNS_SERVFAIL);
-	a = sl_packet_parse((struct sl_str){ packet, (size_t)len }, q->name, q->type);
+	a = sl_packet_parse((struct sl_str){ packet, (size_t)len }, q->name,
+	    (enum sl_dns_type)q->type);
 	if (a != NULL)
 		a->secure = sec == 2;
 	return a;
@@ -395,8 +450,8 @@ answered(void *arg, int rcode, void *packet, int len, int sec, char *why, int li
 		sl_free(q);
 }
 
-int
-sl_unbound_ask(struct sl_unbound *u, const char *name, enum sl_dns_type type, sl_unbound_fn *done,
+static int
+ask(struct sl_unbound *u, const char *name, unsigned type, unsigned wanted, sl_unbound_fn *done,
     void *arg, void **question)
 {
 	struct question *q = sl_calloc(1, sizeof(*q));
@@ -405,9 +460,10 @@ sl_unbound_ask(struct sl_unbound *u, const char *name, enum sl_dns_type type, sl
 	*question = NULL;
 	if (q == NULL)
 		return SL_ERR_NOMEM;
+	q->u = u;
 	q->done = done;
 	q->arg = arg;
-	q->type = type;
+	q->type = wanted;
 	q->asking = true;
 	snprintf(q->name, sizeof(q->name), "%s", name);
 	rc = ub_resolve_event(u->ctx, name, (int)type, 1, q, answered, &q->id);
@@ -419,13 +475,26 @@ sl_unbound_ask(struct sl_unbound *u, const char *name, enum sl_dns_type type, sl
 	return rc != 0 ? SL_ERR_TEMP : 0;
 }
 
+int
+sl_unbound_ask(struct sl_unbound *u, const char *name, enum sl_dns_type type, sl_unbound_fn *done,
+    void *arg, void **question)
+{
+	return ask(u, name, (unsigned)type, (unsigned)type, done, arg, question);
+}
+
+int
+sl_unbound_ask_root(struct sl_unbound *u, sl_unbound_fn *done, void *arg, void **question)
+{
+	return ask(u, ".", TYPE_DNSKEY, TYPE_RRSIG, done, arg, question);
+}
+
 void
-sl_unbound_cancel(struct sl_unbound *u, void *question)
+sl_unbound_cancel(void *question)
 {
 	struct question *q = question;
 
 	if (q == NULL)
 		return;
-	ub_cancel(u->ctx, q->id);
+	ub_cancel(q->u->ctx, q->id);
 	sl_free(q);
 }

@@ -52,7 +52,7 @@ static const struct key root_keys[] = {
 	{ .name = "timeouts", .type = KEY_SKIP, .text = "command (300), message (600): seconds" },
 	{ .name = "log", .type = KEY_SKIP, .text = "file, format (text), syslog, level (info)" },
 	{ .name = "tls", .type = KEY_SKIP, .text = "cert, key: PEM files of the policy, or pki:NAME" },
-	{ .name = "dns", .type = KEY_SKIP, .text = "servers, zone, zone_only, dnssec, timeout" },
+	{ .name = "dns", .type = KEY_SKIP, .text = "servers, zone, zone_only, dnssec, anchor, timeout" },
 	{ .name = "http", .type = KEY_SKIP, .text = "allow_private (false), timeout (30)" },
 	{ .name = "api", .type = KEY_SKIP, .text = "what api_call asks: url, headers, timeout, ttl, "
 	    "negative_ttl, stale, max_body, on_failure" },
@@ -106,7 +106,9 @@ static const struct key dns_keys[] = {
 	{ .name = "zone_only", .type = KEY_BOOL, .offset = AT(dns.zone_only), .dflt = "false",
 	    .text = "ask nobody else" },
 	{ .name = "dnssec", .type = KEY_CHOICE, .offset = AT(dns.dnssec), .dflt = "\"auto\"",
-	    .choices = "auto on off", .text = "validation" },
+	    .choices = "auto on off", .text = "validation; auto: if the forwarder gives signatures" },
+	{ .name = "anchor", .type = KEY_STRING, .offset = AT(dns.anchor), .text =
+	    "file of the root's trust anchors in the policy; the system's by default" },
 	{ .name = "timeout", .type = KEY_SECONDS, .offset = AT(dns.timeout), .dflt = "5", .min = 0.1,
 	    .max = 60, .text = "of a question" },
 	{ 0 },
@@ -466,6 +468,7 @@ take_all(struct loader *l)
 	take_pem(l, c->tls.cert, "tls.cert", &c->tls.cert_pem);
 	take_pem(l, c->tls.key, "tls.key", &c->tls.key_pem);
 	take_pem(l, c->dns.zone, "dns.zone", &c->dns.zone_text);
+	take_pem(l, c->dns.anchor, "dns.anchor", &c->dns.anchor_text);
 	take_listeners(l, json_object_get(root, "listen"));
 	sl_config_take_transports(l, json_object_get(root, "transports"));
 	sl_config_take_servers(l, json_object_get(root, "servers"));

@@ -74,8 +74,8 @@ struct sl_config {
 	struct { double command, message; } timeouts;
 	struct { const char *file, *syslog, *level; } log;
 	struct { const char *cert, *key; struct sl_str cert_pem, key_pem; } tls;
-	struct { const char *zone; bool zone_only; int64_t dnssec; double timeout; json_t *servers;
-	    struct sl_str zone_text; } dns;
+	struct { const char *zone, *anchor; bool zone_only; int64_t dnssec; double timeout; json_t *servers;
+	    struct sl_str zone_text, anchor_text; } dns;
 	struct { bool allow_private; double timeout; } http;
 	struct { int64_t steps, memory, ops, dns, http_bytes; double time; } limit_values;
 	struct sl_limits limits;

@@ -20,7 +20,8 @@ open_dns(struct sl_engine *e, const struct sl_config *c, struct sl_err *err)
 	const char *servers[MAX_SERVERS + 1] = { NULL };
 	struct sl_dns_options o = {
 		.zone = c->dns.zone_text, .zone_only = c->dns.zone_only,
-		.dnssec = dnssec[c->dns.dnssec], .timeout_ms = (int64_t)(c->dns.timeout * 1000),
+		.dnssec = dnssec[c->dns.dnssec], .anchor = c->dns.anchor_text,
+		.timeout_ms = (int64_t)(c->dns.timeout * 1000),
 		.events = e->events, .servers = servers,
 	};
 	size_t i;

@@ -17,7 +17,7 @@
 #define GONE	1u
 
 struct entry {
-	uint64_t hash;
+	uint64_t hash, serial;	/* serials rise along the array */
 	char *key;		/* NULL = removed */
 	size_t n;
 	void *value;
@@ -28,6 +28,7 @@ struct sl_dict {
 	uint32_t *slots;
 	size_t used, cap;	/* of entries; slots has 2 * cap, a power of two */
 	size_t count;
+	uint64_t serial;	/* of the last entry that came */
 };
 
 static uint64_t
@@ -242,7 +243,7 @@ sl_dict_set(struct sl_dict *map, struct sl_str key, void *value, void **old)
 	copy = sl_strndup(key.p, key.n);
 	if (copy == NULL)
 		return SL_ERR_NOMEM;
-	map->entries[map->used] = (struct entry){ h, copy, key.n, value };
+	map->entries[map->used] = (struct entry){ h, ++map->serial, copy, key.n, value };
 	place(map->slots, map->cap * 2 - 1, h, map->used);
 	map->used++;
 	map->count++;
@@ -283,5 +284,23 @@ sl_dict_each(const struct sl_dict *map, size_t *i, struct sl_str *key, void **va
 	if (value != NULL)
 		*value = map->entries[*i].value;
 	(*i)++;
+	return true;
+}
+
+bool
+sl_dict_after(const struct sl_dict *map, uint64_t *at, struct sl_str *key, void **value)
+{
+	size_t low = 0, high = map->used, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (map->entries[middle].serial > *at)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	if (!sl_dict_each(map, &low, key, value))
+		return false;
+	*at = map->entries[low - 1].serial;
 	return true;
 }

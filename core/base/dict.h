@@ -23,6 +23,9 @@ size_t		 sl_dict_count(const struct sl_dict *map);
 /* for (i = 0; sl_dict_each(map, &i, &key, &value);) in order of insertion;
  * the entry just given may be removed inside the loop, nothing else. */
 bool		 sl_dict_each(const struct sl_dict *map, size_t *i, struct sl_str *key, void **value);
+/* As each, but the map may change in between in any way: what stays is given
+ * once, what comes meanwhile is given at the end. *at begins with 0. */
+bool		 sl_dict_after(const struct sl_dict *map, uint64_t *at, struct sl_str *key, void **value);
 
 uint64_t	 sl_siphash(struct sl_str s, const uint8_t key[16]);
 

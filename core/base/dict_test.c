@@ -81,6 +81,35 @@ churns(void **state)
 	sl_dict_free(map, NULL);
 }
 
+/* A walk through a map that changes: what stays comes once, in order. */
+static void
+walks_while_it_changes(void **state)
+{
+	struct sl_dict *map = sl_dict_new();
+	struct sl_str key;
+	uint64_t at = 0;
+	char buf[32];
+	int i, seen = 0;
+
+	(void)state;
+	for (i = 0; i < 1000; i++)
+		assert_int_equal(sl_dict_set(map, name_of(buf, sizeof(buf), i), map, NULL), 0);
+	for (i = 0; sl_dict_after(map, &at, &key, NULL); i++) {
+		assert_true(sl_str_eq(key, name_of(buf, sizeof(buf), seen)));
+		sl_dict_remove(map, name_of(buf, sizeof(buf), seen));
+		if (seen < 500)		/* the next one, too; and holes are closed now and then */
+			sl_dict_remove(map, name_of(buf, sizeof(buf), seen + 1));
+		seen += seen < 500 ? 2 : 1;
+		if (i < 300)
+			assert_int_equal(sl_dict_set(map, name_of(buf, sizeof(buf), 1000 + i), map,
+			    NULL), 0);
+	}
+	assert_int_equal(seen, 1300);
+	assert_int_equal(sl_dict_count(map), 0);
+	assert_false(sl_dict_after(map, &at, &key, NULL));
+	sl_dict_free(map, NULL);
+}
+
 static void
 out_of_memory(void **state)
 {
@@ -105,7 +134,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_order), cmocka_unit_test(odd_keys),
-		cmocka_unit_test(churns), cmocka_unit_test(out_of_memory),
+		cmocka_unit_test(churns), cmocka_unit_test(walks_while_it_changes), cmocka_unit_test(out_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,6 +76,8 @@ int	 sl_event_format_json(struct sl_buf *out, const struct sl_event *event);
 
 /* A text from outside as such a line has it, for a terminal; without quotes. */
 int	 sl_event_put_harmless(struct sl_buf *out, struct sl_str s);
+/* ... as a JSON string, with its quotes. */
+void	 sl_event_put_json(struct sl_buf *out, struct sl_str s);
 
 /*
  * Sinks. fd: lines are gathered and written by flush with one write(2);

@@ -106,6 +106,12 @@ needs_quotes(struct sl_str s)
 	return false;
 }
 
+void
+sl_event_put_json(struct sl_buf *out, struct sl_str text)
+{
+	put_quoted(out, text, true);
+}
+
 /* Names come from our code, but a script may give some: keep to one alphabet. */
 static void
 put_name(struct sl_buf *out, const char *name)
@@ -219,7 +225,7 @@ sl_event_format_json(struct sl_buf *out, const struct sl_event *event)
 		put_name(out, f->name);
 		sl_buf_puts(out, "\":");
 		if (f->kind == SL_FIELD_STR)
-			put_quoted(out, f->str, true);
+			sl_event_put_json(out, f->str);
 		else
 			put_number(out, f, true);
 	}

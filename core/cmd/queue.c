@@ -1,206 +1,291 @@
 /*
- * sluice queue, sluice quarantine: look at a queue and change it while no
- * server has it: they take its lock. Messages of a quarantine are held;
- * releasing makes them due.
+ * sluice queue, sluice quarantine: walks the shards of a spool. A shard that a
+ * server has is asked over its control socket; of another the lock is taken
+ * and the same command runs here.
  */
-#include <fcntl.h>
-#include <jansson.h>
+#include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "../queue/store.h"
-#include "cmd.h"
+#include "../queue/command.h"
+#include "../queue/control.h"
+#include "queue_answer.h"
+
+#define PATIENCE_MS	5000		/* for a server's next word, and for a lock */
+#define RETRY_US	50000
+#define MAX_SHARDS	10000
 
 struct tool {
-	struct sl_loop *loop;
-	struct sl_store *store;
-	bool quarantine;	/* only held messages, else only the others */
-	bool json;
+	struct sl_buf request;
+	struct queue_answer answer;
+	const char *id;
+	bool which;			/* an id, a filter or --all was given */
 };
 
-static const char *
-state_word(const struct sl_entry *e)
+/* ---- one shard ------------------------------------------------------------------ */
+
+static int
+put(void *arg, const void *p, size_t n)
 {
-	return e->state == SL_ENTRY_HELD ? "held" : e->state == SL_ENTRY_DONE ? "done" : "queued";
+	return queue_answer_feed(&((struct tool *)arg)->answer, p, n);
 }
 
 static bool
-belongs(const struct tool *t, const struct sl_envelope *m)
+never_full(void *arg)
 {
-	return (m->quarantine != NULL) == t->quarantine;
+	(void)arg;
+	return false;
 }
 
 static void
-print_text(const struct sl_envelope *m)
+done(void *arg, int rc)
 {
-	char when[32];
-	time_t at;
-	size_t i;
+	struct tool *t = arg;
 
-	printf("%s  %llu bytes  from <%s>%s%s\n", m->id, (unsigned long long)m->size, m->sender,
-	    m->quarantine != NULL ? "  quarantine " : "", m->quarantine != NULL ? m->quarantine : "");
-	for (i = 0; i < m->n; i++) {
-		at = (time_t)(m->entries[i].next_us / 1000000);
-		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", gmtime(&at));
-		printf("    %-6s %s  by %s  attempts %u  next %s  %s\n", state_word(&m->entries[i]),
-		    m->entries[i].recipient, m->entries[i].transport, m->entries[i].retry, when,
-		    m->entries[i].info != NULL ? m->entries[i].info : "");
-	}
-}
-
-static void
-print_json(const struct sl_envelope *m)
-{
-	json_t *out = json_pack("{s:s, s:s, s:I, s:I}", "id", m->id, "sender", m->sender, "size",
-	    (json_int_t)m->size, "received", (json_int_t)(m->received_us / 1000000));
-	json_t *list = json_array();
-	size_t i;
-
-	for (i = 0; i < m->n; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:i, s:I}", "recipient",
-		    m->entries[i].recipient, "transport", m->entries[i].transport, "state",
-		    state_word(&m->entries[i]), "attempts", (int)m->entries[i].retry, "next",
-		    (json_int_t)(m->entries[i].next_us / 1000000)));
-	json_object_set_new(out, "recipients", list);
-	if (m->quarantine != NULL)
-		json_object_set_new(out, "quarantine", json_string(m->quarantine));
-	json_dumpf(out, stdout, JSON_COMPACT);
-	printf("\n");
-	json_decref(out);
+	t->answer.broken = rc != 0;
+	sl_loop_stop(t->answer.loop);
 }
 
 static int
-list(struct tool *t)
+run_here(struct tool *t, struct sl_store *store)
 {
-	const struct sl_envelope *m;
-	size_t i;
+	struct sl_queue_output out = { put, never_full, done, t };
+	struct sl_queue_run *run;
+	int rc;
 
-	for (i = 0; (m = sl_store_each(t->store, &i)) != NULL;)
-		if (belongs(t, m)) {
-			if (t->json)
-				print_json(m);
-			else
-				print_text(m);
-		}
-	return 0;
+	run = sl_queue_run_new(t->answer.loop, store, NULL, sl_buf_str(&t->request), &out);
+	rc = run != NULL ? sl_loop_run(t->answer.loop) : SL_ERR_NOMEM;
+	sl_queue_run_free(run);
+	return rc == 0 && !t->answer.broken ? 0 : SL_ERR_IO;
 }
 
+/* With a thread the changes of one turn share a sync. */
 static int
-show(struct tool *t, const char *id)
+take_lock(struct tool *t, const char *folder, struct sl_err *err)
 {
-	uint64_t offset, size;
-	char chunk[65536];
-	struct sl_err err;
-	ssize_t n;
-	int fd;
+	struct sl_store_options o = { .folder = folder };
+	struct sl_loop *loop = sl_loop_new(err);
+	struct sl_thread *thread = loop != NULL ? sl_thread_new(loop, "queue", err) : NULL;
+	struct sl_store *store = NULL;
+	int rc = thread != NULL ? 0 : SL_ERR_NOMEM;
 
-	if (sl_store_message(t->store, id, &fd, &offset, &size, &err) != 0) {
-		fprintf(stderr, "sluice: %s\n", err.text);
-		return 1;
+	o.thread = thread;
+	if (rc == 0)
+		rc = sl_store_open(&store, loop, &o, err);
+	if (rc == 0) {
+		t->answer.loop = loop;
+		rc = run_here(t, store);
+		if (rc != 0)
+			sl_err_set(err, rc, "the command was cut off");
 	}
-	while (size > 0 && (n = pread(fd, chunk, size < sizeof(chunk) ? (size_t)size : sizeof(chunk),
-	    (off_t)offset)) > 0) {
-		fwrite(chunk, 1, (size_t)n, stdout);
-		offset += (uint64_t)n;
-		size -= (uint64_t)n;
-	}
-	close(fd);
-	return size > 0;
-}
-
-static int
-wait_for(struct sl_op *op)
-{
-	int status = op != NULL ? sl_op_block(op) : SL_ERR_NOMEM;
-
-	sl_op_release(op);
-	if (status != 0)
-		fprintf(stderr, "sluice: %s\n", sl_err_word(status));
-	return status != 0;
-}
-
-/* retry, release: due now. */
-static int
-make_due(struct tool *t, const char *id)
-{
-	const struct sl_envelope *m = sl_store_get(t->store, id);
-	struct sl_entry e;
-	size_t i;
-	int rc = 0;
-
-	for (i = 0; i < m->n && rc == 0; i++) {
-		if (m->entries[i].state == SL_ENTRY_DONE)
-			continue;
-		e = m->entries[i];
-		e.state = SL_ENTRY_QUEUED;
-		e.next_us = sl_loop_time_us(t->loop);
-		rc = wait_for(sl_store_update(t->store, id, i, &e));
-	}
+	sl_store_close(store);
+	if (thread != NULL)
+		sl_thread_free(thread);
+	sl_loop_free(loop);
 	return rc;
 }
 
 static int
-act(struct tool *t, const char *what, const char *id)
+ask_server(struct tool *t, int fd, struct sl_err *err)
 {
-	const struct sl_envelope *m = sl_store_get(t->store, id);
+	struct sl_str rest = sl_buf_str(&t->request);
+	char chunk[65536];
+	ssize_t n;
 
-	if (m == NULL || !belongs(t, m)) {
-		fprintf(stderr, "sluice: there is no message %s\n", id);
-		return 1;
+	while (rest.n > 0 && (n = write(fd, rest.p, rest.n)) > 0)
+		rest = sl_str_sub(rest, (size_t)n, rest.n);
+	if (rest.n > 0)
+		return sl_err_errno(err, "the server");
+	while (!t->answer.ended) {
+		n = read(fd, chunk, sizeof(chunk));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return sl_err_set(err, SL_ERR_TIMEOUT,
+			    "the server that has this queue doesn't answer");
+		if (n == 0)
+			return sl_err_set(err, SL_ERR_CLOSED, "the server broke off");
+		if (n < 0)
+			return sl_err_errno(err, "the server");
+		if (queue_answer_feed(&t->answer, chunk, (size_t)n) != 0)
+			return sl_err_set(err, SL_ERR_IO, "the answer can't be written or read");
 	}
-	if (strcmp(what, "show") == 0)
-		return show(t, id);
-	if (strcmp(what, "remove") == 0)
-		return wait_for(sl_store_remove(t->store, id));
-	return make_due(t, id);
+	return 0;
 }
 
+/* A server may be starting or ending: it is asked, or the lock taken, until
+ * one of them works. */
 static int
-open_tool(struct tool *t, const char *spool)
+do_shard(struct tool *t, const char *folder, struct sl_err *err)
 {
-	struct sl_store_options options = { 0 };
+	int64_t end = sl_clock_us() + PATIENCE_MS * 1000;
+	int fd, rc;
+
+	for (;;) {
+		queue_answer_begin(&t->answer);
+		fd = sl_queue_control_connect(folder, PATIENCE_MS, err);
+		if (fd >= 0) {
+			rc = ask_server(t, fd, err);
+			close(fd);
+			return rc;
+		}
+		if (fd != SL_ERR_NOTFOUND)
+			return fd;
+		rc = take_lock(t, folder, err);
+		if (rc != SL_ERR_EXISTS || sl_clock_us() > end)
+			return rc;
+		usleep(RETRY_US);
+	}
+}
+
+/* ---- all of them ------------------------------------------------------------------- */
+
+static int
+by_number(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The numbers of the shards, in order; -1: the folder can't be read. */
+static ssize_t
+find_shards(const char *folder, uint64_t *out)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *e;
+	ssize_t n = 0;
+
+	if (dir == NULL)
+		return -1;
+	while (n < MAX_SHARDS && (e = readdir(dir)) != NULL)
+		n += strlen(e->d_name) >= 2 && sl_str_u64(sl_str_of(e->d_name), &out[n]);
+	closedir(dir);
+	qsort(out, (size_t)n, sizeof(*out), by_number);
+	return n;
+}
+
+/* What root makes in a queue would be closed to the server that has another
+ * user: root becomes the queue's owner. */
+static int
+become_owner(const char *folder)
+{
+	struct stat st;
+
+	if (stat(folder, &st) != 0)
+		return -1;
+	if (geteuid() != 0 || st.st_uid == 0)
+		return 0;
+	return setegid(st.st_gid) != 0 || seteuid(st.st_uid) != 0 ? -1 : 0;
+}
+
+/* An id is looked for until it is found; errors of one shard don't keep from the next. */
+static int
+do_all(struct tool *t, const char *spool)
+{
+	static uint64_t numbers[MAX_SHARDS];
 	char folder[4096];
 	struct sl_err err;
+	ssize_t n, i;
+	int rc = 0;
 
-	snprintf(folder, sizeof(folder), "%s/queue/00", spool);
-	options.folder = folder;
-	t->loop = sl_loop_new(&err);
-	if (access(folder, R_OK) != 0) {
+	snprintf(folder, sizeof(folder), "%s/queue", spool);
+	if (become_owner(folder) != 0 || (n = find_shards(folder, numbers)) < 0) {
 		perror(folder);
 		return 1;
 	}
-	if (t->loop == NULL || sl_store_open(&t->store, t->loop, &options, &err) != 0) {
-		fprintf(stderr, "sluice: %s\n", err.text);
-		return 1;
+	for (i = 0; i < n && !(t->id != NULL && t->answer.found); i++) {
+		snprintf(folder, sizeof(folder), "%s/queue/%02llu", spool,
+		    (unsigned long long)numbers[i]);
+		if (do_shard(t, folder, &err) != 0) {
+			fprintf(stderr, "sluice: %s: %s\n", folder, err.text);
+			rc = 1;
+		}
+	}
+	return queue_answer_conclude(&t->answer, t->id, rc);
+}
+
+/* ---- arguments ----------------------------------------------------------------------- */
+
+static int
+usage(const char *name, const char *due)
+{
+	fprintf(stderr,
+	    "usage: sluice %s list SPOOL [--sender ADDRESS] [--recipient ADDRESS] [--json]\n"
+	    "       sluice %s show SPOOL ID\n"
+	    "       sluice %s %s|remove SPOOL ID|--all|--sender ADDRESS|--recipient ADDRESS\n",
+	    name, name, name, due);
+	return 2;
+}
+
+static void
+put_text(struct sl_buf *b, const char *key, const char *text)
+{
+	sl_buf_printf(b, ",\"%s\":", key);
+	sl_event_put_json(b, sl_str_of(text));
+}
+
+/* Options and the id, behind the spool. */
+static int
+take_arguments(struct tool *t, int argc, char **argv)
+{
+	int i;
+
+	for (i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "--json") == 0) {
+			t->answer.json = true;
+			continue;
+		}
+		t->which = true;
+		if (strcmp(argv[i], "--all") == 0)
+			sl_buf_puts(&t->request, ",\"all\":true");
+		else if (strcmp(argv[i], "--sender") == 0 && i + 1 < argc)
+			put_text(&t->request, "sender", argv[++i]);
+		else if (strcmp(argv[i], "--recipient") == 0 && i + 1 < argc)
+			put_text(&t->request, "recipient", argv[++i]);
+		else if (argv[i][0] == '-' || t->id != NULL)
+			return -1;
+		else
+			put_text(&t->request, "id", t->id = argv[i]);
 	}
 	return 0;
+}
+
+static bool
+asks_for_something(const struct tool *t, const char *verb, const char *due, int argc)
+{
+	if (strcmp(verb, "list") == 0)
+		return t->id == NULL;
+	if (strcmp(verb, "show") == 0)
+		return t->id != NULL && argc == 4;
+	return (strcmp(verb, due) == 0 || strcmp(verb, "remove") == 0) && t->which;
 }
 
 static int
 run(int argc, char **argv, bool quarantine)
 {
 	const char *due = quarantine ? "release" : "retry";
-	struct tool t = { .quarantine = quarantine };
+	struct tool t = { .request = SL_BUF_INIT };
 	int rc;
 
-	if (argc > 2 && strcmp(argv[argc - 1], "--json") == 0) {
-		t.json = true;
-		argc--;
+	if (argc < 3)
+		return usage(argv[0], due);
+	sl_buf_printf(&t.request, "{\"quarantine\":%s", quarantine ? "true" : "false");
+	put_text(&t.request, "command", argv[1]);
+	if (take_arguments(&t, argc - 3, argv + 3) != 0 ||
+	    !asks_for_something(&t, argv[1], due, argc)) {
+		sl_buf_clear(&t.request);
+		return usage(argv[0], due);
 	}
-	if (!(argc == 3 && strcmp(argv[1], "list") == 0) && !(argc == 4 && (strcmp(argv[1], "show") == 0 ||
-	    strcmp(argv[1], "remove") == 0 || strcmp(argv[1], due) == 0))) {
-		fprintf(stderr, "usage: sluice %s list SPOOL [--json]\n"
-		    "       sluice %s show|%s|remove SPOOL ID\n", argv[0], argv[0], due);
-		return 2;
-	}
-	if (open_tool(&t, argv[2]) != 0)
-		return 1;
-	rc = argc == 3 ? list(&t) : act(&t, argv[1], argv[3]);
-	sl_store_close(t.store);
-	sl_loop_free(t.loop);
+	sl_buf_puts(&t.request, "}\n");
+	queue_answer_open(&t.answer, quarantine, argv[1]);
+	rc = t.request.failed ? 1 : do_all(&t, argv[2]);
+	queue_answer_clear(&t.answer);
+	sl_buf_clear(&t.request);
 	return rc;
 }
 

@@ -25,13 +25,16 @@ decide(lua_State *L, enum sl_action action)
 	return d;
 }
 
+/* The line lives on as a C string: a NUL in it is a control byte like others. */
 static const char *
 keep(lua_State *L, struct sl_str s)
 {
-	const char *copy = sl_arena_strndup(sl_context_of(L)->arena, s.p, s.n);
+	char *copy = sl_arena_strndup(sl_context_of(L)->arena, s.p, s.n), *nul;
 
 	if (copy == NULL)
 		luaL_error(L, "out of memory");
+	while ((nul = memchr(copy, '\0', s.n)) != NULL)
+		*nul = ' ';
 	return copy;
 }
 

@@ -7,7 +7,8 @@ BAD = """return { workers = 1000, hostnam = "x", size = "10X", recipients = 0,
   listen = { { smtp = "127.0.0.1:2525", server = "in" }, { milter = "inet:127.0.0.1:1", server = "in" },
              { smtp = "nowhere", server = "gone", auth = "perhaps" } },
   servers = { ["in"] = { flows = { data = "x.hsl", dta = "y.lua" }, relay = { ["*"] = { transport = "nope" } } } },
-  transports = { a = { mx = true, tls = "dane" }, b = { mx = true, discard = true } },
+  transports = { a = { mx = true, tls = "dane" }, b = { mx = true, discard = true },
+    c = { mx = true, connections = 0 } },
   users = "users",
 }
 """
@@ -24,6 +25,7 @@ ERRORS = [
     'sluice.lua:4:79: transport "nope" is not in transports',
     'sluice.lua:5:18: tls = "dane" isn\'t built in this version',
     'transports.b: exactly one of host, mx, lmtp, maildir, discard expected',
+    'sluice.lua:6:22: transports.c.connections: 0 is not between 1 and 10000',
     'users:2: the second field is not a hash that crypt(3) knows',
     'users:3: name:hash:domain,domain expected',
 ]

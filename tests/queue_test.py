@@ -214,6 +214,25 @@ def test_a_reader_that_goes_away(spool):
     assert len(listed(spool)) == 4
 
 
+def test_connections_of_a_transport(server):
+    """A host that never greets holds one connection, and the other messages wait."""
+    with socket.create_server(("127.0.0.1", 0), backlog=20) as host:
+        port = host.getsockname()[1]
+        server.write(CONFIG.replace("port = %d", f"port = {port}, connections = 1"), FILES)
+        server.start()
+        client = server.client()
+        client.say("EHLO x")
+        for n in range(4):
+            assert client.send("a@example.com", [f"b{n}@example.org"], text_message())[1][:3] == "250"
+        host.settimeout(10)
+        held, _ = host.accept()
+        host.settimeout(1)              # nothing to wait for: another one must not come
+        with held, pytest.raises(TimeoutError):
+            host.accept()
+        assert server.stop() == 0
+    assert len(listed(server.spool)) == 4
+
+
 def test_a_spool_with_a_long_path(spool, tmp_path):
     long = tmp_path / ("long" * 30)
     long.mkdir()

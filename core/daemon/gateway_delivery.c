@@ -32,6 +32,7 @@ route(void *arg, const char *name, struct sl_route *out)
 	out->helo = t->helo;
 	out->path = t->path;
 	out->timeout_ms = (int64_t)(t->timeout * 1000);
+	out->connections = (unsigned)t->connections;
 	return true;
 }
 

@@ -197,6 +197,9 @@ const struct key sl_transport_keys[] = {
 	{ .name = "helo", .type = KEY_STRING, .offset = TRANSPORT(helo), .text = "our name; hostname" },
 	{ .name = "timeout", .type = KEY_SECONDS, .offset = TRANSPORT(timeout), .dflt = "300", .min = 1,
 	    .max = 3600, .text = "of a command" },
+	{ .name = "connections", .type = KEY_INT, .offset = TRANSPORT(connections), .dflt = "10",
+	    .min = 1, .max = 10000,
+	    .text = "at once to one destination (a domain, or the host), of all workers together" },
 	{ 0 },
 };
 

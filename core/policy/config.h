@@ -49,6 +49,7 @@ struct sl_transport {
 	int64_t tls;			/* enum sl_out_tls */
 	const char *username, *password, *source, *helo;
 	double timeout;			/* of a command, seconds */
+	int64_t connections;		/* at once to one destination */
 };
 
 struct sl_api_config {

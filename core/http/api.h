@@ -18,28 +18,41 @@ struct sl_api_options {
 	int64_t ttl_ms, negative_ttl_ms;	/* how long an answer, "nothing" serves */
 	int64_t stale_ms;		/* how long an old answer serves while the API fails */
 	size_t max_body;
-	size_t entries;			/* cached; 0 = 100,000 */
+	size_t entries, bytes;		/* cached at most; 0 = 100,000 and 64 MB. The answers that
+					 * weren't used longest go first. */
 };
+
+/*
+ * A failing API is an event api_failed: for each request until the breaker
+ * opens (after five failures in a row nothing is asked for ten seconds, then
+ * one request tries), from then on at most one a minute, with the number of
+ * calls since the last; an answer ends it with api_recovered.
+ */
 
 /* 'options' is copied. A host named here may be private. NULL = out of memory. */
 struct sl_api	*sl_api_new(struct sl_loop *loop, struct sl_http *http, struct sl_events *events,
 		    const struct sl_api_options *options);
 void		 sl_api_free(struct sl_api *api);	/* operations were released before */
+/* Takes over what 'old' has cached, shared, and its breaker. False, and nothing is taken
+ * over, when URL or headers differ: then it isn't the same API any more. */
+bool		 sl_api_inherit(struct sl_api *api, const struct sl_api *old);
 
 enum sl_api_kind { SL_API_ANSWER, SL_API_NOTHING, SL_API_FAILED };
 
 struct sl_api_op {
 	struct sl_op op;		/* status 0 always: 'kind' tells */
 	enum sl_api_kind kind;
-	struct sl_buf json;		/* ANSWER */
+	struct sl_str json;		/* ANSWER; borrowed while the operation lives */
 	const char *code;		/* FAILED: "timeout" "connect" "tls" "status" "json" "size" "breaker" */
 	char why[200];
 	bool stale;			/* an old answer, because the API fails */
 };
 
 /*
- * 'query' is put behind the base URL: "?a=b" where that has a query becomes
- * "&a=b". NULL = out of memory.
+ * 'query' is put behind the base URL tolerantly: "?a=b", "&a=b" and "a=b" are
+ * the same, joined with '?' or '&' as it needs; "/path" is a path; behind a
+ * base that ends with '/' or '=' anything else is put as it is. NULL = out of
+ * memory.
  */
 struct sl_api_op *sl_api_call(struct sl_api *api, const char *query);
 

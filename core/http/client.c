@@ -289,7 +289,7 @@ resolved(struct sl_op *op, void *arg)
 	(void)op;
 	if (--r->open > 0)
 		return;
-	sl_buf_printf(&pin, "%s:%d:", r->host, r->port);
+	sl_buf_printf(&pin, "+%s:%d:", r->host, r->port);	/* '+': it ends, as curl's own do */
 	pin_answer(r->a, &pin, &n);
 	pin_answer(r->aaaa, &pin, &n);
 	if (n == 0) {
@@ -359,6 +359,10 @@ request_cancel(struct sl_op *op)
 {
 	struct request *r = (struct request *)op;
 
+	if (!r->over) {
+		r->op.stage = "timeout";
+		sl_err_set(&r->op.err, SL_ERR_TIMEOUT, "no answer in time");
+	}
 	r->over = true;
 	if (r->a != NULL)
 		sl_op_release(&r->a->op);
@@ -501,10 +505,15 @@ sl_http_start(struct sl_http *http, const struct sl_http_request *in)
 
 	if (r == NULL)
 		return NULL;
-	sl_op_init(&r->op.op, &request_class, http->loop, 0);
 	r->http = http;
+	/* curl has the same deadline; ours holds when its timer couldn't be started */
+	if (sl_op_init(&r->op.op, &request_class, http->loop, in->timeout_ms > 0 ? in->timeout_ms :
+	    TIMEOUT_MS) != 0) {
+		sl_free(r);
+		return NULL;
+	}
 	if (copy_request(r, in) != 0) {
-		request_free(&r->op.op);
+		sl_op_release(&r->op.op);
 		return NULL;
 	}
 	set_options(r);

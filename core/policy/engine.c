@@ -149,8 +149,10 @@ sl_engine_commit(struct sl_engine *e, struct sl_generation *g)
 	struct sl_generation *old = e->generation;
 
 	e->generation = g;
-	if (old != NULL)
+	if (old != NULL) {
 		old->replaced_at = sl_loop_now(e->loop);
+		sl_services_inherit(g, old);
+	}
 	sl_services_open(e);
 	sl_generation_unref(old);
 }

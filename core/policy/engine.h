@@ -61,6 +61,7 @@ void	 sl_execs_drop(struct sl_engine *engine);
  * them; those the host gave stay. */
 int	 sl_services_prepare(struct sl_engine *engine, struct sl_generation *generation,
 	    struct sl_buf *report);
+void	 sl_services_inherit(struct sl_generation *g, const struct sl_generation *old);
 void	 sl_services_drop(struct sl_generation *generation);
 void	 sl_services_open(struct sl_engine *engine);
 void	 sl_services_close(struct sl_engine *engine);

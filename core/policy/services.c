@@ -117,6 +117,22 @@ sl_services_prepare(struct sl_engine *e, struct sl_generation *g, struct sl_buf 
 	return open_apis(e, g, report);
 }
 
+/* What the APIs of 'old' have cached serves on, also while an API is down. */
+void
+sl_services_inherit(struct sl_generation *g, const struct sl_generation *old)
+{
+	struct sl_str name;
+	struct sl_api *api;
+	void *value;
+	size_t i;
+
+	if (g->apis == NULL || old->apis == NULL)
+		return;
+	for (i = 0; sl_dict_each(old->apis, &i, &name, &value);)
+		if ((api = sl_dict_get(g->apis, name)) != NULL)
+			sl_api_inherit(api, value);
+}
+
 /* Questions under way belong to the old generation's resolver, which lives as
  * long as that generation. */
 void

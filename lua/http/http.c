@@ -123,7 +123,7 @@ api_answered(lua_State *L, struct sl_op *op)
 		return defer_run(L);
 	if (a->kind == SL_API_FAILED)
 		return sl_fail(L, a->code, "%s", a->why);
-	if (sl_json_decode(L, sl_buf_str(&a->json), a->json.n, &err) != 0)
+	if (sl_json_decode(L, a->json, a->json.n, &err) != 0)
 		return sl_fail(L, "json", "%s", err.text);
 	return 1;
 }

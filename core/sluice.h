@@ -118,14 +118,23 @@ struct sl_dns *sl_engine_resolver(struct sl_engine *engine);	/* the one it uses;
 struct sl_counters;
 void	 sl_engine_count(struct sl_engine *engine, struct sl_counters *counters);
 unsigned sl_engine_runs(const struct sl_engine *engine);	/* alive now */
-/* Ends the run that executes now, if it comes back to script code. For signal handlers. */
+/* Ends the run that executes now, when it comes back to script code. For signal handlers. */
 void	 sl_engine_interrupt(struct sl_engine *engine);
 
-/* Runs one script outside SMTP ("sluice exec"), or a line of the REPL: its
- * results, described, in 'text' of the callback. */
+/*
+ * Runs one script outside SMTP ("sluice exec"), or a line of the REPL; files
+ * and data of the running policy are there. Its results, described and joined
+ * by ", ", are in 'text' of the callback, NULL if there are none. SL_ERR_SYNTAX
+ * if it doesn't compile.
+ */
 typedef void sl_exec_fn(void *arg, const struct sl_err *err, const char *text);
 int	 sl_engine_exec(struct sl_engine *engine, const char *name, struct sl_str source,
 	    sl_exec_fn *fn, void *arg, struct sl_err *err);
+/* From now on what one exec assigns or redefines, the next one sees, as the
+ * lines of a REPL: one begins when the one before has ended. */
+int	 sl_engine_exec_keep(struct sl_engine *engine);
+/* Ends what exec runs, also while it waits: the callbacks get SL_ERR_CANCELED, here. */
+void	 sl_engine_exec_stop(struct sl_engine *engine);
 /* Where echo of exec and REPL goes; NULL = events only. */
 void	 sl_engine_on_echo(struct sl_engine *engine, void (*fn)(void *arg, struct sl_str line), void *arg);
 

@@ -10,6 +10,7 @@ int	 cmd_run(int argc, char **argv);
 int	 cmd_child(int argc, char **argv);
 int	 cmd_check(int argc, char **argv);
 int	 cmd_exec(int argc, char **argv);
+int	 cmd_repl(int argc, char **argv);
 int	 cmd_queue(int argc, char **argv);
 int	 cmd_quarantine(int argc, char **argv);
 int	 cmd_sign(int argc, char **argv);

@@ -24,6 +24,7 @@ static const struct {
 	{ "run", cmd_run, "serve a policy: sluice run POLICY [--spool DIR] [--log-level LEVEL]" },
 	{ "check", cmd_check, "load a policy and say what is wrong: sluice check POLICY [--defaults]" },
 	{ "exec", cmd_exec, "run one script without SMTP: sluice exec FILE" },
+	{ "repl", cmd_repl, "evaluate lines of Lua: sluice repl [POLICY]" },
 	{ "queue", cmd_queue, "list, show, retry, remove messages: sluice queue list SPOOL" },
 	{ "quarantine", cmd_quarantine, "list, show, release, remove held messages: sluice quarantine list SPOOL" },
 	{ "sign", cmd_sign, "sign a message with DKIM: sluice sign MESSAGE --key FILE "

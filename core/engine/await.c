@@ -1,27 +1,29 @@
 /* The one kind of waiting. */
 #include "internal.h"
 
-typedef int result_fn(lua_State *L, struct sl_op *op);
-
 static int
-deliver(lua_State *L, struct sl_run *run, result_fn *done)
+deliver(lua_State *L, struct sl_run *run)
 {
-	int n = done(L, run->op);
+	int n = run->op_done(L, run->op);
 
 	sl_op_release(run->op);
 	run->op = NULL;
 	return n;
 }
 
+/* A coroutine that a REPL's former line left in the middle of waiting finds
+ * that line's operation gone. */
 static int
-continued(lua_State *L, int status, lua_KContext done)
+continued(lua_State *L, int status, lua_KContext wait)
 {
 	struct sl_run *run = sl_running(L);
 
 	(void)status;
 	if (run->ending)
 		return sl_go_on_ending(L);
-	return deliver(L, run, (result_fn *)done);
+	if (run->op == NULL || (uint64_t)wait != run->wait)
+		return luaL_error(L, "what this coroutine waited for has ended");
+	return deliver(L, run);
 }
 
 int
@@ -33,11 +35,13 @@ sl_await(lua_State *L, struct sl_op *op, int (*done)(lua_State *L, struct sl_op 
 		return luaL_error(L, "out of memory");
 	sl_op_release(run->op);		/* of a result that raised */
 	run->op = op;
+	run->op_done = done;
+	run->wait = ++run->vm->waits;
 	sl_spend(L, SL_BUDGET_OPS, 1);
 	if (op->done)
-		return deliver(L, run, done);
+		return deliver(L, run);
 	if (run->unyieldable > 0 || !lua_isyieldable(L))
 		return luaL_error(L, "a function that waits can't be called here");
 	run->passing = true;
-	return lua_yieldk(L, 0, (lua_KContext)done, continued);
+	return lua_yieldk(L, 0, (lua_KContext)run->wait, continued);
 }

@@ -108,6 +108,8 @@ begin(lua_State *L, lua_State *co, int nargs, bool wrapped)
 {
 	const char *why = NULL;
 
+	if (sl_running(L)->ending)
+		return sl_go_on_ending(L);
 	if (is_over(co))
 		why = "cannot resume dead coroutine";
 	else if (L == co || (lua_status(co) == LUA_OK && lua_gettop(co) == 0))
@@ -121,6 +123,7 @@ begin(lua_State *L, lua_State *co, int nargs, bool wrapped)
 		lua_pushstring(L, why);
 		return 2;
 	}
+	sl_hook_install(co, false);	/* that of a former line may be one that ends */
 	lua_xmove(L, co, nargs);
 	return resume(L, co, nargs, wrapped);
 }

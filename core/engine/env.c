@@ -5,6 +5,10 @@
  *
  * A function assigned to a builtin's name goes to the run's overrides instead
  * of the table, so that everybody in the run gets it, the end action too.
+ *
+ * Both stand in a scope. A run has its own, which ends with it; the lines of a
+ * REPL are runs in one scope, which the host keeps. What such a line leaves is
+ * memory of accounts that are closed: each line has its limits anew.
  */
 #include <string.h>
 
@@ -13,9 +17,9 @@
 static bool
 push_override(lua_State *L, const struct sl_run *run, const char *name)
 {
-	if (run->overrides_ref == LUA_NOREF)
+	if (run->scope->overrides == LUA_NOREF)
 		return false;
-	sl_ref_push(L, run->overrides_ref);
+	sl_ref_push(L, run->scope->overrides);
 	lua_getfield(L, -1, name);
 	lua_remove(L, -2);
 	if (!lua_isnil(L, -1))
@@ -158,13 +162,13 @@ override(lua_State *L)
 }
 
 static void
-push_overrides(lua_State *L, struct sl_run *run)
+push_overrides(lua_State *L, struct sl_scope *scope)
 {
-	if (run->overrides_ref == LUA_NOREF) {
+	if (scope->overrides == LUA_NOREF) {
 		lua_newtable(L);
-		run->overrides_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+		scope->overrides = luaL_ref(L, LUA_REGISTRYINDEX);
 	}
-	sl_ref_push(L, run->overrides_ref);
+	sl_ref_push(L, scope->overrides);
 }
 
 static void
@@ -184,7 +188,7 @@ set_override(lua_State *L, struct sl_run *run, const struct sl_builtin *row)
 {
 	if (!lua_isfunction(L, 3) && !lua_isnil(L, 3))
 		return luaL_error(L, "%s is a builtin: only a function can redefine it", row->name);
-	push_overrides(L, run);
+	push_overrides(L, run->scope);
 	lua_pushvalue(L, 3);
 	if ((row->flags & SL_FINAL) && lua_isfunction(L, 3)) {
 		lua_pushlightuserdata(L, (void *)(uintptr_t)row);
@@ -217,13 +221,50 @@ env_newindex(lua_State *L)
 	return 0;
 }
 
-int
-sl_env_new(lua_State *L)
+/* ---- scopes ------------------------------------------------------------- */
+
+void
+sl_scope_init(struct sl_scope *scope, struct sl_vm *vm)
 {
+	scope->vm = vm;
+	scope->env = scope->overrides = LUA_NOREF;
+}
+
+void
+sl_scope_clear(struct sl_scope *scope)
+{
+	luaL_unref(scope->vm->L, LUA_REGISTRYINDEX, scope->env);
+	luaL_unref(scope->vm->L, LUA_REGISTRYINDEX, scope->overrides);
+}
+
+void
+sl_scope_need(lua_State *L, struct sl_scope *scope)
+{
+	if (scope->env != LUA_NOREF)
+		return;
 	lua_newtable(L);
-	sl_ref_push(L, sl_vm_from(L)->refs.env_meta);
+	sl_ref_push(L, scope->vm->refs.env_meta);
 	lua_setmetatable(L, -2);
-	return 1;
+	scope->env = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+struct sl_scope *
+sl_scope_new(struct sl_vm *vm)
+{
+	struct sl_scope *scope = sl_calloc(1, sizeof(*scope));
+
+	if (scope != NULL)
+		sl_scope_init(scope, vm);
+	return scope;
+}
+
+void
+sl_scope_free(struct sl_scope *scope)
+{
+	if (scope == NULL)
+		return;
+	sl_scope_clear(scope);
+	sl_free(scope);
 }
 
 void

@@ -36,7 +36,7 @@ hook(lua_State *L, lua_Debug *ar)
 		return;
 	}
 	if (run->vm->interrupted) {
-		sl_begin_ending(L, SL_RUN_LIMIT, "stopped by the watchdog");
+		sl_begin_ending(L, SL_RUN_LIMIT, "interrupted");
 		sl_go_on_ending(L);
 		return;
 	}

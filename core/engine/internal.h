@@ -71,6 +71,7 @@ struct sl_vm {
 	struct sl_list runs;		/* all alive */
 	struct sl_list waiting;		/* not begun: too many were alive */
 	unsigned alive;
+	uint64_t waits;
 	int pool[64];			/* registry references of idle coroutines */
 	unsigned npool;
 	struct sl_dict *rows;		/* name -> struct sl_builtin */
@@ -91,9 +92,16 @@ struct sl_vm {
 struct sl_program {
 	unsigned refs;
 	struct sl_vm *vm;
+	struct sl_program *base;	/* where files are that this one hasn't; NULL = nowhere */
 	int chunks;			/* registry: path -> function(_ENV) */
 	int data;			/* registry: path -> read-only value */
 	struct sl_dict *sources;		/* path -> struct sl_source, for error texts */
+};
+
+/* An environment: what scripts assigned, and what they redefined. */
+struct sl_scope {
+	struct sl_vm *vm;
+	int env, overrides;		/* registry; LUA_NOREF = none */
 };
 
 enum run_state { RUN_QUEUED, RUN_READY, RUN_EXECUTING, RUN_AWAITING, RUN_OVER };
@@ -107,7 +115,8 @@ struct sl_run {
 	enum run_state state;
 	uint32_t account;
 	lua_State *co;
-	int co_ref, env_ref, overrides_ref, loaded_ref;	/* LUA_NOREF = none */
+	int co_ref, loaded_ref;		/* LUA_NOREF = none */
+	struct sl_scope own, *scope;	/* its names: its own or the spec's */
 	bool begun;			/* the coroutine has its function */
 	size_t element;			/* of the flow: the one that runs */
 
@@ -121,6 +130,8 @@ struct sl_run {
 	unsigned unyieldable;		/* resumers on the stack that can't be yielded through */
 
 	struct sl_op *op;		/* what is waited for */
+	int (*op_done)(lua_State *L, struct sl_op *op);
+	uint64_t wait;			/* which of the machine's waits it is */
 	struct sl_timer deadline;
 	struct sl_task task;
 	struct sl_run_stats stats;
@@ -177,7 +188,12 @@ void	 sl_readonly(lua_State *L);		/* [-1, +1] a proxy for the table on top */
 void	 sl_readonly_fast(lua_State *L);	/* same, flat, for libraries */
 bool	 sl_is_readonly(lua_State *L, int index);
 void	 sl_readonly_real(lua_State *L, int index);	/* [-0, +1] what the proxy stands for */
-int	 sl_env_new(lua_State *L);		/* pushes a new environment */
+void	 sl_scope_init(struct sl_scope *scope, struct sl_vm *vm);
+void	 sl_scope_clear(struct sl_scope *scope);
+void	 sl_scope_need(lua_State *L, struct sl_scope *scope);	/* [-0, +0, m] makes its environment */
+
+/* Pushes a data file; false if there is none. program.c */
+bool	 sl_data_push(lua_State *L, const struct sl_program *program, const char *path);
 
 /* builtin.c */
 int	 sl_builtins_add(struct sl_vm *vm, const struct sl_builtin *rows);

@@ -27,7 +27,7 @@ include(lua_State *L)
 	lua_settop(L, 1);
 	if (!sl_chunk_push(L, run->program, path))
 		return luaL_error(L, "include: \"%s\" is not in the policy", path);
-	sl_ref_push(L, run->env_ref);
+	sl_ref_push(L, run->scope->env);
 	lua_callk(L, 1, LUA_MULTRET, 1, all_results);
 	return all_results(L, LUA_OK, 1);
 }
@@ -109,7 +109,7 @@ require(lua_State *L)
 	lua_settop(L, 1);
 	if (!push_module(L, run->program, name))
 		return luaL_error(L, "require: there is no lib/%s.lua in the policy", name);
-	sl_ref_push(L, run->env_ref);
+	sl_ref_push(L, run->scope->env);
 	lua_callk(L, 1, 1, 0, required);
 	return required(L, LUA_OK, 0);
 }
@@ -122,8 +122,7 @@ data(lua_State *L)
 	struct sl_run *run = sl_running(L);
 	const char *name = luaL_checkstring(L, 1);
 
-	sl_ref_push(L, run->program->data);
-	if (lua_getfield(L, -1, name) == LUA_TNIL)
+	if (!sl_data_push(L, run->program, name))
 		return luaL_error(L, "data: \"%s\" is not in the policy's data/", name);
 	return 1;
 }

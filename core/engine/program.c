@@ -29,6 +29,16 @@ sl_program_new(struct sl_vm *vm)
 }
 
 struct sl_program *
+sl_program_new_upon(struct sl_vm *vm, struct sl_program *base)
+{
+	struct sl_program *p = sl_program_new(vm);
+
+	if (p != NULL && base != NULL)
+		p->base = sl_program_ref(base);
+	return p;
+}
+
+struct sl_program *
 sl_program_ref(struct sl_program *p)
 {
 	p->refs++;
@@ -43,6 +53,7 @@ sl_program_unref(struct sl_program *p)
 	luaL_unref(p->vm->L, LUA_REGISTRYINDEX, p->chunks);
 	luaL_unref(p->vm->L, LUA_REGISTRYINDEX, p->data);
 	sl_dict_free(p->sources, sl_free);
+	sl_program_unref(p->base);
 	sl_free(p);
 }
 
@@ -119,21 +130,25 @@ sl_program_add(struct sl_program *p, const char *path, struct sl_str source, str
 int
 sl_chunk_push(lua_State *L, const struct sl_program *p, const char *path)
 {
-	sl_ref_push(L, p->chunks);
-	lua_getfield(L, -1, path);
-	lua_remove(L, -2);
-	if (lua_isfunction(L, -1))
-		return 1;
-	lua_pop(L, 1);
+	for (; p != NULL; p = p->base) {
+		sl_ref_push(L, p->chunks);
+		lua_getfield(L, -1, path);
+		lua_remove(L, -2);
+		if (lua_isfunction(L, -1))
+			return 1;
+		lua_pop(L, 1);
+	}
 	return 0;
 }
 
 struct sl_str
 sl_source_line(const struct sl_program *p, const char *path, int line)
 {
-	const char *text = sl_dict_get(p->sources, sl_str_of(path));
 	struct sl_str rest, found = { "", 0 };
+	const char *text = NULL;
 
+	for (; p != NULL && text == NULL; p = p->base)
+		text = sl_dict_get(p->sources, sl_str_of(path));
 	if (text == NULL)
 		return found;
 	rest = sl_str_of(text);
@@ -263,4 +278,18 @@ sl_program_add_data(struct sl_program *p, const char *path, struct sl_str text, 
 	sl_err_set(err, SL_ERR_SYNTAX, "data/%s: %s", path, lua_tostring(L, -1));
 	lua_pop(L, 1);
 	return err->code;
+}
+
+bool
+sl_data_push(lua_State *L, const struct sl_program *p, const char *path)
+{
+	for (; p != NULL; p = p->base) {
+		sl_ref_push(L, p->data);
+		lua_getfield(L, -1, path);
+		lua_remove(L, -2);
+		if (!lua_isnil(L, -1))
+			return true;
+		lua_pop(L, 1);
+	}
+	return false;
 }

@@ -36,6 +36,8 @@ effective(const struct sl_limits *given)
 
 /* ---- the flow, as a function in the coroutine ------------------------------------ */
 
+enum { STAGE_NEXT, STAGE_BLOCK, STAGE_RESULTS };
+
 static int flow_step(lua_State *L, int status, lua_KContext stage);
 
 static int
@@ -56,7 +58,7 @@ call_block(lua_State *L, const struct sl_element *e)
 {
 	sl_name_push(L, "require");
 	lua_pushfstring(L, "blocks.%s", e->block);
-	lua_callk(L, 1, 1, 1, flow_step);
+	lua_callk(L, 1, 1, STAGE_BLOCK, flow_step);
 }
 
 static void
@@ -64,11 +66,14 @@ call_element(lua_State *L, struct sl_run *run, const struct sl_element *e)
 {
 	if (!sl_chunk_push(L, run->program, e->script))
 		luaL_error(L, "%s is not in the policy", e->script);
-	sl_ref_push(L, run->env_ref);
-	lua_callk(L, 1, 0, 0, flow_step);
+	sl_ref_push(L, run->scope->env);
+	if (run->spec.results == NULL)
+		lua_callk(L, 1, 0, STAGE_NEXT, flow_step);
+	else
+		lua_callk(L, 1, LUA_MULTRET, STAGE_RESULTS, flow_step);
 }
 
-/* stage 1: a block's module is on top. */
+/* With STAGE_BLOCK a block's module is on top, with STAGE_RESULTS a script's results. */
 static int
 flow_step(lua_State *L, int status, lua_KContext stage)
 {
@@ -79,7 +84,10 @@ flow_step(lua_State *L, int status, lua_KContext stage)
 	if (run->ending)
 		return sl_go_on_ending(L);
 	for (;;) {
-		if (stage == 1) {
+		if (stage == STAGE_RESULTS) {
+			run->spec.results(L, lua_gettop(L), run->spec.host);
+			lua_settop(L, 0);
+		} else if (stage == STAGE_BLOCK) {
 			e = &run->spec.elements[run->element - 1];
 			if (!lua_istable(L, -1) || lua_getfield(L, -1, "run") != LUA_TFUNCTION)
 				return luaL_error(L, "block %s has no function run", e->block);
@@ -90,11 +98,12 @@ flow_step(lua_State *L, int status, lua_KContext stage)
 			e = &run->spec.elements[run->element++];
 			if (e->script != NULL) {
 				call_element(L, run, e);
+				stage = run->spec.results != NULL ? STAGE_RESULTS : STAGE_NEXT;
 			} else {
 				call_block(L, e);
-				stage = 1;
-				continue;
+				stage = STAGE_BLOCK;
 			}
+			continue;
 		} else if (run->element == run->spec.n && run->spec.end_action != NULL) {
 			run->element++;
 			lua_settop(L, 0);
@@ -103,14 +112,14 @@ flow_step(lua_State *L, int status, lua_KContext stage)
 		} else {
 			return 0;
 		}
-		stage = 0;
+		stage = STAGE_NEXT;
 	}
 }
 
 static int
 flow(lua_State *L)
 {
-	return flow_step(L, LUA_OK, 0);
+	return flow_step(L, LUA_OK, STAGE_NEXT);
 }
 
 /* ---- coroutines -------------------------------------------------------------------- */
@@ -131,8 +140,7 @@ new_environment(lua_State *L)
 {
 	struct sl_run *run = lua_touserdata(L, 1);
 
-	sl_env_new(L);
-	run->env_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+	sl_scope_need(L, run->scope);
 	return 0;
 }
 
@@ -201,8 +209,7 @@ run_free(struct sl_run *run)
 	sl_timer_stop(&run->deadline);
 	sl_task_cancel(&run->task);
 	give_back(run);
-	luaL_unref(vm->L, LUA_REGISTRYINDEX, run->env_ref);
-	luaL_unref(vm->L, LUA_REGISTRYINDEX, run->overrides_ref);
+	sl_scope_clear(&run->own);
 	luaL_unref(vm->L, LUA_REGISTRYINDEX, run->loaded_ref);
 	sl_account_close(&vm->accounts, run->account);
 	sl_list_remove(&run->link);
@@ -373,7 +380,9 @@ sl_run_start(struct sl_vm *vm, const struct sl_run_spec *spec, struct sl_run **o
 	run->vm = vm;
 	run->spec = *spec;
 	run->program = sl_program_ref(spec->program);
-	run->co_ref = run->env_ref = run->overrides_ref = run->loaded_ref = LUA_NOREF;
+	run->co_ref = run->loaded_ref = LUA_NOREF;
+	sl_scope_init(&run->own, vm);
+	run->scope = spec->scope != NULL ? spec->scope : &run->own;
 	run->started_us = sl_clock_us();
 	run->state = RUN_QUEUED;
 	sl_list_insert(&vm->waiting, &run->link);

@@ -101,7 +101,7 @@ load_text(lua_State *L)
 		return 2;
 	}
 	if (lua_isnone(L, 4))
-		sl_ref_push(L, sl_running(L)->env_ref);
+		sl_ref_push(L, sl_running(L)->scope->env);
 	else
 		lua_pushvalue(L, 4);
 	if (lua_setupvalue(L, -2, 1) == NULL)

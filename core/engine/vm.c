@@ -300,8 +300,8 @@ sl_vm_eval(struct sl_vm *vm, const char *name, struct sl_str source,
 	struct sl_run run = {
 		.vm = vm, .limits = { .steps = 200000000, .memory = 0, .ops = 0 },
 		.spec = { .phase = SL_AT_NONE, .name = name, .host = host },
-		.overrides_ref = LUA_NOREF, .loaded_ref = LUA_NOREF, .env_ref = LUA_NOREF,
-		.co_ref = LUA_NOREF, .unyieldable = 1, .resumed_us = sl_clock_us(), .state = RUN_EXECUTING,
+		.own = { vm, LUA_NOREF, LUA_NOREF }, .scope = &run.own,
+		.loaded_ref = LUA_NOREF, .co_ref = LUA_NOREF, .unyieldable = 1, .resumed_us = sl_clock_us(), .state = RUN_EXECUTING,
 	};
 	int rc;
 

@@ -16,6 +16,7 @@ struct sl_cache;
 struct sl_vm;
 struct sl_program;
 struct sl_run;
+struct sl_scope;
 
 struct sl_limits {			/* per run unless said; 0 = the default */
 	uint64_t steps;			/* VM instructions and charged work; default 10,000,000 */
@@ -58,6 +59,8 @@ void		*sl_vm_owner(const struct sl_vm *vm);
  * policy ("data.lua", "lib/acme/keys.lua"), stdlib's by "stdlib/...".
  */
 struct sl_program *sl_program_new(struct sl_vm *vm);
+/* One whose runs find what it hasn't itself in 'base' (referenced; NULL is fine). */
+struct sl_program *sl_program_new_upon(struct sl_vm *vm, struct sl_program *base);
 struct sl_program *sl_program_ref(struct sl_program *program);
 void		 sl_program_unref(struct sl_program *program);	/* freed when no run uses it */
 /* Compiles; a syntax error names file, line and column. */
@@ -73,6 +76,13 @@ struct sl_element {
 	const char *block;		/* name of a block: module stdlib "blocks.NAME", its run(params) */
 	const char *params;		/* JSON object for the block, or NULL */
 };
+
+/*
+ * Names that outlive runs, for a REPL: what one run assigns or redefines, the
+ * next one sees. Runs in one scope follow each other; modules are loaded anew.
+ */
+struct sl_scope	*sl_scope_new(struct sl_vm *vm);
+void		 sl_scope_free(struct sl_scope *scope);	/* no run uses it; before sl_vm_free */
 
 /* Facts: globals that the phase provides. Pushes the value and returns 1;
  * 0 = no such fact; -1 = a fact of another phase (*phases says which). */
@@ -99,6 +109,9 @@ struct sl_run_spec {
 	const char *end_action;
 	sl_fact_fn *fact;
 	const char *(*fact_near)(const char *name);	/* a fact that a misspelling may mean, or NULL */
+	/* A script's results, at 1 to n of the stack; NULL = they are dropped. May raise. */
+	void (*results)(lua_State *L, int n, void *host);
+	struct sl_scope *scope;		/* names that stay; NULL = they end with the run */
 	void *host;
 	/* Called once, from the top of the loop, never inside sl_run_start. */
 	void (*done)(struct sl_run *run, enum sl_run_end how, const struct sl_err *err, void *host);

@@ -77,6 +77,7 @@ sl_engine_free(struct sl_engine *e)
 	sl_execs_drop(e);
 	sl_sessions_drop(e);		/* those whose disconnect flow still runs */
 	sl_generation_unref(e->generation);
+	sl_scope_free(e->names);
 	sl_vm_free(e->vm);
 	sl_services_close(e);
 	sl_key_cache_free(e->keys);

@@ -26,6 +26,7 @@ struct sl_engine {
 	struct sl_generation *generation;
 	struct sl_list sessions, queued, execs;
 	struct sl_counters *counters;	/* metrics; NULL = none */
+	struct sl_scope *names;		/* of exec; NULL = each has its own */
 	char *stdlib;
 	bool gateway;
 	bool own_loop, own_dns, own_http, own_state;

@@ -2,7 +2,11 @@
 #include <stdio.h>
 
 #include "../base/alloc.h"
+#include "../engine/value.h"
 #include "engine.h"
+
+#define MAX_RESULTS	100
+#define MAX_TEXT	16384	/* bytes of one described result */
 
 struct exec {
 	struct sl_list link;
@@ -11,6 +15,7 @@ struct exec {
 	struct sl_element element;
 	sl_exec_fn *fn;
 	void *arg;
+	struct sl_buf text;
 	char name[300];
 };
 
@@ -19,6 +24,7 @@ exec_free(struct exec *x)
 {
 	sl_list_remove(&x->link);
 	sl_program_unref(x->program);
+	sl_buf_clear(&x->text);
 	sl_free(x);
 }
 
@@ -34,6 +40,36 @@ sl_execs_drop(struct sl_engine *e)
 	}
 }
 
+void
+sl_engine_exec_stop(struct sl_engine *e)
+{
+	struct sl_err err;
+	struct exec *x;
+
+	while (!sl_list_empty(&e->execs)) {
+		x = sl_list_entry(e->execs.next, struct exec, link);
+		sl_run_kill(x->run);
+		sl_err_set(&err, SL_ERR_CANCELED, "%s: interrupted", x->name);
+		x->fn(x->arg, &err, NULL);
+		exec_free(x);
+	}
+}
+
+static void
+exec_results(lua_State *L, int n, void *host)
+{
+	struct exec *x = host;
+	int i;
+
+	for (i = 1; i <= n && i <= MAX_RESULTS; i++) {
+		if (i > 1)
+			sl_buf_puts(&x->text, ", ");
+		sl_describe(L, i, &x->text, MAX_TEXT);
+	}
+	if (n > MAX_RESULTS)
+		sl_buf_puts(&x->text, ", ...");
+}
+
 static void
 exec_done(struct sl_run *run, enum sl_run_end how, const struct sl_err *err, void *host)
 {
@@ -41,8 +77,16 @@ exec_done(struct sl_run *run, enum sl_run_end how, const struct sl_err *err, voi
 
 	(void)run;
 	(void)how;
-	x->fn(x->arg, err, NULL);
+	x->fn(x->arg, err, err == NULL ? x->text.p : NULL);
 	exec_free(x);
+}
+
+int
+sl_engine_exec_keep(struct sl_engine *e)
+{
+	if (e->names == NULL)
+		e->names = sl_scope_new(e->vm);
+	return e->names != NULL ? 0 : SL_ERR_NOMEM;
 }
 
 void
@@ -57,10 +101,12 @@ sl_engine_exec(struct sl_engine *e, const char *name, struct sl_str source, sl_e
     void *arg, struct sl_err *err)
 {
 	struct exec *x = sl_calloc(1, sizeof(*x));
-	struct sl_run_spec spec = { .phase = SL_AT_NONE, .name = "exec", .n = 1, .done = exec_done };
+	struct sl_run_spec spec = { .phase = SL_AT_NONE, .name = "exec", .n = 1,
+		.results = exec_results, .done = exec_done, .scope = e->names };
+	struct sl_program *policy = e->generation != NULL ? e->generation->program : NULL;
 	int rc;
 
-	if (x == NULL || (x->program = sl_program_new(e->vm)) == NULL) {
+	if (x == NULL || (x->program = sl_program_new_upon(e->vm, policy)) == NULL) {
 		sl_free(x);
 		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	}

@@ -132,7 +132,7 @@ generation of the policy, or to the builtin. With one they belong to that name, 
 function, and stay over reloads. Besides `size`, all namespaces together are held to 16 MB; what
 was used longest ago gives way.
 
-@param options? table  ttl (seconds, 60), namespace, size (entries of the namespace, 32), force (call it anyway and keep the results, false)
+@param options? table  ttl (seconds, 60), namespace, size (entries, 32), force (a call, false)
 @param f function
 @param ... any         the arguments of f
 @return any? ...       the results of f

@@ -246,6 +246,9 @@ read_header(struct sl_try *t, struct sl_buf *out)
 		end = sl_str_find(sl_buf_str(out), SL_STR("\r\n\r\n"));
 		if (end >= 0)
 			out->n = (size_t)end + 2;
+		/* A CR left alone would keep the notification from being sent. */
+		while (out->n > 0 && out->p[out->n - 1] != '\n')
+			out->n--;
 	}
 	close(fd);
 }

@@ -22,6 +22,14 @@ sl_connection_tls(struct sl_delivery *d, bool verify)
 	return d->tls[verify];
 }
 
+void
+sl_connection_key_free(char *key)
+{
+	if (key != NULL)
+		sl_wipe(key, strlen(key));
+	sl_free(key);
+}
+
 static void
 forget(struct sl_connection *c)
 {
@@ -36,7 +44,7 @@ sl_connection_close(struct sl_connection *c)
 	if (c == NULL)
 		return;
 	sl_client_close(c->client);
-	sl_free(c->key);
+	sl_connection_key_free(c->key);
 	sl_free(c);
 }
 

@@ -39,7 +39,9 @@ struct sl_delivery_options {
 	struct sl_dns *(*dns)(void *arg);
 	struct sl_thread *thread;	/* Maildirs; NULL = inline (tests) */
 	struct sl_events *events;
-	unsigned at_once;		/* recipients, 0 = 100; who waits for a slot doesn't count */
+	/* Recipients, 0 = 100. Who waits for a slot doesn't count; when many slots
+	 * become free at one moment, twice as many. */
+	unsigned at_once;
 	/* The route of a transport; false: there is none of that name (any more). */
 	bool (*route)(void *arg, const char *transport, struct sl_route *out);
 	/* Seconds before attempt number 'retry' (1 = the second), < 0 = given up;

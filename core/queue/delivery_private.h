@@ -119,7 +119,7 @@ struct sl_connection {
 	struct sl_list link;		/* in delivery->kept */
 	struct sl_delivery *delivery;
 	struct sl_client *client;
-	char *key;
+	char *key;			/* with a password in it */
 	unsigned messages;
 	struct sl_timer timer;
 };
@@ -130,6 +130,7 @@ struct sl_connection *sl_connection_new(struct sl_delivery *d, const char *key,
 	    const struct sl_client_options *options, struct sl_err *err);
 void	 sl_connection_keep(struct sl_connection *c);	/* or closes it, if it is of no more use */
 void	 sl_connection_close(struct sl_connection *c);	/* NULL is fine */
+void	 sl_connection_key_free(char *key);	/* NULL is fine */
 void	 sl_connections_close(struct sl_delivery *d);	/* the kept ones */
 struct sl_tls *sl_connection_tls(struct sl_delivery *d, bool verify);
 

@@ -44,7 +44,7 @@ static struct server {
 	uint16_t port;
 	struct peer peers[PEERS];
 	unsigned connections, open, most_open, messages, rcpts, bare;
-	bool refuse;		/* 421 at the greeting */
+	int refuse;		/* at the greeting: 421, 554 */
 	struct sl_buf data;
 } server;
 
@@ -76,7 +76,9 @@ take_line(struct peer *p, struct sl_str line)
 		p->server->messages++;
 		sl_stream_printf(p->s, "250 2.0.0 taken\r\n");
 	} else if (sl_str_starts(line, SL_STR("EHLO"))) {
-		sl_stream_printf(p->s, "250-mx\r\n250 PIPELINING\r\n");
+		sl_stream_printf(p->s, "250-mx\r\n250-AUTH PLAIN\r\n250 PIPELINING\r\n");
+	} else if (sl_str_starts(line, SL_STR("AUTH"))) {
+		sl_stream_printf(p->s, "235 welcome\r\n");
 	} else if (sl_str_starts(line, SL_STR("RCPT"))) {
 		reply_rcpt(p, line);
 	} else if (sl_str_starts(line, SL_STR("DATA"))) {
@@ -136,7 +138,8 @@ server_accept(struct sl_watch *watch, unsigned events)
 	v->connections++;
 	if (++v->open > v->most_open)
 		v->most_open = v->open;
-	sl_stream_printf(v->peers[i].s, v->refuse ? "421 4.3.2 not now\r\n" : "220 hi\r\n");
+	sl_stream_printf(v->peers[i].s, v->refuse == 554 ?
+	    "554 5.3.2 never\r\n" : v->refuse ? "421 4.3.2 not now\r\n" : "220 hi\r\n");
 }
 
 static void
@@ -175,6 +178,9 @@ static struct {
 	struct sl_file_ops files;
 	bool full;			/* the disk */
 	unsigned limit;			/* connections of the route */
+	unsigned at_once;
+	const char *source, *username;	/* of the route */
+	struct sl_str bytes;		/* of the messages */
 	unsigned shared;		/* slots that other workers leave; UINT_MAX = no hook */
 	unsigned taken;
 	char spool[64];
@@ -224,6 +230,9 @@ route(void *arg, const char *transport, struct sl_route *out)
 	out->connections = w.limit;
 	out->timeout_ms = 5000;
 	out->port = server.port;
+	out->source = w.source;
+	out->username = w.username;
+	out->password = w.username;
 	if (strcmp(transport, "smtp") == 0) {
 		out->kind = SL_ROUTE_SMTP;
 		out->host = "127.0.0.1";
@@ -311,7 +320,7 @@ open_delivery(void)
 	struct sl_delivery_options o = {
 		.loop = loop, .engine = engine, .store = w.store, .dns = resolver, .events = &w.events,
 		.route = route, .schedule = schedule, .attempts = attempts, .transport = transport,
-		.hostname = hostname,
+		.hostname = hostname, .at_once = w.at_once,
 	};
 	struct sl_err err;
 
@@ -331,6 +340,7 @@ begin(void **state)
 	(void)state;
 	memset(&w, 0, sizeof(w));
 	w.limit = 5;
+	w.bytes = SL_STR("Subject: x\r\n\r\n.dot\r\n");
 	w.shared = UINT_MAX;
 	w.files = sl_file_real;
 	w.files.pwritev = write_or_full;
@@ -360,7 +370,7 @@ put(const char *id, const char *sender, const char *way, const char *const *reci
 {
 	struct sl_entry entries[20] = { 0 };
 	struct sl_envelope env = { .entries = entries, .received_us = sl_loop_time_us(loop) };
-	struct sl_str piece = SL_STR("Subject: x\r\n\r\n.dot\r\n");
+	struct sl_str piece = w.bytes;
 	struct sl_op *op;
 
 	env.id = (char *)(uintptr_t)id;
@@ -547,10 +557,10 @@ network_failures(void **state)
 {
 	(void)state;
 	open_delivery();
-	server.refuse = true;
+	server.refuse = 421;
 	PUT("m1", "s@e.example", "smtp", "a@b");
 	until("deferred a@b not now", 1);
-	server.refuse = false;
+	server.refuse = 0;
 	PUT("m2", "s@e.example", "nosuch", "a@b");
 	until("deferred a@b the policy has no such transport", 1);
 	PUT("m3", "s@e.example", "mx", "a@null.example");
@@ -570,6 +580,95 @@ backup_mx(void **state)
 	PUT("m1", "s@e.example", "mx", "a@two.example", "b@two.example");
 	until("delivered", 2);
 	assert_int_equal(server.messages, 1);
+}
+
+/* One host can't be reached, the other wants nobody: that isn't for good. Nor
+ * is it when the first refuses and no connection to the second can begin. */
+static void
+not_all_hosts_refuse(void **state)
+{
+	(void)state;
+	open_delivery();
+	server.refuse = 554;
+	PUT("m1", "s@e.example", "mx", "a@two.example");
+	until("deferred a@two.example", 1);
+	PUT("m2", "s@e.example", "mx", "a@all.example");
+	until("bounced a@all.example never", 1);
+	w.source = "127.0.0.1";
+	PUT("m3", "s@e.example", "mx", "a@mixed.example");
+	until("deferred a@mixed.example", 1);
+	assert_int_equal(lines("bounced"), 1);
+}
+
+/* A very long name doesn't hide that another one follows. */
+static void
+connections_of_one_kind_only(void **state)
+{
+	static char names[2][1500];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		memset(names[i], 'x', sizeof(names[i]) - 2);
+		names[i][sizeof(names[i]) - 2] = (char)('1' + i);
+	}
+	open_delivery();
+	w.username = names[0];
+	PUT("m1", "s@e.example", "smtp", "a@b");
+	until("delivered", 1);
+	w.username = names[1];
+	PUT("m2", "s@e.example", "smtp", "a@b");
+	until("delivered", 2);
+	assert_int_equal(server.connections, 2);
+	PUT("m3", "s@e.example", "smtp", "a@b");
+	until("delivered", 3);
+	assert_int_equal(server.connections, 2);
+}
+
+/* Slots that become free at one moment don't make everybody run at once. */
+static void
+what_waited_comes_by_and_by(void **state)
+{
+	char id[20];
+
+	(void)state;
+	w.shared = 0;
+	w.limit = 100;
+	w.at_once = 2;
+	open_delivery();
+	for (int i = 0; i < 30; i++) {
+		snprintf(id, sizeof(id), "m%d", i);
+		PUT(id, "s@e.example", "smtp", "hang@b");
+	}
+	for (int i = 0; i < 200; i++)
+		turn();
+	w.shared = 100;
+	while (server.most_open < 4)
+		turn();
+	for (int i = 0; i < 100; i++)
+		turn();
+	assert_int_equal(server.most_open, 4);
+}
+
+/* The header of what is sent back is cut at the end of a line. */
+static void
+notification_of_a_large_header(void **state)
+{
+	static char big[70000];
+	char command[300];
+
+	(void)state;
+	memset(big, 'x', sizeof(big));
+	memcpy(big, "A: ", 3);
+	for (size_t i = 65535; i >= 500; i -= 500)
+		memcpy(big + i, "\r\nB: ", 5);
+	memcpy(big + sizeof(big) - 4, "\r\n\r\n", 4);
+	w.bytes = (struct sl_str){ big, sizeof(big) };
+	open_delivery();
+	PUT("m1", "large@e.example", "smtp", "no@b");
+	until("delivered large@e.example stored", 1);
+	snprintf(command, sizeof(command), "grep -q '^B: xx' %s/mail/large/new/* && "
+	    "! grep -qP '\\r\\r|\\r.' %s/mail/large/new/*", folder, folder);
+	assert_int_equal(system(command), 0);
 }
 
 static void
@@ -738,7 +837,9 @@ static const char post[] =
 static const char zone[] =
     "null.example. MX 0 .\nfail.example. SERVFAIL\n"
     "two.example. MX 1 mx1.two.example.\ntwo.example. MX 2 mx2.two.example.\n"
-    "mx1.two.example. A 127.0.0.2\nmx2.two.example. A 127.0.0.1\n";
+    "mx1.two.example. A 127.0.0.2\nmx2.two.example. A 127.0.0.1\n"
+    "all.example. MX 1 mx2.two.example.\nmixed.example. MX 1 mx2.two.example.\n"
+    "mixed.example. MX 2 six.example.\nsix.example. AAAA ::1\n";
 
 static void
 write_file(const char *name, const char *text)
@@ -821,6 +922,10 @@ main(void)
 		TEST(no_notification),
 		TEST(network_failures),
 		TEST(backup_mx),
+		TEST(not_all_hosts_refuse),
+		TEST(connections_of_one_kind_only),
+		TEST(what_waited_comes_by_and_by),
+		TEST(notification_of_a_large_header),
 		TEST(maildir),
 		TEST(scripts),
 		TEST(unrecorded),

@@ -27,7 +27,8 @@ struct search {
 	} names[MAX_NAMES];
 	size_t nnames;
 	unsigned open;		/* questions not yet answered */
-	bool temporary;
+	bool mx_wanted;		/* the domain says where, not the operator */
+	bool temporary, looped;
 };
 
 static void
@@ -68,6 +69,18 @@ none(struct search *s, int code, const char *enhanced, const char *why)
 	sl_op_finish(&s->op.op, 0);
 }
 
+/* At SMTP's own port of this machine it is us who answer, and to whom comes
+ * from here we may allow more: a domain can't send us there (RFC 5321 5.1). At
+ * another port it isn't us. */
+static bool
+is_this_machine(const struct search *s, const struct sl_addr *a)
+{
+	bool unspecified = a->sa.sa_family == AF_INET ? a->in4.sin_addr.s_addr == INADDR_ANY :
+	    IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
+
+	return s->mx_wanted && sl_addr_port(a) == 25 && (unspecified || sl_addr_is_loopback(a));
+}
+
 static void
 add_host(struct search *s, const struct sl_addr *addr, const char *name, unsigned preference)
 {
@@ -75,6 +88,10 @@ add_host(struct search *s, const struct sl_addr *addr, const char *name, unsigne
 
 	if (s->op.n == SL_MAX_HOSTS)
 		return;
+	if (is_this_machine(s, addr)) {
+		s->looped = true;
+		return;
+	}
 	h->addr = *addr;
 	h->preference = preference;
 	snprintf(h->name, sizeof(h->name), "%s", name);
@@ -116,6 +133,12 @@ add_answers(struct search *s, const struct sl_dns_query *q, const char *name, un
 }
 
 static void
+would_loop(struct search *s)
+{
+	none(s, 554, "5.4.6", "the best MX of the domain is this host: the mail would loop");
+}
+
+static void
 all_answered(struct search *s)
 {
 	size_t i;
@@ -128,6 +151,10 @@ all_answered(struct search *s)
 		sl_op_finish(&s->op.op, 0);
 	else if (s->temporary)
 		none(s, 0, "4.4.3", "DNS gave no answer for the host");
+	else if (s->looped)
+		would_loop(s);
+	else if (!s->mx_wanted)	/* a mistake in the policy or in DNS: nobody's mail ends for it */
+		none(s, 0, "4.4.4", "the host that the transport names has no address");
 	else
 		none(s, 550, "5.4.4", "the host has no address");
 }
@@ -242,8 +269,7 @@ mx_answered(struct sl_op *op, void *arg)
 		add_name(s, sl_str_of(s->mx->name), 0);
 	cut_at_self(s);
 	if (s->nnames == 0)
-		none(s, 554, "5.4.6",
-		    "the best MX of the domain is this host: the mail would loop");
+		would_loop(s);
 	else
 		ask_addresses(s);
 }
@@ -300,9 +326,13 @@ sl_hosts_find(struct sl_loop *loop, struct sl_dns *dns, const char *host, bool m
 	sl_op_init(&s->op.op, &search_class, loop, 0);
 	s->dns = dns != NULL ? sl_dns_ref(dns) : NULL;
 	s->port = port;
+	s->mx_wanted = mx;
 	snprintf(s->self, sizeof(s->self), "%s", self);
 	if (take_literal(s, host)) {
-		sl_op_finish(&s->op.op, 0);
+		if (s->looped)
+			would_loop(s);
+		else
+			sl_op_finish(&s->op.op, 0);
 	} else if (dns == NULL) {
 		none(s, 0, "4.4.3", "there is no resolver");
 	} else if (mx) {

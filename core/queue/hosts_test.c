@@ -28,6 +28,12 @@ static const char zone[] =
     "backup.example. MX 20 mx2.one.example.\n"
     "backup.example. MX 30 implicit.example.\n"
     "me.example. A 192.0.2.9\n"
+    "self.example. MX 10 lo.example.\n"
+    "lo.example. A 127.0.0.1\nlo.example. AAAA ::1\n"
+    "mapped.example. AAAA ::ffff:127.0.0.3\nzero.example. A 0.0.0.0\n"
+    "both.example. MX 10 lo.example.\nboth.example. MX 20 mx2.one.example.\n"
+    "halfself.example. MX 10 lo.example.\nhalfself.example. MX 20 fail.example.\n"
+    "inside.example. A 10.0.0.1\n"
     "fail.example. SERVFAIL\n"
     "failmx.example. MX 10 fail.example.\n"
     "half.example. MX 10 fail.example.\n"
@@ -95,7 +101,21 @@ static const struct {
 	{ "[2001:db8::7]:24", false, "[2001:db8::7]:24" },
 	{ "localhost", false, "127.0.0.1:25" },
 	{ "localhost:24", false, "127.0.0.1:24" },
-	{ "nosuch.example", false, "550 5.4.4" },
+	/* What the transport names is the operator's to mend. */
+	{ "nosuch.example", false, "0 4.4.4" },
+	{ "text.example", false, "0 4.4.4" },
+	/* Whoever answers at port 25 of this machine is us, and we trust ourselves. */
+	{ "self.example", true, "554 5.4.6" },
+	{ "lo.example", true, "554 5.4.6" },
+	{ "mapped.example", true, "554 5.4.6" },
+	{ "zero.example", true, "554 5.4.6" },
+	{ "[127.0.0.1]", true, "554 5.4.6" },
+	{ "[IPv6:::1]", true, "554 5.4.6" },
+	{ "localhost", true, "554 5.4.6" },
+	{ "both.example", true, "192.0.2.2:25" },
+	{ "halfself.example", true, "0 4.4.3" },
+	{ "inside.example", true, "10.0.0.1:25" },
+	{ "lo.example", false, "[::1]:25 127.0.0.1:25" },
 	{ "fail.example", false, "0 4.4.3" },
 	{ "", true, "550 5.1.2" },
 };

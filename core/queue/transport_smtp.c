@@ -14,6 +14,7 @@
 #define MAX_RCPT	100		/* per transaction, RFC 5321 4.5.3.1.8 */
 #define GATHER_MS	200
 #define SLOT_MS		1000
+#define PARKED_TOO	2		/* times at_once run when many slots become free at once */
 #define HEADER_LOOK	(16 * 1024)
 
 enum batch_state { GATHERING, PARKED, LOOKING, SENDING };
@@ -32,6 +33,7 @@ struct sl_batch {
 	struct sl_connection *connection;
 	struct sl_client_op *op;
 	struct sl_send_result last;	/* of the hosts that didn't serve */
+	bool tried;			/* there is one */
 	int fd;
 	uint64_t offset, size;
 	bool utf8;
@@ -137,6 +139,10 @@ wake(struct slot *s)
 	if (sl_list_empty(&s->waiting))
 		return;
 	b = sl_list_entry(s->waiting.next, struct sl_batch, waits);
+	if (s->delivery->running >= PARKED_TOO * s->delivery->o.at_once) {
+		sl_timer_start(s->delivery->o.loop, &s->timer, SLOT_MS, ask_again);
+		return;
+	}
 	if (!take_slot(s, first(b)->way.connections))
 		return;
 	sl_list_remove(&b->waits);
@@ -240,6 +246,16 @@ fail(struct sl_batch *b, int code, const char *enhanced, const char *text)
 
 static void	 try_host(struct sl_batch *b);
 
+/* A host didn't serve. Refused for good is only what all hosts refuse. */
+static void
+not_served(struct sl_batch *b, const struct sl_send_result *result)
+{
+	if (!b->tried || b->last.code / 100 == 5 || result->code / 100 != 5)
+		b->last = *result;
+	b->tried = true;
+	b->next_host++;
+}
+
 static void
 sent(struct sl_op *op, void *arg)
 {
@@ -253,10 +269,9 @@ sent(struct sl_op *op, void *arg)
 		finish(b, result->results);
 		return;
 	}
-	b->last = result->results[0];
-	b->op = NULL;
 	if (!result->stale)
-		b->next_host++;
+		not_served(b, &result->results[0]);
+	b->op = NULL;
 	sl_op_release(op);
 	sl_connection_close(c);
 	try_host(b);
@@ -287,13 +302,34 @@ send_over(struct sl_batch *b)
 }
 
 static void
-make_key(const struct sl_way *w, const struct sl_host *host, char *key, size_t size)
+put_part(struct sl_buf *key, const char *text)
 {
+	if (text == NULL)
+		sl_buf_puts(key, "- ");
+	else
+		sl_buf_printf(key, "%zu:%s ", strlen(text), text);
+}
+
+/* All that must be the same for a connection to serve. NULL = out of memory;
+ * it has the password in it (sl_connection_key_free). */
+static char *
+make_key(const struct sl_way *w, const struct sl_host *host)
+{
+	struct sl_buf key = SL_BUF_INIT;
 	char addr[128];
 
-	snprintf(key, size, "%s %s %d %d %s %s %s", sl_addr_text(&host->addr, addr, sizeof(addr)),
-	    host->name, w->kind == SL_ROUTE_LMTP, w->tls, w->helo,
-	    w->source != NULL ? w->source : "-", w->username != NULL ? w->username : "-");
+	/* Room at once: growing would leave copies of the password behind. */
+	sl_buf_reserve(&key, 1024 + (w->helo != NULL ? strlen(w->helo) : 0) +
+	    (w->username != NULL ? strlen(w->username) : 0) +
+	    (w->password != NULL ? strlen(w->password) : 0));
+	sl_buf_printf(&key, "%s %d %d ", sl_addr_text(&host->addr, addr, sizeof(addr)),
+	    w->kind == SL_ROUTE_LMTP, w->tls);
+	put_part(&key, host->name);
+	put_part(&key, w->helo);
+	put_part(&key, w->source);
+	put_part(&key, w->username);
+	put_part(&key, w->password);
+	return sl_buf_take(&key, NULL);
 }
 
 /* A kept connection to a host that is as good as the next. */
@@ -302,12 +338,13 @@ find_kept(struct sl_batch *b)
 {
 	const struct sl_host *hosts = b->hosts->hosts;
 	struct sl_connection *c = NULL;
-	char key[1200];
+	char *key;
 
 	for (size_t i = b->next_host; c == NULL && i < b->hosts->n &&
 	    hosts[i].preference == hosts[b->next_host].preference; i++) {
-		make_key(&first(b)->way, &hosts[i], key, sizeof(key));
-		c = sl_connection_kept(b->delivery, key);
+		key = make_key(&first(b)->way, &hosts[i]);
+		c = key != NULL ? sl_connection_kept(b->delivery, key) : NULL;
+		sl_connection_key_free(key);
 	}
 	return c;
 }
@@ -323,8 +360,9 @@ open_new(struct sl_batch *b, struct sl_err *err)
 		.username = w->username, .password = w->password,
 		.timeouts = { .greeting = w->timeout_ms, .command = w->timeout_ms },
 	};
+	struct sl_connection *c;
 	struct sl_addr source;
-	char key[1200];
+	char *key;
 
 	if (w->tls != SL_CLIENT_TLS_NONE)
 		o.context = sl_connection_tls(b->delivery, w->tls == SL_CLIENT_TLS_VERIFY);
@@ -338,8 +376,13 @@ open_new(struct sl_batch *b, struct sl_err *err)
 		}
 		o.source = &source;
 	}
-	make_key(w, host, key, sizeof(key));
-	return sl_connection_new(b->delivery, key, &o, err);
+	if ((key = make_key(w, host)) == NULL) {
+		sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	c = sl_connection_new(b->delivery, key, &o, err);
+	sl_connection_key_free(key);
+	return c;
 }
 
 /* The next host that lets a connection begin; when there is none more, the
@@ -347,6 +390,7 @@ open_new(struct sl_batch *b, struct sl_err *err)
 static void
 try_host(struct sl_batch *b)
 {
+	struct sl_send_result none = { .enhanced = "4.4.1" };
 	struct sl_err err = { 0 };
 
 	while (b->next_host < b->hosts->n) {
@@ -358,10 +402,9 @@ try_host(struct sl_batch *b)
 				give_back(b);
 			return;
 		}
-		snprintf(b->last.host, sizeof(b->last.host), "%s",
-		    b->hosts->hosts[b->next_host++].name);
-		snprintf(b->last.enhanced, sizeof(b->last.enhanced), "4.4.1");
-		snprintf(b->last.text, sizeof(b->last.text), "%s", err.text);
+		snprintf(none.host, sizeof(none.host), "%s", b->hosts->hosts[b->next_host].name);
+		snprintf(none.text, sizeof(none.text), "%s", err.text);
+		not_served(b, &none);
 	}
 	finish(b, NULL);
 }

@@ -124,8 +124,9 @@ void	 sl_engine_interrupt(struct sl_engine *engine);
 /*
  * Runs one script outside SMTP ("sluice exec"), or a line of the REPL; files
  * and data of the running policy are there. Its results, described and joined
- * by ", ", are in 'text' of the callback, NULL if there are none. SL_ERR_SYNTAX
- * if it doesn't compile.
+ * by ", ", are in 'text' of the callback, NULL if there are none; of an error the
+ * source line, the place on it, the functions that led there. SL_ERR_SYNTAX if
+ * it doesn't compile.
  */
 typedef void sl_exec_fn(void *arg, const struct sl_err *err, const char *text);
 int	 sl_engine_exec(struct sl_engine *engine, const char *name, struct sl_str source,

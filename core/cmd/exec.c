@@ -26,9 +26,8 @@ done(void *arg, const struct sl_err *err, const char *text)
 {
 	struct state *s = arg;
 
-	(void)text;
 	if (err != NULL)
-		fprintf(stderr, "%s\n", err->text);
+		fprintf(stderr, "%s\n%s", err->text, text != NULL ? text : "");
 	s->status = err != NULL;
 	s->over = true;
 }

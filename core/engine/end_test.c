@@ -21,7 +21,7 @@ struct harness {
 	struct sl_run_stats stats;
 	bool over;
 	unsigned finals, marks;
-	char text[4096];
+	char text[4096], source[200], stack[200];
 };
 
 /* ---- builtins of the test --------------------------------------------------------- */
@@ -121,6 +121,8 @@ run_done(struct sl_run *run, enum sl_run_end how, const struct sl_err *err, void
 	h->over = true;
 	h->how = how;
 	h->stats = *sl_run_stats(run);
+	snprintf(h->source, sizeof(h->source), "%s", h->stats.source != NULL ? h->stats.source : "");
+	snprintf(h->stack, sizeof(h->stack), "%s", h->stats.stack != NULL ? h->stats.stack : "");
 	if (err != NULL)
 		h->err = *err;
 }
@@ -333,6 +335,18 @@ static const struct {
 	{ "string metatable", "getmetatable('').__index = {}", SL_RUN_FAILED, "index" },
 	{ "bytecode", "note(load('\\27Lua') == nil)", SL_RUN_ENDED, "true;" },
 	{ "__gc", "setmetatable({}, {__gc = function() end})", SL_RUN_FAILED, "__gc" },
+	{ "__mode", "setmetatable({}, {__mode = 'k'})", SL_RUN_FAILED, "__mode isn't available" },
+	{ "a module that failed gives its own error again",
+	    "for i = 1, 2 do note(select(2, pcall(require, 'broken'))) end", SL_RUN_ENDED,
+	    "lib/broken.lua:1: no luck;lib/broken.lua:1: no luck;" },
+	{ "a module that failed may succeed later",
+	    "pcall(require, 'second') fine = true note(require('second')) note(require('second'))",
+	    SL_RUN_ENDED, "done;done;" },
+	{ "a module that requires itself", "require 'circle'", SL_RUN_FAILED, "\"circle\" requires itself" },
+	{ "a module that waits", "note(require('waits'))", SL_RUN_ENDED, "waited;" },
+	{ "integers keep their digits", "note(json_encode(json_decode('[9007199254740993,-9223372036854775808]')))",
+	    SL_RUN_ENDED, "[9007199254740993,-9223372036854775808];" },
+	{ "NUL in a name of JSON", "note(select(2, json_encode({ ['a\\0b'] = 1 })))", SL_RUN_ENDED, "with a NUL byte" },
 	{ "no os", "local x = os", SL_RUN_FAILED, "os is not defined" },
 	{ "no debug", "local x = debug", SL_RUN_FAILED, "debug is not defined" },
 	{ "order of a builtin's map", "for k in pairs(a_map()) do note(k) end", SL_RUN_ENDED, "zebra;apple;mango;" },
@@ -352,6 +366,10 @@ test_overrides(void **state)
 
 	add(h, "lib/define.lua", "function End() note('lib') builtin.End() end");
 	add(h, "lib/calls.lua", "End()");
+	add(h, "lib/broken.lua", "error('no luck')");
+	add(h, "lib/second.lua", "if not pcall(function() return fine end) then error('x') end return 'done'");
+	add(h, "lib/circle.lua", "require 'circle'");
+	add(h, "lib/waits.lua", "nap(1) return 'waited'");
 	for (i = 0; i < sizeof(overrides) / sizeof(overrides[0]); i++) {
 		run(h, overrides[i].source, "End", NULL);
 		if (h->how != overrides[i].how)
@@ -359,6 +377,41 @@ test_overrides(void **state)
 		if (overrides[i].text != NULL && strstr(h->how == SL_RUN_ENDED ? h->text :
 		    h->err.text, overrides[i].text) == NULL)
 			fail_msg("%s: \"%s\" / \"%s\"", overrides[i].name, h->text, h->err.text);
+	}
+}
+
+/* ---- the words of an error ------------------------------------------------------------------- */
+
+static const struct { const char *source, *text, *line, *stack; int caret; } errors[] = {
+	{ "local x = 1\n  nap({})", "main.lua:2:3: bad argument #1 to 'nap'", "nap({})", NULL, 0 },
+	{ "local t = {}\n\tlocal y = t.x.y", "main.lua:2:14: attempt to index a nil value (field 'x')",
+	    "local y = t.x.y", NULL, 12 },
+	{ "note(saslusernam)", "main.lua:1:6: saslusernam is not defined", "note(saslusernam)", NULL, 5 },
+	{ "note(nope) note(nope)", "main.lua:1: nope is not defined", "note(nope) note(nope)", NULL, -1 },
+	{ "local function f()\nelsewhere()\nend\nf()", "main.lua:2:1: elsewhere can't be called",
+	    "elsewhere()", "in f", 0 },
+	{ "function End()\n  error('not now')\nend", "main.lua:2:3: not now", "error('not now')",
+	    "in End, called by the end of data", 0 },
+	{ "error('plain', 0)", "plain", NULL, NULL, -1 },
+	{ "error({})", "the script raised a value that isn't a text", NULL, NULL, -1 },
+	{ "local ok, e = pcall(error, 'x')\n\nerror(e, 0)", "x", NULL, NULL, -1 },
+};
+
+static void
+test_errors(void **state)
+{
+	struct harness *h = *state;
+	size_t i;
+
+	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		h->source[0] = h->stack[0] = '\0';
+		run(h, errors[i].source, "End", NULL);
+		assert_int_equal(h->how, SL_RUN_FAILED);
+		if (strncmp(h->err.text, errors[i].text, strlen(errors[i].text)) != 0)
+			fail_msg("%s: %s", errors[i].source, h->err.text);
+		assert_string_equal(h->source, errors[i].line != NULL ? errors[i].line : "");
+		assert_string_equal(h->stack, errors[i].stack != NULL ? errors[i].stack : "");
+		assert_int_equal(h->stats.caret, errors[i].caret);
 	}
 }
 
@@ -381,6 +434,7 @@ static const struct { const char *name, *source; } runaways[] = {
 	{ "table.insert with __len", "table.insert(setmetatable({}, {__len = function() return 1 << 40 end}), 1, 2) while true do end" },
 	{ "long find", "local s = ('a'):rep(1e6) while true do s:find('b', 1, true) end" },
 	{ "pathological pattern", "(('a'):rep(400)):find('a*a*a*a*a*b')" },
+	{ "pattern of long sets", "(('a'):rep(1e4)):find('[' .. ('b'):rep(1e5) .. ']')" },
 	{ "pathological pattern in pcall", "pcall(string.find, ('a'):rep(400), ('a*'):rep(20) .. 'b') mark()" },
 	{ "recursion", "local function f() return 1 + f() end while true do pcall(f) end" },
 	{ "huge table", "local t = {} for i = 1, 1e9 do t[i] = i end" },
@@ -520,6 +574,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_endings, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_overrides, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_runaways, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_wait_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deadline_while_waiting, setup, teardown),

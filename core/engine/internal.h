@@ -135,7 +135,7 @@ struct sl_run {
 	struct sl_timer deadline;
 	struct sl_task task;
 	struct sl_run_stats stats;
-	struct sl_buf where;
+	struct sl_buf where, source, stack;	/* of stats */
 	unsigned finals_returned;	/* final actions that went on (done = false) */
 	unsigned slice;			/* steps since the loop last had its turn */
 	uint64_t http_bytes;
@@ -205,9 +205,8 @@ const char *sl_phases_text(unsigned phases, char *out, size_t size);
 int	 sl_chunk_push(lua_State *L, const struct sl_program *program, const char *path);
 struct sl_str sl_source_line(const struct sl_program *program, const char *path, int line);
 
-/* error.c: the text of a script error, with source line and stack. */
-void	 sl_error_describe(lua_State *co, const struct sl_run *run,
-	    struct sl_err *err, int index);
+/* error.c: the text of a script error; source line, caret and stack go to run->stats. */
+void	 sl_error_describe(lua_State *co, struct sl_run *run, struct sl_err *err, int index);
 /* "data.lua:12" of the innermost script function of co. */
 bool	 sl_position(lua_State *co, struct sl_buf *out);
 

@@ -40,11 +40,17 @@ push_box(lua_State *L)
 static int put_value(lua_State *L, int index, int depth, json_t *parent, const char *key,
     struct sl_err *err);
 
+/* NULL: not a name in JSON; jansson has none with a NUL. */
 static const char *
 key_text(lua_State *L, int index, char *number, size_t size)
 {
-	if (lua_type(L, index) == LUA_TSTRING)
-		return lua_tostring(L, index);
+	const char *key;
+	size_t n;
+
+	if (lua_type(L, index) == LUA_TSTRING) {
+		key = lua_tolstring(L, index, &n);
+		return strlen(key) == n ? key : NULL;
+	}
 	if (lua_isinteger(L, index)) {
 		snprintf(number, size, "%lld", (long long)lua_tointeger(L, index));
 		return number;
@@ -73,8 +79,9 @@ put_members(lua_State *L, int index, int depth, json_t *out, struct sl_err *err)
 		sl_charge(L, 1);
 		key = list ? NULL : key_text(L, -2, number, sizeof(number));
 		if (!list && key == NULL)
-			return sl_err_set(err, SL_ERR_INVAL, "a %s can't be a name in JSON",
-			    luaL_typename(L, -2));
+			return sl_err_set(err, SL_ERR_INVAL, "a %s can't be a name in JSON%s",
+			    luaL_typename(L, -2), lua_type(L, -2) == LUA_TSTRING ?
+			    " with a NUL byte" : "");
 		rc = put_value(L, lua_gettop(L), depth + 1, out, key, err);
 		if (rc != 0)
 			return rc;
@@ -181,7 +188,7 @@ push(lua_State *L, const json_t *v)
 		lua_pushlstring(L, json_string_value(v), json_string_length(v));
 		return;
 	case JSON_INTEGER:
-		sl_number(L, (double)json_integer_value(v));
+		lua_pushinteger(L, json_integer_value(v));	/* all its digits */
 		return;
 	case JSON_REAL:
 		sl_number(L, json_real_value(v));

@@ -44,7 +44,49 @@ push_loaded(lua_State *L, struct sl_run *run)
 	sl_ref_push(L, run->loaded_ref);
 }
 
-/* Stack: name, result. */
+/*
+ * A module that is being loaded is marked by a light userdata. The mark is
+ * taken off by a to-be-closed value, so that a module that raised gives its own
+ * error at the next require instead of "requires itself".
+ */
+static int
+unmark(lua_State *L)
+{
+	struct sl_run *run = sl_running(L);
+
+	if (run == NULL || run->loaded_ref == LUA_NOREF)
+		return 0;
+	sl_ref_push(L, run->loaded_ref);
+	lua_getiuservalue(L, 1, 1);
+	lua_pushvalue(L, -1);
+	if (lua_rawget(L, -3) == LUA_TLIGHTUSERDATA) {
+		lua_pop(L, 1);
+		lua_pushnil(L);
+		lua_rawset(L, -3);
+	}
+	return 0;
+}
+
+/* Stack: name, table of the loaded. Leaves: name, the value that unmarks. */
+static void
+mark(lua_State *L)
+{
+	lua_newuserdatauv(L, 0, 1);
+	lua_pushvalue(L, 1);
+	lua_setiuservalue(L, -2, 1);
+	if (luaL_newmetatable(L, "sluice.loading")) {
+		lua_pushcfunction(L, unmark);
+		lua_setfield(L, -2, "__close");
+	}
+	lua_setmetatable(L, -2);
+	lua_pushvalue(L, 1);
+	lua_pushlightuserdata(L, sl_running(L));
+	lua_rawset(L, 2);
+	lua_replace(L, 2);
+	lua_toclose(L, 2);
+}
+
+/* Stack: name, the value that unmarks, result. */
 static int
 required(lua_State *L, int status, lua_KContext ctx)
 {
@@ -54,15 +96,15 @@ required(lua_State *L, int status, lua_KContext ctx)
 	(void)ctx;
 	if (run->ending)
 		return sl_go_on_ending(L);
-	if (lua_isnil(L, 2)) {
+	if (lua_isnil(L, 3)) {
 		lua_pop(L, 1);
 		lua_pushboolean(L, 1);
 	}
 	push_loaded(L, run);
 	lua_pushvalue(L, 1);
-	lua_pushvalue(L, 2);
+	lua_pushvalue(L, 3);
 	lua_rawset(L, -3);
-	lua_settop(L, 2);
+	lua_settop(L, 3);
 	return 1;
 }
 
@@ -102,11 +144,8 @@ require(lua_State *L)
 			return luaL_error(L, "require: \"%s\" requires itself", name);
 		return 1;
 	}
-	lua_pop(L, 1);
-	lua_pushvalue(L, 1);
-	lua_pushlightuserdata(L, run);		/* being loaded */
-	lua_rawset(L, -3);
-	lua_settop(L, 1);
+	lua_settop(L, 2);
+	mark(L);
 	if (!push_module(L, run->program, name))
 		return luaL_error(L, "require: there is no lib/%s.lua in the policy", name);
 	sl_ref_push(L, run->scope->env);

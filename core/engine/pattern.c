@@ -36,22 +36,26 @@ stop(struct state *m, int rc, const char *why)
 }
 
 static bool
-spend(struct state *m)
+spend(struct state *m, size_t n)
 {
-	if (*m->budget == 0) {
+	if (*m->budget < n) {
+		*m->budget = 0;
 		stop(m, SL_ERR_LIMIT, "steps");
 		return false;
 	}
-	--*m->budget;
+	*m->budget -= n;
 	return true;
 }
 
 /* ---- single characters --------------------------------------------------- */
 
-/* End of the item that begins at p: a character, %x or a set. */
+/* End of the item that begins at p: a character, %x or a set. A set costs its
+ * length each time it is looked through, here and below. */
 static const char *
 item_end(struct state *m, const char *p)
 {
+	const char *begin = p;
+
 	if (*p == '%') {
 		if (p + 1 >= m->pattern_end)
 			return stop(m, SL_ERR_SYNTAX, "malformed pattern (ends with '%')");
@@ -70,7 +74,7 @@ item_end(struct state *m, const char *p)
 			p++;
 		}
 	} while (p >= m->pattern_end || *p != ']');
-	return p + 1;
+	return spend(m, (size_t)(p - begin)) ? p + 1 : NULL;
 }
 
 static bool
@@ -126,7 +130,7 @@ single(struct state *m, const char *s, const char *p, const char *next)
 {
 	unsigned char c;
 
-	if (s >= m->end || !spend(m))
+	if (s >= m->end || !spend(m, (size_t)(next - p)))
 		return false;
 	c = (unsigned char)*s;
 	switch (*p) {
@@ -212,7 +216,7 @@ balance(struct state *m, const char *s, const char *p)
 		return stop(m, SL_ERR_SYNTAX, "malformed pattern (missing arguments to '%b')");
 	if (s >= m->end || *s != p[0])
 		return NULL;
-	while (++s < m->end && spend(m)) {
+	while (++s < m->end && spend(m, 1)) {
 		if (*s == p[1]) {
 			if (--depth == 0)
 				return s + 1;
@@ -234,9 +238,8 @@ back_reference(struct state *m, const char *s, char digit)
 	if (m->captures[i].len == POSITION)
 		return NULL;
 	len = (size_t)m->captures[i].len;
-	if (len > *m->budget)
-		return stop(m, SL_ERR_LIMIT, "steps");
-	*m->budget -= len;
+	if (!spend(m, len))
+		return NULL;
 	if ((size_t)(m->end - s) < len || memcmp(m->captures[i].start, s, len) != 0)
 		return NULL;
 	return s + len;
@@ -249,7 +252,8 @@ frontier(struct state *m, const char *s, const char *set, const char *next)
 	unsigned char before = s == m->text ? 0 : (unsigned char)s[-1];
 	unsigned char after = s < m->end ? (unsigned char)*s : 0;
 
-	return !in_set(before, set, next - 1) && in_set(after, set, next - 1);
+	return spend(m, (size_t)(next - set)) &&
+	    !in_set(before, set, next - 1) && in_set(after, set, next - 1);
 }
 
 /* ---- the matcher ----------------------------------------------------------- */
@@ -330,7 +334,7 @@ match_loop(struct state *m, const char *s, const char *p)
 	const char *end;
 
 	while (p < m->pattern_end) {
-		if (!spend(m))
+		if (!spend(m, 1))
 			return NULL;
 		if (*p == '(')
 			return p + 1 < m->pattern_end && p[1] == ')' ?

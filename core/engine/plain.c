@@ -12,13 +12,28 @@ plain_of(lua_State *L, int arg)
 	return *(json_t **)luaL_checkudata(L, arg, TYPE);
 }
 
+/* A name without NUL, which no name here has; else NULL. */
+static const char *
+name_at(lua_State *L, int index)
+{
+	const char *name;
+	size_t n;
+
+	if (lua_type(L, index) != LUA_TSTRING)
+		return NULL;
+	name = lua_tolstring(L, index, &n);
+	return strlen(name) == n ? name : NULL;
+}
+
 static json_t *
 member(lua_State *L, json_t *value, int key)
 {
+	const char *name = name_at(L, key);
+
 	if (json_is_array(value) && lua_isinteger(L, key))
 		return json_array_get(value, (size_t)lua_tointeger(L, key) - 1);
-	if (json_is_object(value) && lua_type(L, key) == LUA_TSTRING)
-		return json_object_get(value, lua_tostring(L, key));
+	if (json_is_object(value) && name != NULL)
+		return json_object_get(value, name);
 	return NULL;
 }
 
@@ -55,15 +70,17 @@ copy_of(lua_State *L, int index)
 static int
 set_member(lua_State *L, json_t *value, json_t *copy)
 {
+	const char *name = name_at(L, 2);
 	size_t i;
 
-	if (json_is_object(value) && lua_type(L, 2) == LUA_TSTRING) {
+	if (json_is_object(value) && name != NULL) {
 		if (json_object_size(value) >= SL_PLAIN_NAMES)
 			return luaL_error(L, "context: more than %d names", SL_PLAIN_NAMES);
-		return json_object_set(value, lua_tostring(L, 2), copy);
+		return json_object_set(value, name, copy);
 	}
 	if (!json_is_array(value) || !lua_isinteger(L, 2))
-		return luaL_error(L, "context: a %s can't be a name here", luaL_typename(L, 2));
+		return luaL_error(L, "context: a %s can't be a name here%s", luaL_typename(L, 2),
+		    lua_type(L, 2) == LUA_TSTRING ? " with a NUL byte" : "");
 	i = (size_t)lua_tointeger(L, 2) - 1;
 	if (i > json_array_size(value) || i >= SL_PLAIN_NAMES)
 		return luaL_error(L, "context: index %d is beyond the list", (int)i + 1);
@@ -78,8 +95,8 @@ plain_newindex(lua_State *L)
 	int rc;
 
 	if (lua_isnil(L, 3)) {
-		if (json_is_object(value) && lua_type(L, 2) == LUA_TSTRING)
-			json_object_del(value, lua_tostring(L, 2));
+		if (json_is_object(value) && name_at(L, 2) != NULL)
+			json_object_del(value, name_at(L, 2));
 		return 0;
 	}
 	box = lua_newuserdatauv(L, sizeof(*box), 0);	/* owns the copy if setting raises */
@@ -176,8 +193,10 @@ sl_plain_push(lua_State *L, json_t *value)
 		lua_pushlstring(L, json_string_value(value), json_string_length(value));
 		break;
 	case JSON_INTEGER:
+		lua_pushinteger(L, json_integer_value(value));
+		break;
 	case JSON_REAL:
-		sl_number(L, json_number_value(value));
+		sl_number(L, json_real_value(value));
 		break;
 	case JSON_TRUE:
 	case JSON_FALSE:

@@ -10,6 +10,18 @@
 
 #define PREFIX	"local _ENV = ...; "
 
+static int
+make_tables(lua_State *L)
+{
+	struct sl_program *p = lua_touserdata(L, 1);
+
+	lua_newtable(L);
+	p->chunks = luaL_ref(L, LUA_REGISTRYINDEX);
+	lua_newtable(L);
+	p->data = luaL_ref(L, LUA_REGISTRYINDEX);
+	return 0;
+}
+
 struct sl_program *
 sl_program_new(struct sl_vm *vm)
 {
@@ -21,11 +33,14 @@ sl_program_new(struct sl_vm *vm)
 	}
 	p->refs = 1;
 	p->vm = vm;
-	lua_newtable(vm->L);
-	p->chunks = luaL_ref(vm->L, LUA_REGISTRYINDEX);
-	lua_newtable(vm->L);
-	p->data = luaL_ref(vm->L, LUA_REGISTRYINDEX);
-	return p;
+	p->chunks = p->data = LUA_NOREF;
+	lua_pushcfunction(vm->L, make_tables);
+	lua_pushlightuserdata(vm->L, p);
+	if (lua_pcall(vm->L, 1, 0, 0) == LUA_OK)
+		return p;
+	lua_pop(vm->L, 1);
+	sl_program_unref(p);
+	return NULL;
 }
 
 struct sl_program *
@@ -103,25 +118,51 @@ keep_source(struct sl_program *p, const char *path, struct sl_str source)
 	return rc;
 }
 
+struct code {
+	struct sl_program *program;
+	const char *path;
+	struct reader reader;
+};
+
+static int
+compile(lua_State *L)
+{
+	struct code *c = lua_touserdata(L, 1);
+	char name[512];
+
+	snprintf(name, sizeof(name), "@%s", c->path);
+	sl_ref_push(L, c->program->chunks);
+	if (lua_load(L, read_part, &c->reader, name, "t") != LUA_OK)
+		return lua_error(L);
+	lua_setfield(L, -2, c->path);
+	return 0;
+}
+
+/* Leaves the words of what a protected call raised in 'err', and pops it. */
+static int
+take_error(lua_State *L, int status, const char *prefix, struct sl_err *err)
+{
+	if (status == LUA_ERRMEM)
+		sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	else
+		sl_err_set(err, SL_ERR_SYNTAX, "%s%s", prefix, lua_type(L, -1) == LUA_TSTRING ?
+		    lua_tostring(L, -1) : "an error without a text");
+	lua_pop(L, 1);
+	return status == LUA_ERRMEM ? SL_ERR_NOMEM : SL_ERR_SYNTAX;
+}
+
 int
 sl_program_add(struct sl_program *p, const char *path, struct sl_str source, struct sl_err *err)
 {
-	struct reader r = { { SL_STR(PREFIX), skip_mark(source) }, 0 };
+	struct code c = { p, path, { { SL_STR(PREFIX), skip_mark(source) }, 0 } };
 	lua_State *L = p->vm->L;
-	char name[512];
 	int rc;
 
-	snprintf(name, sizeof(name), "@%s", path);
-	sl_ref_push(L, p->chunks);
-	rc = lua_load(L, read_part, &r, name, "t");
-	if (rc != LUA_OK) {
-		sl_err_set(err, rc == LUA_ERRMEM ? SL_ERR_NOMEM : SL_ERR_SYNTAX, "%s",
-		    lua_tostring(L, -1));
-		lua_pop(L, 2);
-		return err->code;
-	}
-	lua_setfield(L, -2, path);
-	lua_pop(L, 1);
+	lua_pushcfunction(L, compile);
+	lua_pushlightuserdata(L, &c);
+	rc = lua_pcall(L, 1, 0, 0);
+	if (rc != LUA_OK)
+		return take_error(L, rc, "", err);
 	if (keep_source(p, path, skip_mark(source)) != 0)
 		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	return 0;
@@ -268,16 +309,17 @@ parse_data(lua_State *L)
 int
 sl_program_add_data(struct sl_program *p, const char *path, struct sl_str text, struct sl_err *err)
 {
-	struct data d = { p, path, skip_mark(text), err };
+	struct sl_err why;
+	struct data d = { p, path, skip_mark(text), &why };
 	lua_State *L = p->vm->L;
+	char prefix[512];
+	int rc;
 
+	snprintf(prefix, sizeof(prefix), "data/%s: ", path);
 	lua_pushcfunction(L, parse_data);
 	lua_pushlightuserdata(L, &d);
-	if (lua_pcall(L, 1, 0, 0) == LUA_OK)
-		return 0;
-	sl_err_set(err, SL_ERR_SYNTAX, "data/%s: %s", path, lua_tostring(L, -1));
-	lua_pop(L, 1);
-	return err->code;
+	rc = lua_pcall(L, 1, 0, 0);
+	return rc == LUA_OK ? 0 : take_error(L, rc, prefix, err);
 }
 
 bool

@@ -217,6 +217,8 @@ run_free(struct sl_run *run)
 		vm->alive--;
 	sl_program_unref(run->program);
 	sl_buf_clear(&run->where);
+	sl_buf_clear(&run->source);
+	sl_buf_clear(&run->stack);
 	sl_free(run);
 	finish_queued(vm);
 }
@@ -229,6 +231,8 @@ over(struct sl_run *run, enum sl_run_end how)
 	run->stats.memory_peak = a->peak;
 	run->stats.wall_us = sl_clock_us() - run->started_us;
 	run->stats.where = run->where.n > 0 ? run->where.p : NULL;
+	run->stats.source = run->source.n > 0 ? run->source.p : NULL;
+	run->stats.stack = run->stack.n > 0 ? run->stack.p : NULL;
 	run->spec.done(run, how, run->err.code != 0 ? &run->err : NULL, run->spec.host);
 	run_free(run);
 }
@@ -246,6 +250,7 @@ failed(struct sl_run *run, int status)
 		over(run, SL_RUN_LIMIT);
 		return;
 	}
+	run->stats.caret = -1;
 	sl_error_describe(co, run, &run->err, -1);
 	over(run, SL_RUN_FAILED);
 }

@@ -38,16 +38,25 @@ to_string(lua_State *L)
 	}
 }
 
+/* What would run or show when the collector has its turn isn't a function of
+ * the run's inputs. */
+static void
+refuse_field(lua_State *L, const char *name, const char *hint)
+{
+	lua_pushstring(L, name);
+	if (lua_rawget(L, 2) != LUA_TNIL)
+		luaL_error(L, "%s isn't available%s", name, hint);
+	lua_pop(L, 1);
+}
+
 static int
 set_metatable(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TTABLE);
 	luaL_argexpected(L, lua_isnil(L, 2) || lua_istable(L, 2), 2, "nil or table");
 	if (lua_istable(L, 2)) {
-		lua_pushliteral(L, "__gc");
-		if (lua_rawget(L, 2) != LUA_TNIL)
-			return luaL_error(L, "__gc isn't available: use __close");
-		lua_pop(L, 1);
+		refuse_field(L, "__gc", ": use __close");
+		refuse_field(L, "__mode", ": tables here are never weak");
 	}
 	if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL)
 		return luaL_error(L, "cannot change a protected metatable");

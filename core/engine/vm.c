@@ -181,10 +181,23 @@ sl_vm_owner(const struct sl_vm *vm)
 	return vm->owner;
 }
 
+static int
+add_protected(lua_State *L)
+{
+	if (sl_builtins_add(sl_vm_from(L), lua_touserdata(L, 1)) != 0)
+		return luaL_error(L, "out of memory");
+	return 0;
+}
+
 int
 sl_vm_add_builtins(struct sl_vm *vm, const struct sl_builtin *rows)
 {
-	return sl_builtins_add(vm, rows);
+	lua_pushcfunction(vm->L, add_protected);
+	lua_pushlightuserdata(vm->L, (void *)(uintptr_t)rows);
+	if (lua_pcall(vm->L, 1, 0, 0) == LUA_OK)
+		return 0;
+	lua_pop(vm->L, 1);
+	return SL_ERR_NOMEM;
 }
 
 void
@@ -211,6 +224,9 @@ sl_scratch(lua_State *L)
 }
 
 /* ---- plain data from a chunk --------------------------------------------------------- */
+
+#define EVAL_STEPS	200000000
+#define EVAL_MEMORY	(512 * 1024 * 1024)	/* a million rows of a relay table fit */
 
 struct eval {
 	const char *name;
@@ -291,21 +307,27 @@ eval_protected(lua_State *L)
 	return 0;
 }
 
-/* It runs as a run of its own that can't wait, so that its steps are counted. */
+/*
+ * It runs as a run of its own that can't wait, so that its steps are counted
+ * and its memory is charged to it.
+ */
 int
 sl_vm_eval(struct sl_vm *vm, const char *name, struct sl_str source,
     const struct sl_builtin *functions, void *host, struct sl_buf *json, struct sl_err *err)
 {
 	struct eval e = { name, source, functions, json, err };
 	struct sl_run run = {
-		.vm = vm, .limits = { .steps = 200000000, .memory = 0, .ops = 0 },
+		.vm = vm, .limits = { .steps = EVAL_STEPS, .memory = EVAL_MEMORY },
 		.spec = { .phase = SL_AT_NONE, .name = name, .host = host },
 		.own = { vm, LUA_NOREF, LUA_NOREF }, .scope = &run.own,
 		.loaded_ref = LUA_NOREF, .co_ref = LUA_NOREF, .unyieldable = 1, .resumed_us = sl_clock_us(), .state = RUN_EXECUTING,
 	};
 	int rc;
 
+	if (sl_account_open(&vm->accounts, EVAL_MEMORY, &run.account) != 0)
+		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	vm->running = &run;
+	vm->accounts.current = run.account;
 	run.limits.slice_steps = UINT32_MAX;
 	run.limits.time_ms = 60000;
 	sl_hook_install(vm->L, false);
@@ -314,7 +336,10 @@ sl_vm_eval(struct sl_vm *vm, const char *name, struct sl_str source,
 	rc = lua_pcall(vm->L, 1, 0, 0);
 	lua_sethook(vm->L, NULL, 0, 0);
 	vm->running = NULL;
-	if (run.ending)
+	vm->accounts.current = 0;
+	if (!run.ending && rc != LUA_OK && sl_is_memory_error(vm->L, rc, -1))
+		sl_err_set(err, SL_ERR_LIMIT, "%s: out of memory (%d MB)", name, EVAL_MEMORY >> 20);
+	else if (run.ending)
 		sl_err_set(err, run.err.code, "%s", run.err.text);
 	else if (rc != LUA_OK)
 		sl_err_set(err, SL_ERR_SYNTAX, "%s", lua_type(vm->L, -1) == LUA_TSTRING ?
@@ -322,5 +347,6 @@ sl_vm_eval(struct sl_vm *vm, const char *name, struct sl_str source,
 	if (rc != LUA_OK)
 		lua_pop(vm->L, 1);
 	sl_buf_clear(&run.where);
+	sl_account_close(&vm->accounts, run.account);
 	return rc != LUA_OK ? err->code : 0;
 }

@@ -131,6 +131,10 @@ struct sl_run_stats {
 	int64_t wall_us, cpu_us;
 	const char *where;		/* "data.lua:12" where it ended or failed, or NULL */
 	bool returned;			/* the flow's code ran to its end */
+	/* Of a script error, NULL = not known: the source line without its indent, the
+	 * byte of it that a caret belongs below (-1 = not known), and "in f, called by g". */
+	const char *source, *stack;
+	int caret;
 };
 const struct sl_run_stats *sl_run_stats(const struct sl_run *run);
 

@@ -13,7 +13,9 @@
 #include "../state/state.h"
 #include "counters.h"
 #include "owner.h"
+#include "repeat.h"
 
+#define REPEATED_MS	60000
 #define CACHED_KEYS	10000
 #define CACHED_PUBKEYS	1000	/* mail comes from few; a prepared one takes some KB */
 
@@ -54,7 +56,9 @@ sl_engine_new(const struct sl_engine_options *options, struct sl_err *err)
 	e->stdlib = sl_strdup(options->stdlib != NULL ? options->stdlib : SL_STDLIB);
 	e->keys = sl_key_cache_new(CACHED_KEYS);
 	e->pubkeys = sl_pubkey_cache_new(CACHED_PUBKEYS);
-	if (e->loop != NULL && e->stdlib != NULL && e->keys != NULL && e->pubkeys != NULL &&
+	if (e->loop != NULL)
+		e->repeats = sl_repeats_new(e->loop, e->events, REPEATED_MS);
+	if (e->repeats != NULL && e->stdlib != NULL && e->keys != NULL && e->pubkeys != NULL &&
 	    e->state != NULL)
 		e->vm = sl_vm_new(e->loop, e->events, err);
 	else
@@ -83,6 +87,7 @@ sl_engine_free(struct sl_engine *e)
 	sl_key_cache_free(e->keys);
 	sl_pubkey_cache_free(e->pubkeys);
 	sl_thread_free(e->thread);
+	sl_repeats_free(e->repeats);
 	if (e->own_loop)
 		sl_loop_free(e->loop);
 	sl_free(e->stdlib);

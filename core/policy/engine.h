@@ -12,6 +12,7 @@
 
 struct sl_key_cache;
 struct sl_pubkey_cache;
+struct sl_repeats;
 
 struct sl_engine {
 	struct sl_loop *loop;
@@ -25,6 +26,7 @@ struct sl_engine {
 	struct sl_pubkey_cache *pubkeys;	/* of DKIM records, by content */
 	struct sl_generation *generation;
 	struct sl_list sessions, queued, execs;
+	struct sl_repeats *repeats;	/* script errors on their way to the log */
 	struct sl_counters *counters;	/* metrics; NULL = none */
 	struct sl_scope *names;		/* of exec; NULL = each has its own */
 	char *stdlib;

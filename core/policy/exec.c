@@ -70,14 +70,35 @@ exec_results(lua_State *L, int n, void *host)
 		sl_buf_puts(&x->text, ", ...");
 }
 
+/* What stands below an error: source line, caret (tabs stay tabs above it), stack. */
+static void
+describe(const struct sl_run_stats *stats, struct sl_buf *out)
+{
+	int i;
+
+	if (stats->source != NULL)
+		sl_buf_printf(out, "    %s\n", stats->source);
+	if (stats->source != NULL && stats->caret >= 0) {
+		sl_buf_puts(out, "    ");
+		for (i = 0; i < stats->caret; i++)
+			sl_buf_putc(out, stats->source[i] == '\t' ? '\t' : ' ');
+		sl_buf_puts(out, "^\n");
+	}
+	if (stats->stack != NULL)
+		sl_buf_printf(out, "%s\n", stats->stack);
+}
+
 static void
 exec_done(struct sl_run *run, enum sl_run_end how, const struct sl_err *err, void *host)
 {
 	struct exec *x = host;
 
-	(void)run;
 	(void)how;
-	x->fn(x->arg, err, err == NULL ? x->text.p : NULL);
+	if (err != NULL) {
+		sl_buf_reset(&x->text);
+		describe(sl_run_stats(run), &x->text);
+	}
+	x->fn(x->arg, err, x->text.n > 0 ? x->text.p : NULL);
 	exec_free(x);
 }
 

@@ -10,6 +10,7 @@
 #include "counters.h"
 #include "engine.h"
 #include "facts.h"
+#include "repeat.h"
 
 static void
 describe_reply(const struct sl_verdict *v, struct sl_buf *out)
@@ -62,14 +63,16 @@ finish(struct sl_context *ctx, struct sl_verdict *v)
 }
 
 static void
-tell_error(struct sl_context *ctx, enum sl_run_end how, const struct sl_err *err)
+tell_error(struct sl_context *ctx, enum sl_run_end how, const struct sl_err *err,
+    const struct sl_run_stats *stats)
 {
 	struct sl_verdict v;
 
 	sl_verdict_make_error(&v, ctx);
-	sl_event(ctx->engine->events, SL_ERROR, how == SL_RUN_LIMIT ? "script_limit" : "script_error",
-	    SL_FIELDS(SL_F_TEXT("id", v.id), SL_F_TEXT("phase", sl_phase_name(ctx->phase)),
-	        SL_F_TEXT("error", err != NULL ? err->text : "")));
+	sl_repeats_tell(ctx->engine->repeats, &(struct sl_repeated){
+	    .event = how == SL_RUN_LIMIT ? "script_limit" : "script_error", .id = v.id,
+	    .phase = sl_phase_name(ctx->phase), .error = err != NULL ? err->text : "",
+	    .source = stats->source, .stack = stats->stack });
 	sl_counters_script_error(ctx->engine, ctx->phase, how == SL_RUN_LIMIT);
 }
 
@@ -82,7 +85,7 @@ run_done(struct sl_run *run, enum sl_run_end how, const struct sl_err *err, void
 
 	ctx->run = NULL;
 	if (how == SL_RUN_FAILED || how == SL_RUN_LIMIT || how == SL_RUN_KILLED) {
-		tell_error(ctx, how, err);
+		tell_error(ctx, how, err, sl_run_stats(run));
 		sl_verdict_make_error(&v, ctx);
 	} else {
 		if (!ctx->decision.made)
@@ -156,9 +159,9 @@ sl_flow_run(struct sl_context *ctx, const struct sl_flow *flow)
 	spec.host = ctx;
 	spec.done = run_done;
 	if (sl_run_start(ctx->engine->vm, &spec, &ctx->run, &err) != 0) {
-		sl_event(ctx->engine->events, SL_ERROR, "script_error", SL_FIELDS(
-		    SL_F_TEXT("id", spec.id), SL_F_TEXT("phase", spec.name),
-		    SL_F_TEXT("error", err.text)));
+		sl_repeats_tell(ctx->engine->repeats, &(struct sl_repeated){
+		    .event = "script_error", .id = spec.id, .phase = spec.name,
+		    .error = err.text });
 		sl_task_post(ctx->engine->loop, &ctx->task, failed_to_start);
 	}
 }

@@ -130,7 +130,8 @@ walk(struct list *l, const char *below, int depth)
 			continue;
 		sl_buf_reset(&child);
 		sl_buf_printf(&child, "%s%s%s", below, below[0] != '\0' ? "/" : "", e->d_name);
-		rc = full_path(l, child.failed ? "" : child.p, &path);
+		rc = child.failed ? sl_err_set(l->err, SL_ERR_NOMEM, "out of memory") :
+		    full_path(l, child.p, &path);
 		if (rc == 0)
 			rc = look_at(l, child.p, path.p, depth);
 	}

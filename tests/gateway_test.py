@@ -411,7 +411,7 @@ def test_script_errors_cost_their_own_message(make):
     server = make('"main.lua"', {"main.lua": script})
     for who in ("loop", "memory", "error"):
         assert submit(server, recipients=[who + "@example.net"]).startswith("451 4.3.0"), who
-    wait_for(lambda: "main.lua:4: saslusernam is not defined (saslusername?)" in server.text(),
+    wait_for(lambda: "main.lua:4:58: saslusernam is not defined (saslusername?)" in server.text(),
              "the event")
     assert submit(server).startswith("250")
 
@@ -419,7 +419,7 @@ def test_script_errors_cost_their_own_message(make):
 def test_header_injection_is_refused_at_the_binding(make):
     script = 'assert(not pcall(AddHeader, "X", "a\\r\\nBcc: x@y")) Reject("one\\r\\ntwo\\0")'
     server = make('"main.lua"', {"main.lua": script})
-    assert submit(server) == "550 5.7.1 one  two"
+    assert submit(server) == "550 5.7.1 one  two "
 
 
 def test_secrets_stay_out_of_the_log(make, material):

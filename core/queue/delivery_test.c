@@ -17,9 +17,9 @@
 #include <cmocka.h>
 
 #include "../base/alloc.h"
-#include "../base/alloc.h"
 #include "../net/stream.h"
 #include "../smtp/client_reply.h"
+#include "command.h"
 
 #define START_US	(1700000000 * (int64_t)1000000)
 #define PEERS		50
@@ -736,6 +736,71 @@ unrecorded(void **state)
 	assert_int_equal(sl_store_count(w.store), 0);
 }
 
+/* ---- by hand --------------------------------------------------------------------------- */
+
+static int
+answer_put(void *arg, const void *p, size_t n)
+{
+	return sl_buf_put(arg, p, n);
+}
+
+static bool
+answer_full(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static void
+answer_done(void *arg, int rc)
+{
+	assert_int_equal(rc, 0);
+	sl_buf_puts(arg, "end");
+}
+
+static void
+command(const char *request, const char *want)
+{
+	struct sl_buf answer = SL_BUF_INIT;
+	struct sl_queue_output out = { answer_put, answer_full, answer_done, &answer };
+	struct sl_queue_run *run = sl_queue_run_new(loop, w.store, w.delivery, sl_str_of(request),
+	    &out);
+
+	assert_non_null(run);
+	while (answer.n < 3 || memcmp(answer.p + answer.n - 3, "end", 3) != 0)
+		turn();
+	sl_queue_run_free(run);
+	if (strstr(answer.p, want) == NULL)
+		fail_msg("%s: %s", request, answer.p);
+	sl_buf_clear(&answer);
+}
+
+/* What an attempt has is left alone: it is neither sent twice nor gone while
+ * it is sent. What waits for its time is sent at once. */
+static void
+commands_beside_attempts(void **state)
+{
+	(void)state;
+	open_delivery();
+	PUT("m1", "", "smtp", "hang@b");
+	PUT("m2", "", "smtp", "later@b");
+	until("deferred later@b", 1);
+	while (server.open < 1 || server.rcpts < 2)
+		turn();
+	command("{\"command\":\"remove\",\"id\":\"m1\"}", "\"code\":\"busy\"");
+	command("{\"command\":\"retry\",\"all\":true}", "\"messages\":2,\"busy\":1");
+	until("deferred later@b", 2);
+	assert_int_equal(server.rcpts, 3);
+	command("{\"command\":\"remove\",\"all\":true}", "\"messages\":2,\"busy\":1");
+	assert_non_null(sl_store_get(w.store, "m1"));
+	assert_null(sl_store_get(w.store, "m2"));
+	sl_delivery_free(w.delivery);
+	w.delivery = NULL;
+	command("{\"command\":\"remove\",\"id\":\"m1\"}", "\"messages\":1,\"busy\":0");
+	assert_int_equal(sl_store_count(w.store), 0);
+	assert_int_equal(server.messages, 0);
+}
+
 static void
 on_idle(void *arg)
 {
@@ -929,6 +994,7 @@ main(void)
 		TEST(maildir),
 		TEST(scripts),
 		TEST(unrecorded),
+		TEST(commands_beside_attempts),
 		TEST(drains),
 		TEST(freed_at_any_time),
 		TEST(out_of_memory),

@@ -139,10 +139,13 @@ static int
 take_line(struct queue_answer *a)
 {
 	struct sl_str line = sl_buf_str(&a->line);
-	json_t *o = json_loadb(line.p, line.n, 0, NULL);
+	bool as_it_is = a->json && !a->show && sl_str_starts(line, SL_STR("{\"id\":"));
+	json_t *o = as_it_is ? NULL : json_loadb(line.p, line.n, 0, NULL);
 	int rc = 0;
 
-	if (!json_is_object(o))
+	if (as_it_is)
+		rc = take_message(a, NULL, line);
+	else if (!json_is_object(o))
 		rc = SL_ERR_SYNTAX;
 	else if (json_object_get(o, "status") != NULL)
 		rc = take_status(a, o);

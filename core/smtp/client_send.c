@@ -289,6 +289,20 @@ on_mail(struct sl_client *c)
 		after_rcpt(c);
 }
 
+/*
+ * A host that takes no more recipients in this transaction takes them in the
+ * next one, also where it says so as RFC 821 had it: 552 (RFC 5321 4.5.3.1.10).
+ * With an enhanced code of its own 552 is a mailbox that is full.
+ */
+static bool
+too_many(const struct sl_client *c)
+{
+	const struct sl_reply *r = &c->reply;
+
+	return c->transfer->accepted > 0 && r->code / 100 == 5 &&
+	    (strcmp(r->enhanced, "5.5.3") == 0 || (r->code == 552 && r->enhanced[0] == '\0'));
+}
+
 static void
 on_rcpt(struct sl_client *c)
 {
@@ -300,6 +314,8 @@ on_rcpt(struct sl_client *c)
 	if (!t->mail_failed && c->reply.code / 100 == 2) {
 		t->public.results[t->cursor].code = ACCEPTED;
 		t->accepted++;
+	} else if (!t->mail_failed && too_many(c)) {
+		set_result(t, t->cursor, 452, "4.5.3", reply_text(c));
 	} else if (!t->mail_failed) {
 		set_result(t, t->cursor, c->reply.code, c->reply.enhanced, reply_text(c));
 	}

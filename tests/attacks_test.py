@@ -22,7 +22,7 @@ from harness import (Api, Sluice, answer_json, certificate, free_port, key_pair,
 CONFIG = """return {
   hostname = "mx.example.org", workers = 1,
   listen = { { smtp = "127.0.0.1:PORT", server = "inbound" } },
-  servers = { inbound = { flows = FLOWS, from_check = FROM_CHECK,
+  servers = { inbound = { flows = FLOWS, from_check = "FROM_CHECK",
                           relay = { ["example.org"] = { transport = "mailbox" } } } },
   transports = { mailbox = { maildir = "MAIL/%d/%u" } },
   retry = { 0.2 }, quarantine = { "spam" },
@@ -38,7 +38,7 @@ def make(tmp_path):
     started = []
 
     def start(data="", files=None, extra="", flows='{ data = "main.lua" }', dns=ZONE_DNS,
-              from_check="false"):
+              from_check="accept"):
         base = {"zone.txt": "example.org. IN A 127.0.0.1\n", "main.lua": data}
         base.update(files or {})
         config = CONFIG.replace("FLOWS", flows).replace("FROM_CHECK", from_check)

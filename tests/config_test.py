@@ -1,7 +1,9 @@
 """sluice check: every error, with line and column, and what was meant."""
 import subprocess
 
-from harness import SLUICE
+import pytest
+
+from harness import SLUICE, certificate
 
 BAD = """return { workers = 1000, hostnam = "x", size = "10X", recipients = 0,
   listen = { { smtp = "127.0.0.1:2525", server = "in" }, { milter = "inet:127.0.0.1:1", server = "in" },
@@ -99,3 +101,92 @@ def test_defaults_tell_where_values_come_from(tmp_path):
     assert result.returncode == 0, result.stderr
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert "hops 7 -- sluice.lua:2" in lines and "recipients 1000 -- default" in lines
+
+
+BASE = """return {
+  listen = { { smtp = "127.0.0.1:2525", server = "s" LISTEN } },
+  servers = { s = { relay = { ["example.org"] = { transport = "t" } } } },
+  transports = { t = { mx = true TRANSPORT } },
+  EXTRA
+}"""
+
+# What is written, and the words: file, line, key, value, what would be right.
+WRONG = {
+    "apis = 7": "sluice.lua:5:3: apis: a table of APIs by name expected",
+    "dns = { servers = 5 }": "sluice.lua:5:11: dns.servers: a list expected",
+    'dns = { servers = { 5 } }': "sluice.lua:5:11: dns.servers: addresses expected",
+    'dns = { servers = { "here" } }': "sluice.lua:5:11: dns.servers: ",
+    'api = { url = "https://x.example", headers = 5 }':
+        "sluice.lua:5:38: api.headers: a table of names and values expected",
+    'api = { url = "https://x.example", headers = { A = 5 } }':
+        "sluice.lua:5:38: api.headers: the value of A must be a string",
+    'admin = "nonsense"': "sluice.lua:5:3: admin: ",
+    'log = { level = "loud" }': 'sluice.lua:5:11: log.level: "loud" is none of debug, info',
+    "reload_grace = -1": "sluice.lua:5:3: reload_grace: -1 is not between 0 and",
+    "limits = { memory = 0 }": "sluice.lua:5:14: limits.memory: 0 is not between 65536 and",
+    "size = 0": "sluice.lua:5:3: size: 0 is not between 1000 and",
+    'tls = { cert = "mx.pem" }': "sluice.lua:5:3: tls: key is missing",
+    'tls = { key = "pki:mx" }': "sluice.lua:5:3: tls: cert is missing",
+    'tls = { cert = "mx.pem", key = "pki:other" }': "sluice.lua:5:3: tls: ",
+    'trusted = { "0.0.0.0/0" }':
+        "sluice.lua:5:3: trusted: 0.0.0.0/0 is everybody: this lets anyone relay and needs open_relay",
+    'trusted = { "::/0" }': "sluice.lua:5:3: trusted: ::/0 is everybody",
+    'trusted = { "0.0.0.0/1", "128.0.0.0/1" }': "trusted: 128.0.0.0/1 is everybody",
+    "trusted = { 7 }": "sluice.lua:5:3: trusted: networks expected, as texts",
+    "from_check = true": "sluice.lua:5:3: from_check: one of reject accept expected, got a boolean",
+    'sender_login = "yes"': 'sender_login: one of none domain expected, got "yes"',
+    "transports = 7": "sluice.lua:5:3: transports: a table of transports expected",
+}
+
+
+def policy_of(folder, extra="", listen="", transport=""):
+    (folder / "keys").mkdir()
+    for name in ("mx", "other"):
+        made = folder / ("made-" + name)
+        made.mkdir()
+        cert, key = certificate(made)
+        (folder / "keys" / f"{name}.pem").write_text(key)
+        if name == "mx":
+            (folder / "mx.pem").write_text(cert)
+    (folder / "sluice.lua").write_text(BASE.replace("EXTRA", extra).replace("LISTEN", listen)
+                                       .replace("TRANSPORT", transport))
+    return folder
+
+
+@pytest.mark.parametrize("extra", WRONG)
+def test_what_is_wrong_is_told(tmp_path, extra):
+    result = check(policy_of(tmp_path, extra))
+    assert result.returncode == 1
+    assert WRONG[extra] in result.stderr, result.stderr
+
+
+def test_auth_needs_tls_or_the_permission_to_do_without(tmp_path):
+    for i, (listen, extra, good) in enumerate([
+            (', auth = "required", tls = "none"', "", False), (', auth = "optional"', "", False),
+            (', auth = "required", tls = "none", auth_in_clear = true', "", True),
+            (', auth = "required"', 'tls = { cert = "mx.pem", key = "pki:mx" }', True)]):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        result = check(policy_of(folder, extra, listen))
+        assert (result.returncode == 0) == good, result.stderr
+        assert good or "sluice.lua:2:14: listen.1: auth is offered over TLS only" in result.stderr
+
+
+def test_spellings(tmp_path):
+    result = check(policy_of(tmp_path, 'from_check = "accept", sender_login = "domain", '
+                             'trusted = { "10.0.0.0/8", "2001:db8::/32" }',
+                             transport=', tls = "required"'), "--defaults")
+    assert result.returncode == 0, result.stderr
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert 'from_check "accept" -- sluice.lua:5' in lines
+    assert 'sender_login "domain" -- sluice.lua:5' in lines
+
+
+def test_csv_with_quotes(tmp_path):
+    (tmp_path / "d.csv").write_text('domain,transport\r\n# a comment\r\n\r\n'
+                                    '"a.example" , "t"\r\n"b""c",t\r\nd.example,"none,such"\r\n')
+    (tmp_path / "sluice.lua").write_text("""return { listen = {},
+      servers = { s = { relay = csv "d.csv" } }, transports = { t = { mx = true } } }""")
+    text = check(tmp_path).stderr
+    assert '"b"c": ' in text and 'transport "none,such" is not in transports' in text
+    assert "a.example" not in text

@@ -205,6 +205,9 @@ const char *sl_phases_text(unsigned phases, char *out, size_t size);
 int	 sl_chunk_push(lua_State *L, const struct sl_program *program, const char *path);
 struct sl_str sl_source_line(const struct sl_program *program, const char *path, int line);
 
+/* json.c: the value as a tree, the caller's; refuses what sl_json_encode refuses. */
+int	 sl_json_tree(lua_State *L, int index, struct json_t **out, struct sl_err *err);
+
 /* error.c: the text of a script error; source line, caret and stack go to run->stats. */
 void	 sl_error_describe(lua_State *co, struct sl_run *run, struct sl_err *err, int index);
 /* "data.lua:12" of the innermost script function of co. */

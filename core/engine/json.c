@@ -159,6 +159,25 @@ sl_json_encode(lua_State *L, int index, struct sl_buf *out, bool ascii, bool pre
 	return rc;
 }
 
+int
+sl_json_tree(lua_State *L, int index, json_t **out, struct sl_err *err)
+{
+	int top = lua_gettop(L), rc;
+	json_t **box;
+
+	index = lua_absindex(L, index);
+	box = push_box(L);
+	*box = json_array();
+	rc = *box == NULL ? sl_err_set(err, SL_ERR_NOMEM, "out of memory") :
+	    put_value(L, index, 0, *box, NULL, err);
+	if (rc == 0)
+		*out = json_incref(json_array_get(*box, 0));
+	json_decref(*box);
+	*box = NULL;
+	lua_settop(L, top);
+	return rc;
+}
+
 /* ---- from JSON ------------------------------------------------------------------ */
 
 static void

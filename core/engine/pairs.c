@@ -118,6 +118,13 @@ sort_all(lua_State *L, int table)
 	}
 	sl_charge(L, n * log2_of(n) * KEY_COST);
 	lua_createtable(L, (int)n, 0);		/* unsorted */
+	if (n == 1) {			/* as most rows of a relay table */
+		lua_pushnil(L);
+		lua_next(L, table);
+		lua_pop(L, 1);
+		lua_rawseti(L, -2, 1);
+		return;
+	}
 	keys = lua_newuserdatauv(L, (n + 1) * sizeof(*keys), 0);
 	lua_pushnil(L);
 	while (lua_next(L, table) != 0) {

@@ -201,34 +201,56 @@ sl_source_line(const struct sl_program *p, const char *path, int line)
 
 /* ---- data ---------------------------------------------------------------------- */
 
-/* One CSV field (RFC 4180): quotes doubled inside quotes. Pushes it; returns
- * whether the line ended behind it. */
-static bool
-csv_field(lua_State *L, struct sl_str *rest)
+/* Behind the closing quote; what stands between the quotes is pushed. */
+static size_t
+quoted_field(lua_State *L, struct sl_str rest, size_t i)
 {
 	struct sl_buf *field = sl_scratch(L);
-	size_t i = 0;
-	char end = '\n';
 
-	if (rest->n > 0 && rest->p[0] == '"') {
-		for (i = 1; i < rest->n; i++) {
-			if (rest->p[i] == '"' && i + 1 < rest->n && rest->p[i + 1] == '"')
-				i++;
-			else if (rest->p[i] == '"')
-				break;
-			sl_buf_putc(field, rest->p[i]);
-		}
-		if (i < rest->n)
+	for (i++; i < rest.n; i++) {
+		if (rest.p[i] == '"' && i + 1 < rest.n && rest.p[i + 1] == '"')
 			i++;
+		else if (rest.p[i] == '"')
+			break;
+		sl_buf_putc(field, rest.p[i]);
 	}
-	for (; i < rest->n && rest->p[i] != ',' && rest->p[i] != '\n'; i++)
-		if (rest->p[i] != '\r')
-			sl_buf_putc(field, rest->p[i]);
-	if (i < rest->n)
-		end = rest->p[i++];
-	*rest = sl_str_sub(*rest, i, rest->n);
 	lua_pushlstring(L, field->p != NULL ? field->p : "", field->n);
-	return end == '\n';
+	return i < rest.n ? i + 1 : i;
+}
+
+bool
+sl_csv_field(lua_State *L, struct sl_str *rest)
+{
+	struct sl_str plain;
+	bool quoted, ended;
+	size_t i = 0, from;
+
+	while (i < rest->n && (rest->p[i] == ' ' || rest->p[i] == '\t'))
+		i++;
+	quoted = i < rest->n && rest->p[i] == '"';
+	if (quoted)
+		i = quoted_field(L, *rest, i);
+	for (from = i; i < rest->n && rest->p[i] != ',' && rest->p[i] != '\n'; i++)
+		;
+	plain = sl_str_trim(sl_str_sub(*rest, from, i));
+	if (!quoted)
+		lua_pushlstring(L, plain.n > 0 ? plain.p : "", plain.n);
+	ended = i >= rest->n || rest->p[i] == '\n';
+	*rest = sl_str_sub(*rest, i + 1, rest->n);
+	return ended;
+}
+
+bool
+sl_csv_skip(struct sl_str *rest)
+{
+	struct sl_str after, line;
+
+	for (after = *rest; sl_str_split(&after, '\n', &line); *rest = after) {
+		line = sl_str_trim(line);
+		if (line.n > 0 && line.p[0] != '#')
+			return true;
+	}
+	return false;
 }
 
 /* The first line names the columns; each further line is a map. */
@@ -241,7 +263,7 @@ push_csv(lua_State *L, struct sl_str text)
 
 	lua_newtable(L);		/* names */
 	for (ended = text.n == 0; !ended;) {
-		ended = csv_field(L, &text);
+		ended = sl_csv_field(L, &text);
 		lua_rawseti(L, -2, ++n);
 	}
 	sl_list_new(L);
@@ -251,7 +273,7 @@ push_csv(lua_State *L, struct sl_str text)
 			lua_rawgeti(L, -3, i);
 			name = lua_tostring(L, -1);	/* the list of names holds it */
 			lua_pop(L, 1);
-			ended = csv_field(L, &text);
+			ended = sl_csv_field(L, &text);
 			if (name != NULL)
 				sl_map_set(L, name);
 			else
@@ -318,7 +340,9 @@ sl_program_add_data(struct sl_program *p, const char *path, struct sl_str text, 
 	snprintf(prefix, sizeof(prefix), "data/%s: ", path);
 	lua_pushcfunction(L, parse_data);
 	lua_pushlightuserdata(L, &d);
+	lua_gc(L, LUA_GCSTOP);		/* all of it is kept: nothing to look for */
 	rc = lua_pcall(L, 1, 0, 0);
+	lua_gc(L, LUA_GCRESTART);
 	return rc == LUA_OK ? 0 : take_error(L, rc, prefix, err);
 }
 

@@ -68,6 +68,14 @@ int	 sl_json_decode(lua_State *L, struct sl_str text, size_t max, struct sl_err 
 int	 sl_describe(lua_State *L, int index, struct sl_buf *out, size_t max);
 
 /*
+ * One CSV field (RFC 4180: quotes doubled inside quotes), without the blanks
+ * around it: pushes it; returns whether the line ended behind it. [-0, +1, m]
+ */
+bool	 sl_csv_field(lua_State *L, struct sl_str *rest);
+/* Goes over empty lines and comments (#); false at the end. */
+bool	 sl_csv_skip(struct sl_str *rest);
+
+/*
  * An empty buffer of the machine's, for texts on their way to a script: making
  * a string can raise, and this one leaks nothing then. Good until the next call.
  */

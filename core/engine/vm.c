@@ -232,7 +232,7 @@ struct eval {
 	const char *name;
 	struct sl_str source;
 	const struct sl_builtin *functions;
-	struct sl_buf *json;
+	struct json_t **out;
 	struct sl_err *err;
 };
 
@@ -302,7 +302,7 @@ eval_protected(lua_State *L)
 	lua_call(L, 0, 1);
 	if (!lua_istable(L, -1))
 		return luaL_error(L, "%s: must return a table", e->name);
-	if (sl_json_encode(L, -1, e->json, false, false, e->err) != 0)
+	if (sl_json_tree(L, -1, e->out, e->err) != 0)
 		return luaL_error(L, "%s: %s", e->name, e->err->text);
 	return 0;
 }
@@ -313,9 +313,9 @@ eval_protected(lua_State *L)
  */
 int
 sl_vm_eval(struct sl_vm *vm, const char *name, struct sl_str source,
-    const struct sl_builtin *functions, void *host, struct sl_buf *json, struct sl_err *err)
+    const struct sl_builtin *functions, void *host, struct json_t **out, struct sl_err *err)
 {
-	struct eval e = { name, source, functions, json, err };
+	struct eval e = { name, source, functions, out, err };
 	struct sl_run run = {
 		.vm = vm, .limits = { .steps = EVAL_STEPS, .memory = EVAL_MEMORY },
 		.spec = { .phase = SL_AT_NONE, .name = name, .host = host },
@@ -331,9 +331,11 @@ sl_vm_eval(struct sl_vm *vm, const char *name, struct sl_str source,
 	run.limits.slice_steps = UINT32_MAX;
 	run.limits.time_ms = 60000;
 	sl_hook_install(vm->L, false);
+	lua_gc(vm->L, LUA_GCSTOP);	/* what is read is kept; the limit still collects */
 	lua_pushcfunction(vm->L, eval_protected);
 	lua_pushlightuserdata(vm->L, &e);
 	rc = lua_pcall(vm->L, 1, 0, 0);
+	lua_gc(vm->L, LUA_GCRESTART);
 	lua_sethook(vm->L, NULL, 0, 0);
 	vm->running = NULL;
 	vm->accounts.current = 0;

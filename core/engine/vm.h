@@ -12,6 +12,7 @@
 #include "../net/op.h"
 #include "builtin.h"
 
+struct json_t;
 struct sl_cache;
 struct sl_vm;
 struct sl_program;
@@ -146,10 +147,11 @@ void		 sl_vm_on_echo(struct sl_vm *vm, void (*fn)(void *arg, struct sl_str line)
 
 /*
  * Evaluates a chunk that returns plain data (sluice.lua) with no names but
- * 'functions' and Lua's library, under the default limits; the result as JSON.
+ * 'functions' and Lua's library, under the default limits; the result as
+ * a tree of jansson's, the caller's then.
  */
 int		 sl_vm_eval(struct sl_vm *vm, const char *name, struct sl_str source,
-		    const struct sl_builtin *functions, void *host, struct sl_buf *json,
+		    const struct sl_builtin *functions, void *host, struct json_t **out,
 		    struct sl_err *err);
 /* The 'host' of the sl_vm_eval that runs; for its functions. */
 void		*sl_vm_eval_host(lua_State *L);

@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "../base/alloc.h"
 #include "../mail/address.h"
+#include "../net/tls.h"
 #include "config_private.h"
 
 #define AT(field)	offsetof(struct sl_config, field)
@@ -30,6 +32,7 @@ static const struct key root_keys[] = {
 	{ .name = "open_relay", .type = KEY_BOOL, .offset = AT(open_relay), .dflt = "false",
 	    .text = "let unknown clients use \"*\" rows; refused off loopback" },
 	{ .name = "size", .type = KEY_SIZE, .offset = AT(size), .dflt = "\"50M\"",
+	    .min = 1000, .max = 1e15,
 	    .text = "largest message" },
 	{ .name = "recipients", .type = KEY_INT, .offset = AT(recipients), .dflt = "1000", .min = 1,
 	    .max = 100000, .text = "recipients per message" },
@@ -39,6 +42,7 @@ static const struct key root_keys[] = {
 	    .choices = "reject fix", .text = "messages with a bare CR or LF: refuse, or normalise "
 	    "before policy and signing" },
 	{ .name = "reload_grace", .type = KEY_SECONDS, .offset = AT(reload_grace), .dflt = "60",
+	    .max = 1e7,
 	    .text = "how long a session may go on with a policy that was replaced" },
 	{ .name = "level", .type = KEY_STRING, .offset = AT(level), .dflt = "\"today\"",
 	    .text = "language level of HSL scripts" },
@@ -46,6 +50,12 @@ static const struct key root_keys[] = {
 	    .text = "seconds between delivery attempts, a list; the last repeats" },
 	{ .name = "expire", .type = KEY_SECONDS, .offset = AT(expire), .dflt = "345600", .min = 60,
 	    .max = 3e6, .text = "age at which an undelivered message is given up" },
+	{ .name = "from_check", .type = KEY_CHOICE, .offset = AT(from_check), .dflt = "\"reject\"",
+	    .choices = "reject accept", .text = "messages without exactly one From field with an "
+	    "address; a server may have its own" },
+	{ .name = "sender_login", .type = KEY_CHOICE, .offset = AT(sender_login), .dflt = "\"none\"",
+	    .choices = "none domain", .text = "domain: reverse-path and From must be of the account's "
+	    "domains; that is so by itself where a listener requires auth" },
 	{ .name = "admin", .type = KEY_STRING, .offset = AT(admin),
 	    .text = "address of /metrics and /health: \"127.0.0.1:8891\"" },
 	{ .name = "connections", .type = KEY_SKIP, .text = "total (1000), per_ip (50)" },
@@ -88,7 +98,7 @@ static const struct key log_keys[] = {
 	{ .name = "file", .type = KEY_STRING, .offset = AT(log.file), .text = "JSON lines go there" },
 	{ .name = "syslog", .type = KEY_STRING, .offset = AT(log.syslog), .text = "socket, /dev/log" },
 	{ .name = "level", .type = KEY_STRING, .offset = AT(log.level), .dflt = "\"info\"",
-	    .text = "least level" },
+	    .text = "least level: debug, info, notice, warning, error, critical" },
 	{ 0 },
 };
 
@@ -126,7 +136,7 @@ static const struct key limit_keys[] = {
 	{ .name = "steps", .type = KEY_INT, .offset = AT(limit_values.steps), .dflt = "10000000",
 	    .min = 1000, .max = 1e12, .text = "instructions and charged work" },
 	{ .name = "memory", .type = KEY_SIZE, .offset = AT(limit_values.memory), .dflt = "\"32M\"",
-	    .text = "script values" },
+	    .min = 65536, .max = 1e15, .text = "script values" },
 	{ .name = "time", .type = KEY_SECONDS, .offset = AT(limit_values.time), .dflt = "60",
 	    .min = 0.01, .max = 3600, .text = "wall time, waiting included" },
 	{ .name = "operations", .type = KEY_INT, .offset = AT(limit_values.ops), .dflt = "200", .min = 1,
@@ -134,7 +144,7 @@ static const struct key limit_keys[] = {
 	{ .name = "dns", .type = KEY_INT, .offset = AT(limit_values.dns), .dflt = "500", .min = 1,
 	    .max = 100000, .text = "DNS questions" },
 	{ .name = "http_bytes", .type = KEY_SIZE, .offset = AT(limit_values.http_bytes),
-	    .dflt = "\"16M\"", .text = "bytes received by HTTP" },
+	    .dflt = "\"16M\"", .max = 1e15, .text = "bytes received by HTTP" },
 	{ 0 },
 };
 
@@ -164,7 +174,7 @@ static const struct key api_keys[] = {
 	{ .name = "stale", .type = KEY_SECONDS, .offset = API(stale), .dflt = "86400", .min = 0,
 	    .max = 1e7, .text = "how long an old answer serves while the API fails" },
 	{ .name = "max_body", .type = KEY_SIZE, .offset = API(max_body), .dflt = "\"1M\"",
-	    .text = "largest answer" },
+	    .min = 1, .max = 1e15, .text = "largest answer" },
 	{ .name = "on_failure", .type = KEY_CHOICE, .offset = API(on_failure), .dflt = "\"script\"",
 	    .choices = "script defer", .text = "who decides when there is no answer" },
 	{ 0 },
@@ -190,7 +200,7 @@ const struct key sl_transport_keys[] = {
 	{ .name = "discard", .type = KEY_BOOL, .offset = offsetof(struct transport_fields, discard),
 	    .dflt = "false", .text = "throw away" },
 	{ .name = "tls", .type = KEY_CHOICE, .offset = TRANSPORT(tls), .dflt = "\"optional\"",
-	    .choices = "none optional require verify", .text = "STARTTLS towards the host" },
+	    .choices = "none optional required verify", .text = "STARTTLS towards the host" },
 	{ .name = "username", .type = KEY_STRING, .offset = TRANSPORT(username), .text = "AUTH" },
 	{ .name = "password", .type = KEY_STRING, .offset = TRANSPORT(password), .text = "AUTH" },
 	{ .name = "source", .type = KEY_STRING, .offset = TRANSPORT(source), .text = "source address" },
@@ -230,6 +240,17 @@ list_size(struct loader *l, const json_t *v, const char *path)
 	return 0;
 }
 
+/* Never "nothing" for want of memory. */
+static void *
+rows(struct loader *l, size_t n, size_t size)
+{
+	void *p = sl_calloc(n + 1, size);
+
+	if (p == NULL)
+		schema_error(l, "", "out of memory");
+	return p;
+}
+
 static void
 take_listeners(struct loader *l, const json_t *v)
 {
@@ -239,8 +260,9 @@ take_listeners(struct loader *l, const json_t *v)
 	struct sl_err err;
 	char path[64];
 
-	c->listeners = sl_calloc(n + 1, sizeof(*c->listeners));
-	for (i = 0; c->listeners != NULL && i < n; i++) {
+	if ((c->listeners = rows(l, n, sizeof(*c->listeners))) == NULL)
+		return;
+	for (i = 0; i < n; i++) {
 		snprintf(path, sizeof(path), "listen.%zu", i + 1);
 		listener = &c->listeners[c->nlisteners++];
 		if (json_object_get(json_array_get(v, i), "milter") != NULL) {
@@ -274,6 +296,10 @@ check_listeners(struct loader *l)
 			schema_error(l, path, "server \"%s\" is not in servers", c->listeners[i].server);
 		if (c->listeners[i].tls > SL_TLS_OPTIONAL && c->tls.cert == NULL)
 			schema_error(l, path, "%s: tls needs tls = { cert =, key = }", path);
+		if (c->listeners[i].auth != SL_AUTH_NONE && !c->listeners[i].auth_in_clear &&
+		    (c->listeners[i].tls == SL_TLS_NONE || c->tls.cert == NULL))
+			schema_error(l, path, "%s: auth is offered over TLS only and there is none: set "
+			    "tls = { cert =, key = }, or auth_in_clear = true", path);
 	}
 }
 
@@ -309,8 +335,11 @@ sl_config_take_transports(struct loader *l, const json_t *v)
 	char path[300];
 	json_t *item;
 
-	c->transports = sl_calloc(json_object_size(v) + 1, sizeof(*c->transports));
-	if (c->transports == NULL)
+	if (v != NULL && !json_is_object(v)) {
+		schema_error(l, "transports", "transports: a table of transports expected");
+		return;
+	}
+	if ((c->transports = rows(l, json_object_size(v), sizeof(*c->transports))) == NULL)
 		return;
 	json_object_foreach((json_t *)(uintptr_t)v, name, item) {
 		snprintf(path, sizeof(path), "transports.%s", name);
@@ -328,6 +357,28 @@ sl_config_take_transports(struct loader *l, const json_t *v)
 }
 
 static void
+take_api(struct loader *l, struct sl_api_config *api, const char *name, const json_t *v,
+    const char *path)
+{
+	const char *header;
+	char below[600];
+	json_t *value;
+
+	schema_take(l, api_keys, v, path, api);
+	api->name = name;
+	if (api->url == NULL)
+		schema_error(l, path, "%s: url is missing", path);
+	snprintf(below, sizeof(below), "%s.headers", path);
+	if (api->headers != NULL && !json_is_object(api->headers)) {
+		schema_error(l, below, "%s: a table of names and values expected", below);
+		api->headers = NULL;
+	}
+	json_object_foreach(api->headers, header, value)
+		if (!json_is_string(value))
+			schema_error(l, below, "%s: the value of %s must be a string", below, header);
+}
+
+static void
 take_apis(struct loader *l, const json_t *api, const json_t *apis)
 {
 	struct sl_config *c = l->config;
@@ -335,21 +386,15 @@ take_apis(struct loader *l, const json_t *api, const json_t *apis)
 	char path[300];
 	json_t *item;
 
-	c->apis = sl_calloc(json_object_size(apis) + 1, sizeof(*c->apis));
-	if (c->apis == NULL)
+	if (apis != NULL && !json_is_object(apis))
+		schema_error(l, "apis", "apis: a table of APIs by name expected");
+	if ((c->apis = rows(l, json_object_size(apis), sizeof(*c->apis))) == NULL)
 		return;
-	if (api != NULL) {
-		schema_take(l, api_keys, api, "api", &c->apis[c->napis]);
-		c->apis[c->napis].name = "";
-		if (c->apis[c->napis++].url == NULL)
-			schema_error(l, "api", "api: url is missing");
-	}
+	if (api != NULL)
+		take_api(l, &c->apis[c->napis++], "", api, "api");
 	json_object_foreach((json_t *)(uintptr_t)apis, name, item) {
 		snprintf(path, sizeof(path), "apis.%s", name);
-		schema_take(l, api_keys, item, path, &c->apis[c->napis]);
-		c->apis[c->napis].name = name;
-		if (c->apis[c->napis++].url == NULL)
-			schema_error(l, path, "%s: url is missing", path);
+		take_api(l, &c->apis[c->napis++], name, item, path);
 	}
 }
 
@@ -359,12 +404,22 @@ take_names(struct loader *l, const json_t *v)
 	struct sl_config *c = l->config;
 	size_t n = list_size(l, v, "quarantine"), i;
 
-	c->quarantines = sl_calloc(n + 1, sizeof(*c->quarantines));
-	for (i = 0; c->quarantines != NULL && i < n; i++)
+	if ((c->quarantines = rows(l, n, sizeof(*c->quarantines))) == NULL)
+		return;
+	for (i = 0; i < n; i++)
 		if (json_is_string(json_array_get(v, i)))
 			c->quarantines[c->nquarantines++] = json_string_value(json_array_get(v, i));
 		else
 			schema_error(l, "quarantine", "quarantine: names expected");
+}
+
+/* So much of the address space that no list of clients is meant: more than a /8
+ * of IPv4, a /16 of IPv6. */
+static bool
+is_everybody(const struct sl_network *net)
+{
+	return net->family == AF_INET ? net->first[12] != net->last[12] :	/* ::ffff:a.b.c.d */
+	    memcmp(net->first, net->last, 2) != 0;
 }
 
 static void
@@ -372,15 +427,22 @@ take_trusted(struct loader *l, const json_t *v)
 {
 	struct sl_config *c = l->config;
 	size_t n = list_size(l, v, "trusted"), i;
+	const char *text;
 	struct sl_err err;
 
-	c->trusted = sl_calloc(n + 1, sizeof(*c->trusted));
-	for (i = 0; c->trusted != NULL && i < n; i++) {
-		if (sl_network_parse(&c->trusted[c->ntrusted], sl_str_of(json_string_value(
-		    json_array_get(v, i))), &err) == 0)
-			c->ntrusted++;
-		else
+	if ((c->trusted = rows(l, n, sizeof(*c->trusted))) == NULL)
+		return;
+	for (i = 0; i < n; i++) {
+		text = json_string_value(json_array_get(v, i));
+		if (text == NULL)
+			schema_error(l, "trusted", "trusted: networks expected, as texts");
+		else if (sl_network_parse(&c->trusted[c->ntrusted], sl_str_of(text), &err) != 0)
 			schema_error(l, "trusted", "trusted: %s", err.text);
+		else if (!c->open_relay && is_everybody(&c->trusted[c->ntrusted]))
+			schema_error(l, "trusted", "trusted: %s is everybody: this lets anyone relay "
+			    "and needs open_relay = true", text);
+		else
+			c->ntrusted++;
 	}
 }
 
@@ -391,8 +453,7 @@ take_retry(struct loader *l, const json_t *v)
 	struct sl_config *c = l->config;
 	size_t n = list_size(l, v, "retry"), i;
 
-	c->retry = sl_calloc((n > 7 ? n : 7) + 1, sizeof(*c->retry));
-	if (c->retry == NULL)
+	if ((c->retry = rows(l, n > 7 ? n : 7, sizeof(*c->retry))) == NULL)
 		return;
 	for (i = 0; i < n; i++)
 		if (json_number_value(json_array_get(v, i)) >= 0.01)
@@ -430,6 +491,60 @@ take_users(struct loader *l, const json_t *v)
 		l->errors++;
 }
 
+/* A certificate and its key, or neither; they must belong together. */
+static void
+check_tls(struct loader *l)
+{
+	struct sl_config *c = l->config;
+	struct sl_tls_options o = { .cert_pem = c->tls.cert_pem, .key_pem = c->tls.key_pem };
+	struct sl_tls *tls;
+	struct sl_err err;
+
+	if ((c->tls.cert == NULL) != (c->tls.key == NULL))
+		schema_error(l, "tls", "tls: %s is missing", c->tls.cert == NULL ? "cert" : "key");
+	if (o.cert_pem.p == NULL || o.key_pem.p == NULL)
+		return;
+	tls = sl_tls_server(&o, &err);
+	if (tls == NULL)
+		schema_error(l, "tls", "tls: %s", err.text);
+	sl_tls_unref(tls);
+}
+
+static void
+check_dns_servers(struct loader *l)
+{
+	const json_t *v = l->config->dns.servers;
+	size_t n = list_size(l, v, "dns.servers"), i;
+	struct sl_addr addr;
+	struct sl_err err;
+	const char *text;
+
+	for (i = 0; i < n; i++) {
+		text = json_string_value(json_array_get(v, i));
+		if (text == NULL)
+			schema_error(l, "dns.servers", "dns.servers: addresses expected, as texts");
+		else if (sl_addr_parse_ip(&addr, sl_str_of(text), 53) != 0 &&
+		    sl_addr_parse(&addr, sl_str_of(text), &err) != 0)
+			schema_error(l, "dns.servers", "dns.servers: %s", err.text);
+	}
+}
+
+/* What is text in the schema and more than that in truth. */
+static void
+check_words(struct loader *l)
+{
+	const struct sl_config *c = l->config;
+	enum sl_level level;
+	struct sl_addr addr;
+	struct sl_err err;
+
+	if (c->admin != NULL && sl_addr_parse(&addr, sl_str_of(c->admin), &err) != 0)
+		schema_error(l, "admin", "admin: %s", err.text);
+	if (c->log.level != NULL && sl_level_parse(c->log.level, &level) != 0)
+		schema_error(l, "log.level", "log.level: \"%s\" is none of debug, info, notice, "
+		    "warning, error, critical", c->log.level);
+}
+
 /* Never ignored: what this version would not do is an error. */
 static void
 refuse_unbuilt(struct loader *l)
@@ -463,6 +578,8 @@ take_all(struct loader *l)
 		.http_bytes = (uint64_t)c->limit_values.http_bytes,
 	};
 	refuse_unbuilt(l);
+	check_words(l);
+	check_dns_servers(l);
 	take_retry(l, json_object_get(root, "retry"));
 	take_names(l, json_object_get(root, "quarantine"));
 	take_trusted(l, json_object_get(root, "trusted"));
@@ -470,6 +587,7 @@ take_all(struct loader *l)
 	take_users(l, json_object_get(root, "users"));
 	take_pem(l, c->tls.cert, "tls.cert", &c->tls.cert_pem);
 	take_pem(l, c->tls.key, "tls.key", &c->tls.key_pem);
+	check_tls(l);
 	take_pem(l, c->dns.zone, "dns.zone", &c->dns.zone_text);
 	take_pem(l, c->dns.anchor, "dns.anchor", &c->dns.anchor_text);
 	take_listeners(l, json_object_get(root, "listen"));
@@ -494,17 +612,13 @@ take_names_of_host(struct sl_config *c)
 static int
 evaluate(struct sl_config *c, struct sl_str source, struct sl_buf *report)
 {
-	struct sl_buf json = SL_BUF_INIT;
-	json_error_t why;
 	struct sl_err err;
 
-	if (sl_vm_eval(c->vm, "sluice.lua", source, sl_config_functions, c->image, &json, &err) != 0)
-		sl_buf_printf(report, "%s\n", err.text);
-	else if ((c->root = json_loadb(json.p, json.n, 0, &why)) == NULL)
-		sl_buf_printf(report, "sluice.lua: a text can't be used: %s\n", why.text);
-	sl_wipe(json.p, json.n);
-	sl_buf_clear(&json);
-	return c->root != NULL ? 0 : SL_ERR_SYNTAX;
+	if (sl_vm_eval(c->vm, "sluice.lua", source, sl_config_functions, c->image, &c->root,
+	    &err) == 0)
+		return 0;
+	sl_buf_printf(report, "%s\n", err.text);
+	return SL_ERR_SYNTAX;
 }
 
 int

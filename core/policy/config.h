@@ -70,6 +70,8 @@ struct sl_config {
 	double reload_grace, watchdog;
 	bool open_relay;
 	int64_t line_ends;		/* 0 reject, 1 fix */
+	int64_t from_check, sender_login;	/* of servers without their own: 0 reject, 1 accept;
+						 * 0 none, 1 domain */
 	char system_name[256];
 	struct { int64_t total, per_ip; } connections;
 	struct { double command, message; } timeouts;

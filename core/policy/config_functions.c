@@ -83,28 +83,30 @@ f_lines(lua_State *L)
 }
 
 /* The first column names the row, the first line the columns: what a relay
- * table needs. Fields hold no commas and no quotes. */
+ * table needs. RFC 4180, with blanks around fields and lines of '#' left out. */
 static int
 f_csv(lua_State *L)
 {
-	struct sl_str text = file_of(L, ""), line, header, name, field, names;
+	struct sl_str text = file_of(L, "");
+	bool ended = false;
+	int n = 0, i;
 
+	lua_newtable(L);			/* names of the columns */
+	for (; !ended && text.n > 0; n++) {
+		ended = sl_csv_field(L, &text);
+		lua_rawseti(L, -2, n + 1);
+	}
 	lua_newtable(L);
-	if (!sl_str_split(&text, '\n', &header))
-		return 1;
-	while (sl_str_split(&text, '\n', &line)) {
-		line = sl_str_trim(line);
-		if (line.n == 0 || line.p[0] == '#')
-			continue;
-		names = sl_str_trim(header);
-		sl_str_split(&names, ',', &name);
-		sl_str_split(&line, ',', &field);
-		sl_string(L, sl_str_trim(field));
+	while (sl_csv_skip(&text)) {
+		ended = sl_csv_field(L, &text);		/* the row's name */
 		lua_newtable(L);
-		while (sl_str_split(&names, ',', &name) && sl_str_split(&line, ',', &field)) {
-			sl_string(L, sl_str_trim(name));
-			sl_string(L, sl_str_trim(field));
-			lua_rawset(L, -3);
+		for (i = 2; !ended; i++) {
+			lua_rawgeti(L, -4, i);
+			ended = sl_csv_field(L, &text);
+			if (i <= n)
+				lua_rawset(L, -3);
+			else
+				lua_pop(L, 2);
 		}
 		lua_rawset(L, -3);
 	}

@@ -8,7 +8,8 @@
 
 /* A server before its settings are copied to struct sl_server. */
 struct settings {
-	bool from_check, sender_login, submission;
+	int64_t from_check, sender_login;	/* places among the choices */
+	bool submission;
 	json_t *flows, *relay;
 };
 
@@ -17,11 +18,10 @@ const struct key sl_server_keys[] = {
 	    .text = "per phase: a script, or a list of scripts and blocks" },
 	{ .name = "relay", .type = KEY_ANY, .offset = offsetof(struct settings, relay),
 	    .text = "the relay table: domain, \".parent\" or \"*\" to { transport =, flows = }" },
-	{ .name = "from_check", .type = KEY_BOOL, .offset = offsetof(struct settings, from_check),
-	    .dflt = "true", .text = "refuse messages without exactly one From field with an address" },
-	{ .name = "sender_login", .type = KEY_BOOL, .offset = offsetof(struct settings, sender_login),
-	    .dflt = "false", .text = "reverse-path and From must be of the account's domains; "
-	    "true where a listener requires auth" },
+	{ .name = "from_check", .type = KEY_CHOICE, .offset = offsetof(struct settings, from_check),
+	    .choices = "reject accept", .text = "as from_check above, for this server" },
+	{ .name = "sender_login", .type = KEY_CHOICE, .offset = offsetof(struct settings, sender_login),
+	    .choices = "none domain", .text = "as sender_login above, for this server" },
 	{ .name = "submission", .type = KEY_BOOL, .offset = offsetof(struct settings, submission),
 	    .dflt = "false", .text = "add Date and Message-ID, remove Bcc; true where a listener "
 	    "requires auth" },
@@ -77,6 +77,8 @@ take_block(struct loader *l, struct sl_element *e, const json_t *v, const char *
 		schema_error(l, path, "a script or { block = NAME } expected");
 	json_object_del(params, "block");
 	e->params = json_dumps(params, JSON_COMPACT | JSON_SORT_KEYS);
+	if (e->params == NULL)
+		schema_error(l, path, "out of memory");
 	json_decref(params);
 }
 
@@ -175,7 +177,9 @@ take_row_flows(struct loader *l, struct sl_relay_row *row, const json_t *flows, 
 			continue;
 		}
 		row->flows[phase] = sl_calloc(1, sizeof(struct sl_flow));
-		if (row->flows[phase] != NULL)
+		if (row->flows[phase] == NULL)
+			schema_error(l, below, "out of memory");
+		else
 			take_flow(l, row->flows[phase], v, below);
 	}
 }
@@ -260,8 +264,15 @@ take_server(struct loader *l, struct sl_server *s, const char *name, const json_
 		return;
 	}
 	schema_take(l, sl_server_keys, v, path, &set);
-	s->from_check = set.from_check;
-	s->sender_login = json_object_get(v, "sender_login") != NULL ? set.sender_login : submission;
+	set.from_check = json_object_get(v, "from_check") != NULL ? set.from_check :
+	    l->config->from_check;
+	s->from_check = set.from_check == 0;
+	if (json_object_get(v, "sender_login") != NULL)
+		s->sender_login = set.sender_login == 1;
+	else if (json_object_get(l->config->root, "sender_login") != NULL)
+		s->sender_login = l->config->sender_login == 1;
+	else
+		s->sender_login = submission;
 	s->submission = json_object_get(v, "submission") != NULL ? set.submission : submission;
 	snprintf(below, sizeof(below), "%s.flows", path);
 	take_flows(l, s, set.flows, below);
@@ -281,8 +292,10 @@ sl_config_take_servers(struct loader *l, const json_t *servers)
 		return;
 	}
 	c->servers = sl_calloc(json_object_size(servers), sizeof(*c->servers));
-	if (c->servers == NULL)
+	if (c->servers == NULL) {
+		schema_error(l, "servers", "out of memory");
 		return;
+	}
 	json_object_foreach((json_t *)(uintptr_t)servers, name, v)
 		take_server(l, &c->servers[c->nservers++], name, v);
 }

@@ -105,8 +105,23 @@ static void
 look_at(const struct sl_generation *g, unsigned long n)
 {
 	struct sl_buf text = SL_BUF_INIT;
+	const struct sl_config *c = sl_generation_config(g);
+	const struct sl_server *s = sl_config_server(c, "inbound");
+	const struct sl_relay_row *row = sl_relay_find(s->relay, "example.org");
 
-	sl_config_describe(sl_generation_config(g), &text);
+	assert_int_equal(c->ntrusted, 2);
+	assert_int_equal(c->nretry, 2);
+	assert_int_equal(c->nquarantines, 1);
+	assert_int_equal(c->ntransports, 2);
+	assert_int_equal(c->napis, 1);
+	assert_int_equal(c->nlisteners, 1);
+	assert_int_equal(s->flows[SL_DATA].n, 2);
+	assert_int_equal(s->flows[SL_RCPTTO].n, 1);
+	assert_non_null(row->flows[SL_DATA]);
+	assert_int_equal(row->flows[SL_DATA]->n, 1);
+	assert_non_null(sl_relay_find(s->relay, "one.example"));
+	assert_non_null(sl_relay_find(s->relay, "x.example.org"));
+	sl_config_describe(c, &text);
 	if (whole == NULL)
 		whole = sl_strndup(text.p, text.n);
 	else if (strcmp(whole, text.p) != 0)

@@ -125,10 +125,12 @@ take_value(struct loader *l, const struct key *k, const json_t *v, const char *p
 			*(int64_t *)field = json_integer_value(v);
 		break;
 	case KEY_SIZE:
-		if (parse_size(v, &n))
-			*(int64_t *)field = n;
-		else
+		if (parse_size(v, &n)) {
+			if (in_bounds(l, k, path, (double)n))
+				*(int64_t *)field = n;
+		} else {
 			expected(l, path, "size (bytes, or a text like \"10M\")", v);
+		}
 		break;
 	case KEY_SECONDS:
 		if (!json_is_number(v))
@@ -141,7 +143,10 @@ take_value(struct loader *l, const struct key *k, const json_t *v, const char *p
 		if (n >= 0)
 			*(int64_t *)field = n;
 		else
-			schema_error(l, path, "%s: one of %s expected", path, k->choices);
+			schema_error(l, path, "%s: one of %s expected, got %s%s%s", path, k->choices,
+			    json_is_string(v) ? "\"" : "a ",
+			    json_is_string(v) ? json_string_value(v) : type_word(v),
+			    json_is_string(v) ? "\"" : "");
 		break;
 	case KEY_ANY:
 		*(const json_t **)field = v;

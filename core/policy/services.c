@@ -55,6 +55,7 @@ open_api(struct sl_engine *e, struct sl_http *http, const struct sl_api_config *
 	struct sl_api *api;
 	const char *name;
 	json_t *value;
+	bool failed = false;
 	size_t n = 0, i;
 
 	memset(lines, 0, sizeof(lines));
@@ -62,9 +63,10 @@ open_api(struct sl_engine *e, struct sl_http *http, const struct sl_api_config *
 		if (n < MAX_HEADERS && json_is_string(value)) {
 			sl_buf_printf(&lines[n], "%s: %s", name, json_string_value(value));
 			headers[n] = lines[n].p;
+			failed = failed || lines[n].failed;
 			n++;
 		}
-	api = sl_api_new(e->loop, http, e->events, &o);
+	api = failed ? NULL : sl_api_new(e->loop, http, e->events, &o);
 	for (i = 0; i < n; i++) {
 		sl_wipe(lines[i].p, lines[i].n);
 		sl_buf_clear(&lines[i]);
@@ -85,6 +87,7 @@ open_apis(struct sl_engine *e, struct sl_generation *g, struct sl_buf *report)
 	for (i = 0; g->http != NULL && g->apis != NULL && i < g->config->napis; i++) {
 		api = open_api(e, g->http, &g->config->apis[i]);
 		if (api == NULL || sl_dict_set(g->apis, sl_str_of(g->config->apis[i].name), api, NULL) != 0) {
+			sl_api_free(api);
 			sl_buf_puts(report, "out of memory\n");
 			return SL_ERR_NOMEM;
 		}

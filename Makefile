@@ -62,6 +62,12 @@ $(B)/modules.c: $(wildcard lua/*) Makefile
 $(B)/modules.o: $(B)/modules.c
 	$(Q)$(CC) $(CFLAGS) -Icore -c -o $@ $<
 
+# Where the library's modules are is compiled in: another PREFIX makes these anew.
+$(B)/core/cmd/main.o $(B)/core/policy/engine.o: $(B)/prefix
+$(B)/prefix: FORCE
+	$(Q)mkdir -p $(B)
+	$(Q)echo '$(STDLIB)' | cmp -s - $@ || echo '$(STDLIB)' > $@
+
 $(B)/%.o: %.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
@@ -140,4 +146,6 @@ install: $(B)/sluice
 clean:
 	rm -rf build build-*
 
-.PHONY: all clean run test check asan soak fuzz lint bench format docs install install-build install-test
+FORCE:
+
+.PHONY: FORCE all clean run test check asan soak fuzz lint bench format docs install install-build install-test

@@ -286,6 +286,9 @@ index_files(struct sl_image *image)
 		    bytes > rest.n - path)
 			return SL_ERR_CORRUPT;
 		image->files[i].path = sl_str_sub(rest, 0, path);
+		if (sl_str_chr(image->files[i].path, '\0') >= 0 || (i > 0 &&
+		    sl_str_cmp(image->files[i - 1].path, image->files[i].path) >= 0))
+			return SL_ERR_CORRUPT;	/* they are looked for by halves */
 		image->files[i].bytes = sl_str_sub(rest, path, path + bytes);
 		rest = sl_str_sub(rest, path + bytes, rest.n);
 		image->n++;

@@ -142,7 +142,7 @@ note(struct scanner *c, struct sl_str key, size_t at)
 }
 
 static void
-note_index(struct scanner *c)
+note_index(struct scanner *c, size_t at)
 {
 	struct level *top;
 	char text[16];
@@ -153,7 +153,7 @@ note_index(struct scanner *c)
 	if (top->keyed || c->parens != top->parens)
 		return;
 	snprintf(text, sizeof(text), "%u", ++top->index);
-	note(c, sl_str_of(text), c->at);
+	note(c, sl_str_of(text), at);
 }
 
 static bool
@@ -175,7 +175,7 @@ take_name(struct scanner *c)
 	if (inside && equals_follows(c, c->at))
 		note(c, sl_str_sub(c->s, from, c->at), from);
 	else
-		note_index(c);
+		note_index(c, from);
 }
 
 /* ["key"] = */
@@ -202,7 +202,7 @@ take_bracket_key(struct scanner *c)
 static void
 open_table(struct scanner *c)
 {
-	note_index(c);
+	note_index(c, c->at);
 	advance(c);
 	if (c->depth == MAX_DEPTH) {
 		c->failed = true;
@@ -232,15 +232,15 @@ step(struct scanner *c)
 	if (ch == '-' && peek(c, 1) == '-') {
 		skip_comment(c);
 	} else if (ch == '"' || ch == '\'') {
-		note_index(c);
+		note_index(c, c->at);
 		take_string(c);
 	} else if ((level = long_bracket(c)) >= 0) {
-		note_index(c);
+		note_index(c, c->at);
 		skip_long(c, level);
 	} else if (sl_isalpha(ch) || ch == '_') {
 		take_name(c);
 	} else if (sl_isdigit(ch)) {
-		note_index(c);
+		note_index(c, c->at);
 		while (sl_isalnum(peek(c, 0)) || peek(c, 0) == '.')
 			advance(c);
 	} else if (ch == '{') {

@@ -97,7 +97,8 @@ sl_users_parse(struct sl_users **out, const char *file, struct sl_str text, stru
 		line = sl_str_trim(line);
 		if (line.n == 0 || line.p[0] == '#')
 			continue;
-		if (add_line(users, line, &why) != 0) {
+		why = "a NUL byte";
+		if (sl_str_chr(line, '\0') >= 0 || add_line(users, line, &why) != 0) {
 			sl_buf_printf(report, "%s:%u: %s\n", file, number, why);
 			bad++;
 		}

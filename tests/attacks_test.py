@@ -508,7 +508,7 @@ def one_server(tmp_path_factory):
                    for i in range(len(A36_STOPPED)))
     files = {f"case{i}.lua": s for i, s in enumerate(A36_STOPPED.values())}
     files.update({"main.lua": main, "zone.txt": "example.org. IN A 127.0.0.1\n"})
-    config = CONFIG.replace("FLOWS", '{ data = "main.lua" }').replace("FROM_CHECK", "false")
+    config = CONFIG.replace("FLOWS", '{ data = "main.lua" }').replace("FROM_CHECK", "accept")
     server = Sluice(folder, config.replace("EXTRA", ZONE_DNS), files).start()
     yield server
     assert server.stop() == 0, server.text()[-3000:]

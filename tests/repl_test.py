@@ -75,8 +75,8 @@ def test_piped(name):
 
 FAILED = {
     "undefined": ("nope\n", "nope is not defined"),
-    "an error": ("error('bad')\n", "input 1:1: bad"),
-    "the third chunk": ("1\n2\nnope()\n", "input 3:1: "),
+    "an error": ("error('bad')\n", ": bad"),
+    "the third chunk": ("1\n2\nnope()\n", "input 3:1:"),
     "a syntax error": ("x = = 1\n", "input 1:1: unexpected symbol near '='"),
     "an unfinished chunk": ("if true then\n", "near <eof>"),
     "steps": ("while true do end\n", "more than 10000000 steps"),
@@ -84,7 +84,7 @@ FAILED = {
     "a wrong phase": ("Reject()\n", "Reject can't be called in exec"),
     "an unknown command": (":nope\n", "there is no such command"),
     "an unknown builtin": (":builtins nope\n", "there is no such builtin"),
-    "control bytes": ("error('\\27[31m\\n')\n", "input 1:1: ?[31m?"),
+    "control bytes": ("error('\\27[31m\\n')\n", ": ?[31m?"),
 }
 
 

@@ -174,6 +174,39 @@ def test_children_end_with_their_master(make):
     server.start()
 
 
+def test_a40_a_message_that_kills_its_worker_twice_is_held(make):
+    """Poison: predelivery executes when the worker dies; the third worker holds the message."""
+    server = make(files={"predelivery.lua": """
+        if sender == "poison@example.com" then
+          syslog("notice", "looking at poison")
+          local n = 0
+          while true do n = n + 1 end
+        end"""}, extra='limits = { steps = 1000000000000, time = 60 },')
+    client = connect(server)
+    _, reply = client.send("poison@example.com", ["b@example.org"], text_message("poison@example.com"))
+    assert reply[:3] == "250"
+    for n in (1, 2):
+        wait_for(lambda: server.text().count("looking at poison") == n, f"attempt {n}")
+        busy = [line for line in server.text().splitlines() if "looking at poison" in line]
+        assert len(busy) == n
+        pids = server.children("worker")
+        for pid in pids:                # the one that executes; its neighbour is spared
+            if utime(pid) > 5:
+                os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: len(events(server, "worker_died")) == n, "its death")
+        assert "phase=predelivery" in events(server, "worker_died")[-1]
+    wait_for(lambda: len(server.children("worker")) == 2 and events(server, "message_held"), "the hold")
+    client = connect(server)
+    assert send(client, b"healthy")[:3] == "250"
+    wait_for(lambda: any(b"healthy" in m for m in server.messages()), "other mail")
+    assert server.text().count("looking at poison") == 2
+    assert server.stop() == 0
+    listing = subprocess.run([SLUICE, "quarantine", "list", server.spool], capture_output=True,
+                             text=True, check=True).stdout
+    assert "poison@example.com" in listing and "crashed" in listing
+    server.start()
+
+
 def utime(pid):
     """Ticks of CPU that a process used."""
     return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11])
@@ -187,6 +220,30 @@ def test_the_watchdog_kills_what_stands_still(make):
     wait_for(lambda: events(server, "worker_killed"), "the kill")
     wait_for(lambda: len(server.children("worker")) == 2 and pid not in server.children("worker"),
              "a new worker")
+
+
+def test_fewer_workers_take_over_the_others_shards(make):
+    server = make(extra="connections = { total = 100, per_ip = 100 },", start=False)
+    config = server.policy / "sluice.lua"
+    text = config.read_text()
+    config.write_text(text.replace("workers = 2", "workers = 4").replace(
+        'mailbox = {', 'later = { host = "127.0.0.1", port = 1 }, mailbox = {').replace(
+        '"mailbox" }', '"later" }').replace("retry = { 0.2 }", "retry = { 3600 }"))
+    server.start()
+    clients = [connect(server) for _ in range(8)]
+    for n, client in enumerate(clients):
+        assert send(client, b"kept-%d." % n)[:3] == "250"
+    assert server.stop() == 0
+    assert len(list((server.spool / "queue").iterdir())) == 4
+    config.write_text(text)
+    server.start()
+    assert len(list((server.spool / "queue").iterdir())) == 2
+    assert len(events(server, "shard_adopted")) == 2
+    assert server.stop() == 0
+    listing = subprocess.run([SLUICE, "queue", "list", server.spool, "--json"], capture_output=True,
+                             text=True, check=True).stdout.splitlines()
+    assert len({json.loads(line)["id"] for line in listing}) == 8
+    server.start()
 
 
 # ---- sockets and limits ---------------------------------------------------------------------------

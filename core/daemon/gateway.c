@@ -1,5 +1,6 @@
 #include "gateway_private.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -216,6 +217,63 @@ open_queue(struct sl_gateway *g, struct sl_buf *report)
 	return rc;
 }
 
+static void
+adopt(struct sl_gateway *g, const char *folder)
+{
+	struct sl_err err;
+	size_t moved;
+	int rc = sl_store_adopt(g->store, folder, &moved, &err);
+
+	if (rc != 0)
+		sl_event(g->o.events, SL_ERROR, "shard_not_adopted", SL_FIELDS(
+		    SL_F_TEXT("folder", folder), SL_F_TEXT("error", err.text)));
+	if (moved > 0)
+		sl_event(g->o.events, SL_NOTICE, "shard_adopted", SL_FIELDS(
+		    SL_F_TEXT("folder", folder), SL_F_INT("messages", moved)));
+}
+
+/* Shards of workers that there are no more are shared out by number. */
+static void
+adopt_shards(struct sl_gateway *g)
+{
+	unsigned workers = sl_shared_workers(g->o.shared);
+	struct sl_buf path = SL_BUF_INIT;
+	struct dirent *e;
+	uint64_t n;
+	DIR *dir;
+
+	sl_buf_printf(&path, "%s/queue", g->spool);
+	dir = path.failed ? NULL : opendir(path.p);
+	while (dir != NULL && (e = readdir(dir)) != NULL) {
+		if (!sl_str_u64(sl_str_of(e->d_name), &n) || n < workers || n % workers != g->o.worker)
+			continue;
+		sl_buf_reset(&path);
+		sl_buf_printf(&path, "%s/queue/%s", g->spool, e->d_name);
+		if (!path.failed)
+			adopt(g, path.p);
+	}
+	if (dir != NULL)
+		closedir(dir);
+	sl_buf_clear(&path);
+}
+
+void
+sl_gateway_hold(struct sl_gateway *g, const char *id)
+{
+	const struct sl_envelope *m = sl_store_get(g->store, id);
+	struct sl_op *op;
+
+	if (m == NULL || m->quarantine != NULL)
+		return;
+	op = sl_store_hold(g->store, id, "crashed");
+	if (op == NULL || sl_op_block(op) != 0)
+		sl_event(g->o.events, SL_ERROR, "message_not_held", SL_FIELDS(SL_F_TEXT("id", id)));
+	else
+		sl_event(g->o.events, SL_WARNING, "message_held", SL_FIELDS(SL_F_TEXT("id", id),
+		    SL_F_TEXT("quarantine", "crashed")));
+	sl_op_release(op);
+}
+
 /* The numbers that come and go. */
 static void
 gauge(struct sl_timer *timer)
@@ -295,18 +353,28 @@ sl_gateway_start(struct sl_gateway *g, const char *spool, struct sl_buf *report)
 	sl_gateway_switch(g);
 	if ((rc = open_queue(g, report)) != 0)
 		return rc;
+	adopt_shards(g);
 	g->smtp = sl_smtp_server_new(&s, &err);
 	if (g->smtp != NULL)
-		g->delivery = sl_gateway_delivery(g, &err);
-	if (g->delivery == NULL) {
-		rc = err.code;
-		goto fail;
-	}
-	gauge(&g->gauges);
-	return 0;
+		return 0;
+	rc = err.code;
 fail:
 	sl_buf_printf(report, "%s\n", err.text);
 	return rc;
+}
+
+int
+sl_gateway_deliver(struct sl_gateway *g, struct sl_buf *report)
+{
+	struct sl_err err;
+
+	g->delivery = sl_gateway_delivery(g, &err);
+	if (g->delivery == NULL) {
+		sl_buf_printf(report, "%s\n", err.text);
+		return err.code;
+	}
+	gauge(&g->gauges);
+	return 0;
 }
 
 void

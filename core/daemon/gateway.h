@@ -28,8 +28,12 @@ struct sl_gateway_options {
 /* Loads the policy image ('image' stays the caller's). Errors are lines in *report. */
 int	 sl_gateway_open(struct sl_gateway **out, const struct sl_gateway_options *options, int image,
 	    struct sl_buf *report);
-/* Opens the queue below 'spool' (a folder, made if missing), begins to deliver. */
+/* Opens the queue below 'spool' (a folder, made if missing), takes over shards
+ * that have no worker any more. sl_gateway_deliver then begins to deliver. */
 int	 sl_gateway_start(struct sl_gateway *gateway, const char *spool, struct sl_buf *report);
+/* Holds a message that was executing in several deaths of workers; before deliver. */
+void	 sl_gateway_hold(struct sl_gateway *gateway, const char *id);
+int	 sl_gateway_deliver(struct sl_gateway *gateway, struct sl_buf *report);
 
 /* Another policy, in two steps: all of it, or the old one serves on. switch can't fail. */
 int	 sl_gateway_prepare(struct sl_gateway *gateway, int image, struct sl_buf *report);

@@ -227,6 +227,8 @@ start_gateway(struct single *s, struct sl_str plan, struct sl_buf *report)
 	else
 		sl_buf_puts(&spool, configured != NULL ? configured : "");
 	rc = spool.failed ? SL_ERR_NOMEM : sl_gateway_start(s->gateway, spool.p, report);
+	if (rc == 0)
+		rc = sl_gateway_deliver(s->gateway, report);
 	sl_free(configured);
 	sl_buf_clear(&spool);
 	return rc;

@@ -132,6 +132,19 @@ interrupt(int signo)
 		sl_gateway_interrupt(watched);
 }
 
+static void
+hold_crashed(struct worker *w)
+{
+	struct sl_str rest = w->child->start, id;
+	char *text;
+
+	while (sl_plan_each(&rest, "hold", &id))
+		if ((text = sl_strndup(id.p, id.n)) != NULL) {
+			sl_gateway_hold(w->gateway, text);
+			sl_free(text);
+		}
+}
+
 static int
 open_parts(struct worker *w, struct sl_packet *p, struct sl_buf *report)
 {
@@ -159,7 +172,10 @@ open_parts(struct worker *w, struct sl_packet *p, struct sl_buf *report)
 	spool = sl_plan_string(child->start, "spool");
 	rc = spool != NULL ? sl_gateway_start(w->gateway, spool, report) : SL_ERR_NOMEM;
 	sl_free(spool);
-	return rc;
+	if (rc != 0)
+		return rc;
+	hold_crashed(w);
+	return sl_gateway_deliver(w->gateway, report);
 }
 
 static int

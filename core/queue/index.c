@@ -189,6 +189,22 @@ sl_index_remove(struct sl_store *s, struct message *m)
 	sl_message_drop(m);
 }
 
+int
+sl_index_hold(struct sl_store *s, struct message *m, const char *quarantine)
+{
+	size_t i;
+
+	if (m->env->quarantine == NULL && (m->env->quarantine = sl_strdup(quarantine)) == NULL)
+		return SL_ERR_NOMEM;
+	for (i = 0; i < m->env->n; i++) {
+		if (m->env->entries[i].state != SL_ENTRY_QUEUED)
+			continue;
+		m->env->entries[i].state = SL_ENTRY_HELD;
+		sl_heap_remove(s, &m->slots[i]);
+	}
+	return 0;
+}
+
 /* Takes what *e holds. The message is gone when its last recipient is done. */
 int
 sl_index_apply(struct sl_store *s, struct message *m, size_t index, struct sl_entry *e)

@@ -69,7 +69,7 @@ sl_record_header_parse(const uint8_t in[SL_RECORD_HEADER], struct sl_record *out
 	out->type = (uint32_t)word;
 	out->len = get64(in + 16);
 	out->synced = get64(in + 24);
-	return out->type >= SL_RECORD_ACCEPT && out->type <= SL_RECORD_ABANDON &&
+	return out->type >= SL_RECORD_ACCEPT && out->type < SL_RECORD_TYPES &&
 	    out->len <= SL_RECORD_MAX;
 }
 

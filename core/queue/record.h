@@ -24,6 +24,8 @@ enum sl_record_type {
 	SL_RECORD_UPDATE,	/* a recipient's new state */
 	SL_RECORD_REMOVE,	/* all recipients done */
 	SL_RECORD_ABANDON,	/* a segment's records from an offset on don't count */
+	SL_RECORD_HOLD,		/* all recipients held, the name of the quarantine */
+	SL_RECORD_TYPES
 };
 
 struct sl_record {

@@ -235,6 +235,20 @@ apply_update(struct replay *r, struct sl_reader *in)
 }
 
 static int
+apply_hold(struct replay *r, struct sl_reader *in)
+{
+	char *id = sl_get_text(in), *quarantine = sl_get_text(in);
+	struct message *m = id != NULL ? sl_index_find(r->store, id) : NULL;
+	int rc = id == NULL || quarantine == NULL ? SL_ERR_NOMEM : 0;
+
+	if (rc == 0 && m != NULL)
+		rc = sl_index_hold(r->store, m, quarantine);
+	sl_free(id);
+	sl_free(quarantine);
+	return rc;
+}
+
+static int
 apply_remove(struct replay *r, struct sl_reader *in)
 {
 	char *id = sl_get_text(in);
@@ -272,6 +286,8 @@ apply(struct replay *r, uint64_t at, const struct sl_record *rec)
 		rc = apply_accept(r, &in, at + 8 + len);
 	else if (rc == 0 && rec->type == SL_RECORD_UPDATE)
 		rc = apply_update(r, &in);
+	else if (rc == 0 && rec->type == SL_RECORD_HOLD)
+		rc = apply_hold(r, &in);
 	else if (rc == 0)
 		rc = apply_remove(r, &in);
 	sl_buf_clear(&fields);

@@ -35,6 +35,7 @@ request_free(struct request *r)
 	sl_free(r->bodies);
 	sl_free(r->copy);
 	sl_free(r->id);
+	sl_free(r->quarantine);
 	sl_entry_clear(&r->entry);
 	sl_buf_clear(&r->fields);
 	if (r->op != NULL)
@@ -295,6 +296,26 @@ sl_store_remove(struct sl_store *s, const char *id)
 	return submit(s, r);
 }
 
+struct sl_op *
+sl_store_hold(struct sl_store *s, const char *id, const char *quarantine)
+{
+	struct request *r;
+
+	if (sl_index_find(s, id) == NULL)
+		return done_op(s, SL_ERR_NOTFOUND);
+	if ((r = request_new(SL_RECORD_HOLD)) == NULL)
+		return NULL;
+	r->id = sl_strdup(id);
+	r->quarantine = sl_strdup(quarantine);
+	sl_put_text(&r->fields, id);
+	sl_put_text(&r->fields, quarantine);
+	if (r->id == NULL || r->quarantine == NULL) {
+		request_free(r);
+		return NULL;
+	}
+	return submit(s, r);
+}
+
 /* ---- after a batch ----------------------------------------------------------------------- */
 
 static int
@@ -329,6 +350,8 @@ apply_request(struct sl_store *s, struct request *r, struct segment *seg)
 		return apply_accept(s, r, seg);
 	case SL_RECORD_UPDATE:
 		return m != NULL ? sl_index_apply(s, m, r->index, &r->entry) : SL_ERR_NOTFOUND;
+	case SL_RECORD_HOLD:
+		return m != NULL ? sl_index_hold(s, m, r->quarantine) : SL_ERR_NOTFOUND;
 	default:
 		if (m != NULL)
 			sl_index_remove(s, m);
@@ -893,4 +916,16 @@ sl_store_untake(struct sl_store *s, const char *id, size_t index)
 	m->slots[index].taken = false;
 	if (m->env->entries[index].state == SL_ENTRY_QUEUED)
 		sl_heap_add(s, &m->slots[index]);
+}
+
+bool
+sl_store_busy(const struct sl_store *s, const char *id)
+{
+	const struct message *m = sl_index_find(s, id);
+	size_t i;
+
+	for (i = 0; m != NULL && i < m->env->n; i++)
+		if (m->slots[i].taken)
+			return true;
+	return false;
 }

@@ -62,7 +62,8 @@ int	 sl_store_open(struct sl_store **out, struct sl_loop *loop,
 void	 sl_store_close(struct sl_store *store);	/* waits for writes under way */
 
 /*
- * Stores one message with its envelope (copied). 'bytes' are the pieces of
+ * Stores one message with its envelope (copied), recipients in any state. Ids
+ * are the caller's to make unique: one that is there already is replaced. 'bytes' are the pieces of
  * the message, borrowed until the operation is done. Status 0: durable.
  * SL_ERR_IO: nothing of it is kept, the caller answers 4xx.
  */
@@ -79,8 +80,25 @@ struct sl_op *sl_store_accept_all(struct sl_store *store, const struct sl_accept
 /* Records a recipient's new state, durable when done. Other fields of *e replace the old ones. */
 struct sl_op *sl_store_update(struct sl_store *store, const char *id, size_t index,
 	    const struct sl_entry *e);
+/*
+ * Holds all recipients that aren't done, under this quarantine's name: they
+ * are never due until an update says so. One that is in a quarantine already
+ * keeps its name.
+ */
+struct sl_op *sl_store_hold(struct sl_store *store, const char *id, const char *quarantine);
 /* As update with SL_ENTRY_DONE for all recipients. */
 struct sl_op *sl_store_remove(struct sl_store *store, const char *id);
+
+/*
+ * Moves every message of another shard's folder into this one: for the shard
+ * of a worker that there isn't any more. Blocks, and is called before
+ * anything is taken from 'store'. Each message is durable here before it is
+ * removed there, and one that is here already isn't taken twice, so that a
+ * kill at any moment loses and doubles nothing when it is done again. An
+ * emptied folder is removed. *moved: how many. SL_ERR_EXISTS: another process
+ * has it.
+ */
+int	 sl_store_adopt(struct sl_store *store, const char *folder, size_t *moved, struct sl_err *err);
 
 /* Looks at what is there; borrowed until the next call that changes the store. */
 const struct sl_envelope *sl_store_get(const struct sl_store *store, const char *id);
@@ -100,5 +118,7 @@ int	 sl_store_message(struct sl_store *store, const char *id, int *fd, uint64_t 
 bool	 sl_store_take(struct sl_store *store, int64_t now_us, const char **id, size_t *index,
 	    int64_t *next_us);
 void	 sl_store_untake(struct sl_store *store, const char *id, size_t index);
+/* A recipient of it is taken: an attempt is under way. */
+bool	 sl_store_busy(const struct sl_store *store, const char *id);
 
 #endif

@@ -60,7 +60,8 @@ struct request {
 	size_t nmessages;
 	struct body_file *files;
 	size_t nfiles;
-	char *id;			/* UPDATE, REMOVE */
+	char *id;			/* UPDATE, REMOVE, HOLD */
+	char *quarantine;		/* HOLD */
 	size_t index;
 	struct sl_entry entry;
 	struct message *copy_of;	/* compaction: this message moves */
@@ -141,6 +142,7 @@ int	 sl_index_add(struct sl_store *s, struct message *m);	/* replaces one of the
 void	 sl_index_remove(struct sl_store *s, struct message *m);	/* frees it */
 struct message *sl_index_find(const struct sl_store *s, const char *id);
 int	 sl_index_apply(struct sl_store *s, struct message *m, size_t index, struct sl_entry *e);
+int	 sl_index_hold(struct sl_store *s, struct message *m, const char *quarantine);
 uint64_t sl_message_in_log(const struct message *m);	/* bytes of it in its segment */
 void	 sl_message_drop(struct message *m);	/* frees one that isn't in the index */
 struct message *sl_message_wrap(struct sl_envelope *env);	/* takes env, also on failure */

@@ -116,8 +116,16 @@ real_list(void *arg, const char *path, void (*fn)(void *, const char *), void *t
 static int
 real_lock(void *arg, int fd)
 {
+	char owner[24];
+	int n = snprintf(owner, sizeof(owner), "%ld\n", (long)getpid());
+
 	(void)arg;
-	return flock(fd, LOCK_EX | LOCK_NB);
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		return -1;
+	/* For people; a full disk mustn't keep anybody from a queue. */
+	if (ftruncate(fd, 0) == 0 && pwrite(fd, owner, (size_t)n, 0) < n)
+		errno = 0;
+	return 0;
 }
 
 const struct sl_file_ops sl_file_real = {

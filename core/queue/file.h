@@ -26,7 +26,8 @@ struct sl_file_ops {
 	off_t (*size)(void *arg, int fd);
 	/* Calls fn for each name in the folder but "." and "..". */
 	int (*list)(void *arg, const char *path, void (*fn)(void *to, const char *name), void *to);
-	int (*lock)(void *arg, int fd);		/* exclusive, not waiting; EWOULDBLOCK */
+	/* Exclusive, not waiting; EWOULDBLOCK. The file then holds the owner's pid as text. */
+	int (*lock)(void *arg, int fd);
 };
 
 extern const struct sl_file_ops sl_file_real;

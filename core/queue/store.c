@@ -222,8 +222,13 @@ sl_store_accept_all(struct sl_store *s, const struct sl_accept_item *items, size
 
 	if (r == NULL)
 		return NULL;
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
+		if (sl_index_find(s, items[i].envelope->id) != NULL) {
+			request_free(r);
+			return done_op(s, SL_ERR_EXISTS);
+		}
 		pieces += items[i].npieces;
+	}
 	r->messages = sl_calloc(n + 1, sizeof(*r->messages));
 	r->files = sl_calloc(n + 1, sizeof(*r->files));
 	r->bodies = sl_calloc(pieces + 1, sizeof(*r->bodies));
@@ -349,7 +354,9 @@ apply_request(struct sl_store *s, struct request *r, struct segment *seg)
 	case SL_RECORD_ACCEPT:
 		return apply_accept(s, r, seg);
 	case SL_RECORD_UPDATE:
-		return m != NULL ? sl_index_apply(s, m, r->index, &r->entry) : SL_ERR_NOTFOUND;
+		if (m == NULL || r->index >= m->env->n)
+			return SL_ERR_NOTFOUND;
+		return sl_index_apply(s, m, r->index, &r->entry);
 	case SL_RECORD_HOLD:
 		return m != NULL ? sl_index_hold(s, m, r->quarantine) : SL_ERR_NOTFOUND;
 	default:
@@ -731,6 +738,20 @@ make_shard(struct sl_store *s, struct sl_err *err)
 }
 
 static int
+locked_by_another(const struct sl_store *s, struct sl_err *err)
+{
+	char owner[24] = "";
+	ssize_t n = s->files->pread(s->files->arg, s->lock_fd, owner, sizeof(owner) - 1, 0);
+	struct sl_str pid = sl_str_trim((struct sl_str){ owner, n > 0 ? (size_t)n : 0 });
+	uint64_t number;
+
+	if (!sl_str_u64(pid, &number))
+		return sl_err_set(err, SL_ERR_EXISTS, "%s: another process has this queue", s->folder);
+	return sl_err_set(err, SL_ERR_EXISTS, "%s: another process has this queue: pid %llu",
+	    s->folder, (unsigned long long)number);
+}
+
+static int
 lock(struct sl_store *s, struct sl_err *err)
 {
 	struct sl_buf path = SL_BUF_INIT;
@@ -743,7 +764,7 @@ lock(struct sl_store *s, struct sl_err *err)
 	if (s->lock_fd < 0)
 		rc = sl_err_errno(err, "%s", path.p);
 	else if (s->files->lock(s->files->arg, s->lock_fd) != 0)
-		rc = sl_err_set(err, SL_ERR_EXISTS, "%s: another process has this queue", s->folder);
+		rc = locked_by_another(s, err);
 	sl_buf_clear(&path);
 	return rc;
 }

@@ -53,19 +53,21 @@ struct sl_store_options {
 };
 
 /*
- * Locks the folder and replays it. SL_ERR_EXISTS: another process has it. A
- * torn tail is dropped; a bad record elsewhere sets the segment aside as
- * NAME.bad, keeps everything readable, and is reported as an event.
+ * Locks the folder and replays it. SL_ERR_EXISTS: another process has it (the
+ * text says which). A torn tail is dropped; a bad record elsewhere sets the
+ * segment aside as NAME.bad, keeps everything readable, and is reported as an
+ * event.
  */
 int	 sl_store_open(struct sl_store **out, struct sl_loop *loop,
 	    const struct sl_store_options *options, struct sl_err *err);
 void	 sl_store_close(struct sl_store *store);	/* waits for writes under way */
 
 /*
- * Stores one message with its envelope (copied), recipients in any state. Ids
- * are the caller's to make unique: one that is there already is replaced. 'bytes' are the pieces of
- * the message, borrowed until the operation is done. Status 0: durable.
- * SL_ERR_IO: nothing of it is kept, the caller answers 4xx.
+ * Stores one message with its envelope (copied), recipients in any state.
+ * 'bytes' are the pieces of the message, borrowed until the operation is done.
+ * Status 0: durable. SL_ERR_IO: nothing of it is kept, the caller answers 4xx.
+ * SL_ERR_EXISTS: a message of that id is there, which stays as it is. Of two
+ * that come with one id before the first is durable the later one replaces it.
  */
 struct sl_op *sl_store_accept(struct sl_store *store, const struct sl_envelope *envelope,
 	    const struct sl_str *pieces, size_t npieces);

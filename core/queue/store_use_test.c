@@ -387,6 +387,59 @@ killed_in_the_middle(void **state)
 	rig_clear(&r);
 }
 
+/* The lock names who has it; what it held before doesn't matter. */
+static void
+the_owner_is_named(void **state)
+{
+	struct sl_store_options o = { 0 };
+	struct sl_store *other;
+	struct sl_err err;
+	char path[120], want[64];
+	FILE *f;
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, false);
+	o.folder = r.folder;
+	snprintf(want, sizeof(want), "has this queue: pid %ld", (long)getpid());
+	assert_int_equal(sl_store_open(&other, r.loop, &o, &err), SL_ERR_EXISTS);
+	assert_non_null(strstr(err.text, want));
+	snprintf(path, sizeof(path), "%s/lock", r.folder);
+	assert_non_null(f = fopen(path, "w"));
+	fputs("999999999999999999999999999999 and more", f);
+	fclose(f);
+	assert_int_equal(sl_store_open(&other, r.loop, &o, &err), SL_ERR_EXISTS);
+	assert_null(strstr(err.text, "pid"));
+	rig_again(&r);
+	assert_int_equal(sl_store_open(&other, r.loop, &o, &err), SL_ERR_EXISTS);
+	assert_non_null(strstr(err.text, want));
+	rig_clear(&r);
+}
+
+/* An id that is there already: what is there stays, its body's file too. */
+static void
+an_id_comes_once(void **state)
+{
+	static char large[3 * 1024 * 1024];
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, false);
+	memset(large, 'x', sizeof(large));
+	assert_int_equal(wait_for(start(&r, "big", 1, large, sizeof(large))), 0);
+	assert_int_equal(wait_for(start(&r, "small", 2, "first", 5)), 0);
+	assert_int_equal(wait_for(start(&r, "big", 1, large, sizeof(large) - 1)), SL_ERR_EXISTS);
+	assert_int_equal(wait_for(start(&r, "small", 1, "second", 6)), SL_ERR_EXISTS);
+	for (int again = 0; again < 2; again++) {
+		assert_int_equal(sl_store_count(r.store), 2);
+		assert_int_equal(sl_store_get(r.store, "small")->n, 2);
+		assert_true(bytes_are(&r, "small", "first", 5));
+		assert_true(bytes_are(&r, "big", large, sizeof(large)));
+		rig_again(&r);
+	}
+	rig_clear(&r);
+}
+
 int
 main(void)
 {
@@ -397,6 +450,8 @@ main(void)
 		cmocka_unit_test(ten_recipients_one_copy),
 		cmocka_unit_test(big_bodies),
 		cmocka_unit_test(one_owner),
+		cmocka_unit_test(the_owner_is_named),
+		cmocka_unit_test(an_id_comes_once),
 		cmocka_unit_test(out_of_memory),
 		cmocka_unit_test(killed_in_the_middle),
 	};

@@ -307,7 +307,7 @@ def test_quarantine_keeps_and_releases(make):
     assert tool("quarantine", "release", server.spool, listed[0]["id"]).returncode == 0
     server.start()
     server.message()
-    assert "another process has this queue" in tool("queue", "list", server.spool).stderr
+    assert tool("queue", "list", server.spool).returncode == 0
 
 
 def test_delivery_by_smtp_with_retries_and_a_notification(make):

@@ -233,6 +233,27 @@ def test_connections_of_a_transport(server):
     assert len(listed(server.spool)) == 4
 
 
+def test_beside_a_server(spool, server):
+    """Every command, on both workers; what is released is delivered at once."""
+    config = (server.policy / "sluice.lua").read_text()
+    server.write(re.sub(r"away = \{[^}]*\}", 'away = { maildir = "MAIL/%d/%u" }', config), FILES)
+    server.start()
+    assert len(listed(spool)) == 4 and len(listed(spool, kind="quarantine")) == 2
+    gone, kept = listed(spool)[:2]
+    tool("queue", "remove", spool, gone["id"])
+    assert "there is no message" in tool("queue", "show", spool, gone["id"], status=1)[1]
+    assert len(tool("queue", "show", spool, kept["id"])[0]) == kept["size"]
+    tool("queue", "retry", spool, "--all")
+    wait_for(lambda: len(server.messages()) == 6, "three messages to two recipients each")
+    tool("quarantine", "release", spool, "--sender", "spammer@example.com")
+    wait_for(lambda: len(server.messages()) == 10, "two more")
+    wait_for(lambda: not listed(spool) and not listed(spool, kind="quarantine"), "an empty queue")
+    server.kill(everything=True)
+    assert listed(spool) == []          # the sockets of the dead are in nobody's way
+    server.start()
+    assert listed(spool) == []
+
+
 def test_a_spool_with_a_long_path(spool, tmp_path):
     long = tmp_path / ("long" * 30)
     long.mkdir()

@@ -363,6 +363,24 @@ fail:
 	return rc;
 }
 
+/* Without it operators wait for the lock: no reason not to serve. */
+static void
+open_control(struct sl_gateway *g)
+{
+	struct sl_buf folder = SL_BUF_INIT;
+	struct sl_err err;
+	int rc;
+
+	sl_buf_printf(&folder, "%s/queue/%02u", g->spool, g->o.worker);
+	rc = folder.failed ? sl_err_set(&err, SL_ERR_NOMEM, "out of memory") :
+	    sl_queue_control_open(&g->control, g->o.loop, folder.p, g->store, g->delivery,
+	    g->o.events, &err);
+	if (rc != 0)
+		sl_event(g->o.events, SL_WARNING, "control_not_open", SL_FIELDS(
+		    SL_F_TEXT("error", err.text)));
+	sl_buf_clear(&folder);
+}
+
 int
 sl_gateway_deliver(struct sl_gateway *g, struct sl_buf *report)
 {
@@ -374,6 +392,7 @@ sl_gateway_deliver(struct sl_gateway *g, struct sl_buf *report)
 		return err.code;
 	}
 	gauge(&g->gauges);
+	open_control(g);
 	return 0;
 }
 
@@ -409,6 +428,7 @@ sl_gateway_close(struct sl_gateway *g)
 		return;
 	sl_timer_stop(&g->gauges);
 	sl_smtp_server_free(g->smtp);
+	sl_queue_control_close(g->control);
 	sl_delivery_free(g->delivery);
 	sl_store_close(g->store);
 	sl_gateway_forget(g);

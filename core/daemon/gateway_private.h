@@ -3,6 +3,7 @@
 #define SL_DAEMON_GATEWAY_PRIVATE_H
 
 #include "../policy/config.h"
+#include "../queue/control.h"
 #include "../queue/delivery.h"
 #include "../queue/store.h"
 #include "../smtp/server.h"
@@ -24,6 +25,7 @@ struct sl_gateway {
 	struct sl_thread *log_thread, *thread;
 	struct sl_store *store;
 	struct sl_delivery *delivery;
+	struct sl_queue_control *control;
 	struct sl_smtp_server *smtp;
 	struct sl_services services, services_prepared;
 	struct sl_timer gauges;

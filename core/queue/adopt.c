@@ -2,7 +2,7 @@
 #include "store_private.h"
 
 #include <dirent.h>
-#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -13,6 +13,7 @@
 struct moving {
 	const char *id;
 	struct sl_op *op;
+	bool here;			/* durable in the shard that takes it */
 	char *map;
 	size_t mapped;
 };
@@ -61,8 +62,10 @@ begin(struct adoption *a, const struct sl_envelope *env)
 
 	*m = (struct moving){ .id = env->id };
 	a->n++;
-	if (sl_store_get(a->to, env->id) != NULL)	/* it came before a kill */
+	if (sl_store_get(a->to, env->id) != NULL) {	/* it came before a kill */
+		m->here = true;
 		return 0;
+	}
 	if ((rc = map_message(a, m, &piece)) != 0)
 		return rc;
 	a->bytes += piece.n;
@@ -70,7 +73,8 @@ begin(struct adoption *a, const struct sl_envelope *env)
 	return m->op != NULL ? 0 : sl_err_set(a->err, SL_ERR_NOMEM, "out of memory");
 }
 
-/* Waits for what began; then it is removed where it was. */
+/* Waits for what began; then it is removed where it was: also when another
+ * message couldn't be moved, since what is in both would be delivered twice. */
 static int
 finish(struct adoption *a, int rc)
 {
@@ -80,16 +84,20 @@ finish(struct adoption *a, int rc)
 
 	for (i = 0; i < a->n; i++) {
 		m = &a->moving[i];
-		if (m->op != NULL && sl_op_block(m->op) != 0 && rc == 0)
+		if (m->op != NULL)
+			m->here = sl_op_block(m->op) == 0;
+		if (m->op != NULL && !m->here && rc == 0)
 			rc = sl_err_set(a->err, m->op->status, "%s: %s", m->id,
 			    sl_err_word(m->op->status));
 		sl_op_release(m->op);
 		if (m->map != NULL)
 			munmap(m->map, m->mapped);
 	}
-	for (i = 0; i < a->n && rc == 0; i++) {
+	for (i = 0; i < a->n; i++) {
+		if (!a->moving[i].here)
+			continue;
 		removed = sl_store_remove(a->from, a->moving[i].id);
-		if (removed == NULL || sl_op_block(removed) != 0)
+		if ((removed == NULL || sl_op_block(removed) != 0) && rc == 0)
 			rc = sl_err_set(a->err, SL_ERR_IO, "%s: can't be removed", a->moving[i].id);
 		sl_op_release(removed);
 	}
@@ -117,24 +125,30 @@ move_all(struct adoption *a, size_t *moved)
 
 /* ---- the folder ---------------------------------------------------------------------- */
 
-/* Segments that were damaged are kept, and the folder with them. */
+/* In the order of their names: the oldest segment first, for a later one may
+ * hold the end of a message in it. What was damaged is kept, and the folder
+ * with it. The store leaves the body file of what was removed last. */
 static void
 remove_folder(const char *folder)
 {
 	struct sl_buf path = SL_BUF_INIT;
-	struct dirent *e;
-	DIR *dir = opendir(folder);
+	struct dirent **names;
+	int i, n = scandir(folder, &names, NULL, alphasort);
 
-	while (dir != NULL && (e = readdir(dir)) != NULL) {
-		if (e->d_name[0] == '.' || strstr(e->d_name, ".bad") != NULL)
-			continue;
+	for (i = 0; i < n; i++) {
 		sl_buf_reset(&path);
-		sl_buf_printf(&path, "%s/%s", folder, e->d_name);
-		if (!path.failed && unlink(path.p) != 0)
-			rmdir(path.p);
+		sl_buf_printf(&path, "%s/%s", folder, names[i]->d_name);
+		if (names[i]->d_name[0] != '.' && strstr(names[i]->d_name, ".bad") == NULL &&
+		    !path.failed) {
+			if (names[i]->d_type == DT_DIR)
+				remove_folder(path.p);
+			else if (unlink(path.p) == 0)
+				sl_file_real.sync_folder(NULL, folder);
+		}
+		free(names[i]);
 	}
-	if (dir != NULL)
-		closedir(dir);
+	if (n >= 0)
+		free(names);
 	sl_buf_clear(&path);
 	rmdir(folder);
 }

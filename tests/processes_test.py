@@ -189,10 +189,9 @@ def test_a40_a_message_that_kills_its_worker_twice_is_held(make):
         wait_for(lambda: server.text().count("looking at poison") == n, f"attempt {n}")
         busy = [line for line in server.text().splitlines() if "looking at poison" in line]
         assert len(busy) == n
-        pids = server.children("worker")
-        for pid in pids:                # the one that executes; its neighbour is spared
-            if utime(pid) > 5:
-                os.kill(pid, signal.SIGKILL)
+        # the one that executes; its neighbour is spared
+        busy = wait_for(lambda: [p for p in server.children("worker") if utime(p) > 50], "its work")
+        os.kill(busy[0], signal.SIGKILL)
         wait_for(lambda: len(events(server, "worker_died")) == n, "its death")
         assert "phase=predelivery" in events(server, "worker_died")[-1]
     wait_for(lambda: len(server.children("worker")) == 2 and events(server, "message_held"), "the hold")

@@ -346,3 +346,9 @@ sl_each(lua_State *L, int index, size_t *i)
 	*i = place << 32 | at;
 	return true;
 }
+
+bool
+sl_list_get(lua_State *L, int index, size_t n)
+{
+	return lua_geti(L, index, (lua_Integer)n) != LUA_TNIL;
+}

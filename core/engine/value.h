@@ -55,6 +55,8 @@ bool		 sl_opt_push(lua_State *L, int arg, const char *name);
  *	for (i = 0; sl_each(L, index, &i); lua_pop(L, 2)) ...
  */
 bool	 sl_each(lua_State *L, int index, size_t *i);		/* [-0, +2 or +0, m] */
+/* The n-th element of a list, counted from 1 in every language; false = it has none. */
+bool	 sl_list_get(lua_State *L, int index, size_t n);	/* [-0, +1, e] */
 size_t	 sl_count(lua_State *L, int index);			/* number of elements */
 bool	 sl_is_list(lua_State *L, int index);			/* keys are exactly 1..n; empty counts */
 

@@ -201,6 +201,16 @@ sl_engine_dns(lua_State *L)
 	return g != NULL && g->dns != NULL ? g->dns : engine_of(L)->dns;
 }
 
+struct sl_dns *
+sl_engine_dns_at(lua_State *L, const char *const *servers, struct sl_err *err)
+{
+	struct sl_generation *g = generation_of(L);
+
+	if (g == NULL || g->dns == NULL || g->config->dns.zone_only)
+		return sl_engine_dns(L);
+	return sl_services_dns_at(engine_of(L), g, servers, err);
+}
+
 struct sl_http *
 sl_engine_http(lua_State *L)
 {

@@ -46,6 +46,7 @@ struct sl_generation {
 	struct sl_config *config;
 	struct sl_program *program;
 	struct sl_dns *dns;		/* its resolver; NULL = the host's */
+	struct sl_dict *others;		/* "server server" -> struct sl_dns that scripts asked for */
 	struct sl_http *http;
 	struct sl_dict *apis;		/* name -> struct sl_api */
 	int64_t replaced_at;		/* sl_loop_now() when another took over, -1 = running */
@@ -64,6 +65,8 @@ void	 sl_execs_drop(struct sl_engine *engine);
  * them; those the host gave stay. */
 int	 sl_services_prepare(struct sl_engine *engine, struct sl_generation *generation,
 	    struct sl_buf *report);
+struct sl_dns *sl_services_dns_at(struct sl_engine *e, struct sl_generation *g,
+	    const char *const *servers, struct sl_err *err);
 void	 sl_services_inherit(struct sl_generation *g, const struct sl_generation *old);
 void	 sl_services_drop(struct sl_generation *generation);
 void	 sl_services_open(struct sl_engine *engine);

@@ -4,7 +4,13 @@
 
 #include <lua.h>
 
+#include "../base/err.h"
+
 struct sl_dns	*sl_engine_dns(lua_State *L);
+/* One that asks these servers ("ip[:port]", at most 8, NULL-terminated) instead; where the
+ * policy asks nobody (zone_only) it is that of the policy. 16 different lists per
+ * generation. NULL and 'err' if it can't be made. */
+struct sl_dns	*sl_engine_dns_at(lua_State *L, const char *const *servers, struct sl_err *err);
 struct sl_http	*sl_engine_http(lua_State *L);
 struct sl_state	*sl_engine_state(lua_State *L);
 /* The thread for password hashes; NULL if it can't be started. */

@@ -13,22 +13,66 @@
 
 #define MAX_SERVERS	16
 
+#define MAX_OTHERS	16
+
 static struct sl_dns *
-open_dns(struct sl_engine *e, const struct sl_config *c, struct sl_err *err)
+open_dns_at(struct sl_engine *e, const struct sl_config *c, const char *const *servers,
+    struct sl_err *err)
 {
 	static const int dnssec[] = { -1, 1, 0 };
-	const char *servers[MAX_SERVERS + 1] = { NULL };
 	struct sl_dns_options o = {
 		.zone = c->dns.zone_text, .zone_only = c->dns.zone_only,
 		.dnssec = dnssec[c->dns.dnssec], .anchor = c->dns.anchor_text,
 		.timeout_ms = (int64_t)(c->dns.timeout * 1000),
 		.events = e->events, .servers = servers,
 	};
+
+	return sl_dns_open(e->loop, &o, err);
+}
+
+static struct sl_dns *
+open_dns(struct sl_engine *e, const struct sl_config *c, struct sl_err *err)
+{
+	const char *servers[MAX_SERVERS + 1] = { NULL };
 	size_t i;
 
 	for (i = 0; i < json_array_size(c->dns.servers) && i < MAX_SERVERS; i++)
 		servers[i] = json_string_value(json_array_get(c->dns.servers, i));
-	return sl_dns_open(e->loop, &o, err);
+	return open_dns_at(e, c, servers, err);
+}
+
+static void
+free_dns(void *dns)
+{
+	sl_dns_unref(dns);
+}
+
+struct sl_dns *
+sl_services_dns_at(struct sl_engine *e, struct sl_generation *g, const char *const *servers,
+    struct sl_err *err)
+{
+	struct sl_buf key = SL_BUF_INIT;
+	struct sl_dns *dns = NULL;
+	size_t i;
+
+	for (i = 0; servers[i] != NULL; i++)
+		sl_buf_printf(&key, "%s ", servers[i]);
+	if (g->others == NULL)
+		g->others = sl_dict_new();
+	if (key.failed || g->others == NULL) {
+		sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	} else if ((dns = sl_dict_get(g->others, sl_buf_str(&key))) != NULL) {
+		;
+	} else if (sl_dict_count(g->others) == MAX_OTHERS) {
+		sl_err_set(err, SL_ERR_LIMIT, "the policy asks more than 16 lists of DNS servers");
+	} else if ((dns = open_dns_at(e, g->config, servers, err)) != NULL &&
+	    sl_dict_set(g->others, sl_buf_str(&key), dns, NULL) != 0) {
+		sl_dns_unref(dns);
+		dns = NULL;
+		sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	}
+	sl_buf_clear(&key);
+	return dns;
 }
 
 /* ---- APIs ---------------------------------------------------------------------------- */
@@ -101,6 +145,8 @@ sl_services_drop(struct sl_generation *g)
 	if (g->apis != NULL)
 		sl_dict_free(g->apis, free_api);
 	sl_http_close(g->http);
+	if (g->others != NULL)
+		sl_dict_free(g->others, free_dns);
 	sl_dns_unref(g->dns);
 }
 

@@ -8,6 +8,8 @@
 #include "../../core/engine/vm.h"
 #include "../../core/policy/owner.h"
 
+#define MAX_SERVERS	8
+
 static void
 push_record(lua_State *L, const struct sl_dns_query *q, const struct sl_dns_record *r)
 {
@@ -52,45 +54,116 @@ push_records(lua_State *L, const struct sl_dns_query *q)
 	}
 }
 
-static int
-answered(lua_State *L, struct sl_op *op)
+/* What the options are behind 'at' arguments, for 'answered' as well. */
+static bool
+extended(lua_State *L, int at)
 {
-	const struct sl_dns_query *q = (const struct sl_dns_query *)op;
-	const char *word = sl_dns_status_word(q->answer->status);
+	return sl_opt_bool(L, at, "extended_result", false);
+}
 
-	if (sl_dns_temporary(q->answer->status) || q->answer->status == SL_DNS_INVALID)
+static int
+answered_at(lua_State *L, const struct sl_dns_query *q, int options)
+{
+	const char *word = sl_dns_status_word(q->answer->status);
+	bool failed = sl_dns_temporary(q->answer->status) || q->answer->status == SL_DNS_INVALID;
+
+	if (failed && !extended(L, options))
 		return sl_fail(L, word, "%s %s: %s", sl_dns_type_word(q->type), q->name, word);
-	push_records(L, q);
+	if (!extended(L, options)) {
+		push_records(L, q);
+		return 1;
+	}
+	sl_map_new(L);
+	if (failed)
+		sl_text(L, word);
+	else
+		push_records(L, q);
+	sl_map_set(L, failed ? "error" : "result");
+	sl_bool(L, q->answer->secure);
+	sl_map_set(L, "dnssec");
 	return 1;
 }
 
 static int
-ask_name(lua_State *L, const char *name, enum sl_dns_type type, double timeout)
+answered(lua_State *L, struct sl_op *op)
 {
-	if (sl_engine_dns(L) == NULL)
-		return luaL_error(L, "DNS isn't to be had here");
-	sl_spend(L, SL_BUDGET_DNS, 1);
-	return sl_await(L, (struct sl_op *)sl_dns_query(sl_engine_dns(L), name, type,
-	    (int64_t)(timeout * 1000)), answered);
+	return answered_at(L, (const struct sl_dns_query *)op, 2);
 }
+
+static int
+listed(lua_State *L, struct sl_op *op)
+{
+	return answered_at(L, (const struct sl_dns_query *)op, 3);
+}
+
+/* The option 'servers', or the policy's resolver. Raises for what is no address. */
+static struct sl_dns *
+resolver(lua_State *L, int options)
+{
+	const char *servers[MAX_SERVERS + 1] = { NULL };
+	struct sl_addr addr;
+	struct sl_err err;
+	struct sl_dns *dns;
+	int top = lua_gettop(L);
+	size_t i, n = 0;
+
+	if (sl_engine_dns(L) == NULL)
+		luaL_error(L, "DNS isn't to be had here");
+	if (!sl_opt_push(L, options, "servers")) {
+		lua_settop(L, top);
+		return sl_engine_dns(L);
+	}
+	sl_arg_table(L, top + 1);
+	for (i = 1; sl_list_get(L, top + 1, i); i++) {
+		struct sl_str server = sl_arg_string(L, lua_gettop(L));
+
+		if (n == MAX_SERVERS)
+			luaL_error(L, "option \"servers\": more than %d", MAX_SERVERS);
+		if (sl_addr_parse_ip(&addr, server, 53) != 0 && sl_addr_parse(&addr, server, &err) != 0)
+			luaL_error(L, "option \"servers\": \"%s\" is no address", server.p);
+		servers[n++] = server.p;	/* stays on the stack */
+	}
+	if (n == 0)
+		luaL_error(L, "option \"servers\": an empty list");
+	dns = sl_engine_dns_at(L, servers, &err);
+	if (dns == NULL)
+		luaL_error(L, "%s", err.text);
+	lua_settop(L, top);
+	return dns;
+}
+
+static int
+ask_name(lua_State *L, const char *name, enum sl_dns_type type, int options)
+{
+	double timeout = sl_opt_number(L, options, "timeout", 0.01, 60, 5);
+	struct sl_dns *dns;
+
+	extended(L, options);
+	dns = resolver(L, options);
+	sl_spend(L, SL_BUDGET_DNS, 1);
+	return sl_await(L, (struct sl_op *)sl_dns_query(dns, name, type, (int64_t)(timeout * 1000)),
+	    options == 2 ? answered : listed);
+}
+
+static const char *const option_names[] = { "timeout", "extended_result", "servers", NULL };
 
 static int
 ask(lua_State *L, enum sl_dns_type type)
 {
-	static const char *const names[] = { "timeout", NULL };
 	struct sl_str name = sl_arg_string(L, 1);
 
-	sl_options(L, 2, names);
+	sl_options(L, 2, option_names);
 	if (memchr(name.p, '\0', name.n) != NULL)
 		return sl_fail(L, "invalid", "the name has a NUL byte");
-	return ask_name(L, name.p, type, sl_opt_number(L, 2, "timeout", 0.01, 60, 5));
+	lua_settop(L, 2);
+	return ask_name(L, name.p, type, 2);
 }
 
 /*lua
 Look up the IPv4 addresses of a name, as dns4 does.
 
 @param name string
-@param options? table  timeout (seconds, 5)
+@param options? table  timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead), extended_result (a table { result = list or error = code, dnssec = validated })
 @return string[]? addresses  empty if there is none
 @return string? err
 @return string? code     "timeout" "servfail" "bogus" "invalid"
@@ -107,7 +180,7 @@ dns_any(lua_State *L)
 Look up the IPv4 addresses of a name.
 
 @param name string
-@param options? table  timeout (seconds, 5)
+@param options? table  timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead), extended_result (a table { result = list or error = code, dnssec = validated })
 @return string[]? addresses  empty if there is none
 @return string? err
 @return string? code     "timeout" "servfail" "bogus" "invalid"
@@ -124,7 +197,7 @@ dns_4(lua_State *L)
 Look up the IPv6 addresses of a name.
 
 @param name string
-@param options? table  timeout (seconds, 5)
+@param options? table  timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead), extended_result (a table { result = list or error = code, dnssec = validated })
 @return string[]? addresses  empty if there is none
 @return string? err
 @return string? code     "timeout" "servfail" "bogus" "invalid"
@@ -141,7 +214,7 @@ dns_6(lua_State *L)
 Look up the mail exchangers of a domain, in order of preference.
 
 @param name string
-@param options? table  timeout (seconds, 5)
+@param options? table  timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead), extended_result (a table { result = list or error = code, dnssec = validated })
 @return string[]? hosts  empty if there is none
 @return string? err
 @return string? code     "timeout" "servfail" "bogus" "invalid"
@@ -158,7 +231,7 @@ dns_mx(lua_State *L)
 Look up the TXT records of a name.
 
 @param name string
-@param options? table  timeout (seconds, 5)
+@param options? table  timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead), extended_result (a table { result = list or error = code, dnssec = validated })
 @return string[]? txt    the records, each with its strings joined; empty if there is none
 @return string? err
 @return string? code     "timeout" "servfail" "bogus" "invalid"
@@ -175,7 +248,7 @@ dns_txt(lua_State *L)
 Look up the canonical name of an alias.
 
 @param name string
-@param options? table  timeout (seconds, 5)
+@param options? table  timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead), extended_result (a table { result = list or error = code, dnssec = validated })
 @return string[]? names  empty if there is none
 @return string? err
 @return string? code     "timeout" "servfail" "bogus" "invalid"
@@ -192,7 +265,7 @@ dns_cname(lua_State *L)
 Look up the names of an IP address.
 
 @param ip string
-@param options? table  timeout (seconds, 5)
+@param options? table  timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead), extended_result (a table { result = list or error = code, dnssec = validated })
 @return string[]? names  empty if there is none
 @return string? err
 @return string? code     "timeout" "servfail" "bogus" "syntax"
@@ -202,16 +275,16 @@ Look up the names of an IP address.
 static int
 dns_ptr(lua_State *L)
 {
-	static const char *const names[] = { "timeout", NULL };
 	struct sl_str ip = sl_arg_string(L, 1);
 	struct sl_addr addr;
 	char name[80];
 
-	sl_options(L, 2, names);
+	sl_options(L, 2, option_names);
+	lua_settop(L, 2);
 	if (sl_addr_parse_ip(&addr, ip, 0) != 0)
 		return sl_fail(L, "syntax", "\"%s\" is not an IP address", ip.p);
 	sl_dns_reverse(&addr, name, sizeof(name));
-	return ask_name(L, name, SL_DNS_PTR, sl_opt_number(L, 2, "timeout", 0.01, 60, 5));
+	return ask_name(L, name, SL_DNS_PTR, 2);
 }
 
 /*lua
@@ -219,30 +292,32 @@ Ask a DNS block list about an IP address.
 
 @param ip string
 @param zone string      of the list
-@param options? table  timeout (seconds, 5)
+@param options? table  timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead), extended_result (a table { result = list or error = code, dnssec = validated })
 @return string[]? addresses  what the list answers; empty if it doesn't list the address
 @return string? err
-@return string? code     "timeout" "servfail" "bogus" "syntax"
+@return string? code     "timeout" "servfail" "bogus" "syntax" "invalid"
 
     local listed = dnsbl("192.0.2.1", "bl.example.org")
 */
 static int
 dns_bl(lua_State *L)
 {
-	static const char *const names[] = { "timeout", NULL };
 	struct sl_str ip = sl_arg_string(L, 1), zone = sl_arg_string(L, 2);
 	struct sl_addr addr;
 	char reverse[80], name[400], *end;
 
-	sl_options(L, 3, names);
+	sl_options(L, 3, option_names);
+	lua_settop(L, 3);
 	if (sl_addr_parse_ip(&addr, ip, 0) != 0)
 		return sl_fail(L, "syntax", "\"%s\" is not an IP address", ip.p);
+	if (memchr(zone.p, '\0', zone.n) != NULL)
+		return sl_fail(L, "invalid", "the zone has a NUL byte");
 	sl_dns_reverse(&addr, reverse, sizeof(reverse));
 	end = strstr(reverse, addr.sa.sa_family == AF_INET ? ".in-addr" : ".ip6");
 	if (end != NULL)
 		*end = '\0';
 	snprintf(name, sizeof(name), "%s.%s", reverse, zone.p);
-	return ask_name(L, name, SL_DNS_A, sl_opt_number(L, 3, "timeout", 0.01, 60, 5));
+	return ask_name(L, name, SL_DNS_A, 3);
 }
 
 const struct sl_builtin sl_module_dns[] = {

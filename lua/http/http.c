@@ -10,6 +10,8 @@
 #include "../../core/policy/owner.h"
 
 #define MAX_URL		8192
+#define MAX_HEADERS	64
+#define MAX_FORM	(1024 * 1024)
 
 /* ---- $1 .. $n ----------------------------------------------------------------------- */
 
@@ -42,7 +44,7 @@ put_argument(lua_State *L, struct sl_buf *out, struct sl_str text, size_t at, in
 
 	while (at < text.n && sl_isdigit(text.p[at]) && n < 10000)
 		n = n * 10 + (unsigned)(text.p[at++] - '0');
-	if (!lua_istable(L, args) || lua_geti(L, args, n) == LUA_TNIL)
+	if (!lua_istable(L, args) || !sl_list_get(L, args, n))
 		luaL_error(L, "$%d has no argument", (int)n);
 	if (!lua_isstring(L, -1))
 		luaL_error(L, "argument $%d is a %s", (int)n, luaL_typename(L, -1));
@@ -169,6 +171,23 @@ http_api_call(lua_State *L)
 
 /* ---- http ---------------------------------------------------------------------------------- */
 
+/* The lines of the answer's head, without the status line. */
+static void
+push_headers(lua_State *L, struct sl_str raw)
+{
+	struct sl_str line;
+	bool first = true;
+
+	sl_list_new(L);
+	for (; sl_str_split(&raw, '\n', &line); first = false) {
+		line = sl_str_trim(line);
+		if (first || line.n == 0)
+			continue;
+		sl_string(L, line);
+		sl_list_add(L);
+	}
+}
+
 static int
 http_answered(lua_State *L, struct sl_op *op)
 {
@@ -176,19 +195,98 @@ http_answered(lua_State *L, struct sl_op *op)
 
 	sl_spend(L, SL_BUDGET_HTTP_BYTES, h->received);
 	if (op->status != 0)
-		return sl_fail(L, h->stage, "%s", h->err.text);
+		return sl_fail(L, h->stage, "%s%s", h->err.text, strcmp(h->stage, "tls") == 0 ?
+		    " (ssl_verify_host, ssl_verify_peer)" : "");
 	if (sl_opt_bool(L, 2, "extended_result", false)) {
 		sl_map_new(L);
 		sl_number(L, (double)h->code);
 		sl_map_set(L, "status");
 		sl_string(L, sl_buf_str(&h->body));
 		sl_map_set(L, "content");
+		if (sl_opt_bool(L, 2, "response_headers", false)) {
+			push_headers(L, sl_buf_str(&h->headers));
+			sl_map_set(L, "headers");
+		}
 		return 1;
 	}
 	if (h->code < 200 || h->code > 299)
 		return sl_fail(L, "status", "HTTP status %d", (int)h->code);
 	sl_string(L, sl_buf_str(&h->body));
 	return 1;
+}
+
+/* Names of the product family that mean something this one doesn't do. */
+static void
+refuse_options(lua_State *L)
+{
+	static const char *const refused[] = { "background", "background_hash", "background_retry_count",
+	    "background_retry_delay", "sourceip", "sourceipid", "tls_client_cert", "proxy", NULL };
+	size_t i;
+
+	for (i = 0; refused[i] != NULL; i++) {
+		if (sl_opt_push(L, 2, refused[i]))
+			luaL_error(L, "option \"%s\" of http isn't to be had here", refused[i]);
+		lua_pop(L, 1);
+	}
+	if (sl_opt_number(L, 2, "redirects", 0, 100, 0) != 0)
+		luaL_error(L, "option \"redirects\": redirects are answers here, only 0 is possible");
+	if (!sl_opt_bool(L, 2, "ssl_default_ca", true) || !sl_opt_bool(L, 2, "tls_default_ca", true))
+		luaL_error(L, "option \"ssl_default_ca\": the system's roots are always used");
+}
+
+/* The list of "Name: value" lines; they stay on the stack. */
+static void
+take_headers(lua_State *L, const char *headers[MAX_HEADERS + 1])
+{
+	int list = lua_gettop(L) + 1;
+	size_t i;
+
+	if (!sl_opt_push(L, 2, "headers"))
+		return;
+	sl_arg_table(L, list);
+	for (i = 0; sl_list_get(L, list, i + 1); i++) {
+		if (i == MAX_HEADERS)
+			luaL_error(L, "option \"headers\": more than %d", MAX_HEADERS);
+		headers[i] = sl_arg_string(L, lua_gettop(L)).p;
+		if (strpbrk(headers[i], "\r\n") != NULL)
+			luaL_error(L, "option \"headers\": a header has a line break");
+	}
+}
+
+/* A text as it is, a table as a form (application/x-www-form-urlencoded). Pushes it. */
+static void
+take_post(lua_State *L, int arg, struct sl_http_request *r)
+{
+	struct sl_buf *form;
+	size_t i;
+
+	if (!sl_arg_given(L, arg))
+		return;
+	r->has_body = true;
+	if (!lua_istable(L, arg)) {
+		r->body = sl_arg_string(L, arg);
+		return;
+	}
+	form = sl_scratch(L);
+	form->limit = MAX_FORM;
+	for (i = 0; sl_each(L, arg, &i); lua_pop(L, 2)) {
+		int top = lua_gettop(L);
+
+		if (!lua_isstring(L, top))
+			luaL_error(L, "a value of the form is a %s", luaL_typename(L, top));
+		lua_pushvalue(L, top - 1);	/* a number as key stays one */
+		if (form->n > 0)
+			sl_buf_putc(form, '&');
+		put_encoded(form, sl_arg_string(L, top + 1));
+		sl_buf_putc(form, '=');
+		put_encoded(form, sl_arg_string(L, top));
+		lua_pop(L, 1);
+	}
+	form->limit = 0;
+	if (form->failed)
+		luaL_error(L, "the form is longer than %d bytes", MAX_FORM);
+	sl_string(L, form->n > 0 ? sl_buf_str(form) : SL_STR(""));
+	r->body = sl_arg_string(L, lua_gettop(L));
 }
 
 /*lua
@@ -198,9 +296,9 @@ Private addresses are refused unless `http = { allow_private = true }`,
 link-local ones always. Certificate and host name are verified.
 
 @param url string        http or https; $1, $2, ... are filled from get, percent-encoded
-@param options? table    timeout (seconds, 30), connect_timeout (10), method, headers (list of "Name: value"), extended_result (false), max_body (bytes, 1 MB)
+@param options? table    timeout (seconds, 30), connect_timeout (10), method, headers (list of "Name: value"), extended_result (false), response_headers (false: with extended_result also headers), max_body (bytes, 1 MB; also max_file_size), ssl_verify_peer and ssl_verify_host (true; also tls_...)
 @param get? string[]     arguments for the URL
-@param post? string      body; makes the method POST
+@param post? string|table  body, a table as a form; makes the method POST
 @return string|table? body  with extended_result { status =, content = } whatever the status
 @return string? err
 @return string? code     "timeout" "connect" "tls" "status" "size" "refused" "protocol"
@@ -212,42 +310,37 @@ static int
 http_http(lua_State *L)
 {
 	static const char *const names[] = { "timeout", "connect_timeout", "method", "headers",
-	    "extended_result", "max_body", "ssl_verify_peer", "ssl_verify_host", NULL };
-	struct sl_str url = sl_arg_string(L, 1), method;
+	    "extended_result", "response_headers", "max_body", "max_file_size", "ssl_verify_peer",
+	    "ssl_verify_host", "tls_verify_peer", "tls_verify_host", "ssl_default_ca", "tls_default_ca",
+	    "redirects", "background", "background_hash", "background_retry_count",
+	    "background_retry_delay", "sourceip", "sourceipid", "tls_client_cert", "proxy", NULL };
+	struct sl_str url = sl_arg_string(L, 1);
 	const struct sl_config *config = sl_engine_config_of(L);
 	struct sl_http_request r = { 0 };
-	const char *headers[65] = { NULL };
-	size_t i, n = 0;
+	const char *headers[MAX_HEADERS + 1] = { NULL };
+	struct sl_op *op;
 
 	sl_options(L, 2, names);
 	if (sl_engine_http(L) == NULL)
 		return luaL_error(L, "http isn't to be had here");
 	lua_settop(L, 4);
+	refuse_options(L);
 	r.timeout_ms = (int64_t)(1000 * sl_opt_number(L, 2, "timeout", 0.01, 600,
 	    config != NULL ? config->http.timeout : 30));
 	r.connect_timeout_ms = (int64_t)(1000 * sl_opt_number(L, 2, "connect_timeout", 0.01, 600, 10));
-	r.max_body = (size_t)sl_opt_number(L, 2, "max_body", 1, 64e6, 1048576);
-	r.no_verify_peer = !sl_opt_bool(L, 2, "ssl_verify_peer", true);
-	r.no_verify_host = !sl_opt_bool(L, 2, "ssl_verify_host", true);
+	r.max_body = (size_t)sl_opt_number(L, 2, "max_body", 1, 64e6,
+	    sl_opt_number(L, 2, "max_file_size", 1, 64e6, 1048576));
+	r.no_verify_peer = !sl_opt_bool(L, 2, "ssl_verify_peer", sl_opt_bool(L, 2, "tls_verify_peer", true));
+	r.no_verify_host = !sl_opt_bool(L, 2, "ssl_verify_host", sl_opt_bool(L, 2, "tls_verify_host", true));
 	r.allow_private = config != NULL && config->http.allow_private;
-	method = sl_opt_string(L, 2, "method", NULL);
-	r.method = method.p;
-	if (sl_opt_push(L, 2, "headers")) {
-		sl_arg_table(L, 5);
-		for (i = 0; sl_each(L, 5, &i) && n < 64; lua_pop(L, 2)) {
-			headers[n] = sl_arg_string(L, lua_gettop(L)).p;
-			if (strpbrk(headers[n++], "\r\n") != NULL)
-				return luaL_error(L, "option \"headers\": a header has a line break");
-		}
-	}
-	lua_settop(L, 5);
+	r.method = sl_opt_string(L, 2, "method", NULL).p;
+	take_headers(L, headers);
 	r.headers = headers;
-	if (sl_arg_given(L, 4)) {
-		r.body = sl_arg_string(L, 4);
-		r.has_body = true;
-	}
+	take_post(L, 4, &r);
 	r.url = fill_arguments(L, url, 3);
-	return sl_await(L, (struct sl_op *)sl_http_start(sl_engine_http(L), &r), http_answered);
+	op = (struct sl_op *)sl_http_start(sl_engine_http(L), &r);
+	lua_settop(L, 4);
+	return sl_await(L, op, http_answered);
 }
 
 const struct sl_builtin sl_module_http[] = {

@@ -76,7 +76,7 @@ begin(struct adoption *a, const struct sl_envelope *env)
 /* Waits for what began; then it is removed where it was: also when another
  * message couldn't be moved, since what is in both would be delivered twice. */
 static int
-finish(struct adoption *a, int rc)
+finish(struct adoption *a, int rc, size_t *moved)
 {
 	struct sl_op *removed;
 	struct moving *m;
@@ -100,6 +100,7 @@ finish(struct adoption *a, int rc)
 		if ((removed == NULL || sl_op_block(removed) != 0) && rc == 0)
 			rc = sl_err_set(a->err, SL_ERR_IO, "%s: can't be removed", a->moving[i].id);
 		sl_op_release(removed);
+		(*moved)++;
 	}
 	a->n = 0;
 	a->bytes = 0;
@@ -117,8 +118,7 @@ move_all(struct adoption *a, size_t *moved)
 		for (i = 0; rc == 0 && a->n < BATCH && a->bytes < BATCH_BYTES &&
 		    (env = sl_store_each(a->from, &i)) != NULL;)
 			rc = begin(a, env);
-		*moved += a->n;
-		rc = finish(a, rc);
+		rc = finish(a, rc, moved);
 	}
 	return rc;
 }
@@ -156,7 +156,8 @@ remove_folder(const char *folder)
 int
 sl_store_adopt(struct sl_store *to, const char *folder, size_t *moved, struct sl_err *err)
 {
-	struct sl_store_options o = { .folder = folder, .events = to->options.events };
+	struct sl_store_options o = { .folder = folder, .events = to->options.events,
+		.lock_ms = to->options.lock_ms };
 	struct adoption *a = sl_calloc(1, sizeof(*a));
 	int rc;
 

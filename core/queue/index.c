@@ -112,6 +112,7 @@ sl_message_wrap(struct sl_envelope *env)
 		m->slots[i].message = m;
 		m->slots[i].index = i;
 		m->open += env->entries[i].state != SL_ENTRY_DONE;
+		m->held += env->entries[i].state == SL_ENTRY_HELD;
 	}
 	return m;
 }
@@ -147,6 +148,7 @@ leave(struct sl_store *s, struct message *m)
 	for (i = 0; i < m->env->n; i++)
 		sl_heap_remove(s, &m->slots[i]);
 	s->slots -= m->env->n;
+	s->held -= m->held > 0;
 	s->bytes -= m->env->size;
 	m->segment->live--;
 	m->segment->live_bytes -= sl_message_in_log(m);
@@ -169,6 +171,7 @@ sl_index_add(struct sl_store *s, struct message *m)
 		leave(s, old);
 		sl_message_drop(old);
 	}
+	s->held += m->held > 0;
 	s->bytes += m->env->size;
 	m->segment->live++;
 	m->segment->live_bytes += sl_message_in_log(m);
@@ -189,6 +192,15 @@ sl_index_remove(struct sl_store *s, struct message *m)
 	sl_message_drop(m);
 }
 
+/* One recipient more, or one less, is held. */
+static void
+count_held(struct sl_store *s, struct message *m, int change)
+{
+	s->held -= m->held > 0;
+	m->held = change > 0 ? m->held + 1 : m->held - 1;
+	s->held += m->held > 0;
+}
+
 int
 sl_index_hold(struct sl_store *s, struct message *m, const char *quarantine)
 {
@@ -200,6 +212,7 @@ sl_index_hold(struct sl_store *s, struct message *m, const char *quarantine)
 		if (m->env->entries[i].state != SL_ENTRY_QUEUED)
 			continue;
 		m->env->entries[i].state = SL_ENTRY_HELD;
+		count_held(s, m, 1);
 		sl_heap_remove(s, &m->slots[i]);
 	}
 	return 0;
@@ -217,6 +230,8 @@ sl_index_apply(struct sl_store *s, struct message *m, size_t index, struct sl_en
 		m->open--;
 	else if (now->state == SL_ENTRY_DONE && e->state != SL_ENTRY_DONE)
 		m->open++;
+	if ((now->state == SL_ENTRY_HELD) != (e->state == SL_ENTRY_HELD))
+		count_held(s, m, e->state == SL_ENTRY_HELD ? 1 : -1);
 	sl_entry_clear(now);
 	*now = *e;
 	memset(e, 0, sizeof(*e));

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "store_private.h"
 
 #define SEGMENT_BYTES	(64ull * 1024 * 1024)
+#define LOCK_AGAIN_US	20000
 #define INLINE_BYTES	(1024ull * 1024)
 #define COMPACT_SEGMENTS	8	/* more than so many, and the oldest mostly dead: it is emptied */
 #define COMPACT_BYTES	(4ull * 1024 * 1024)	/* moved by one batch */
@@ -751,6 +753,20 @@ locked_by_another(const struct sl_store *s, struct sl_err *err)
 	    s->folder, (unsigned long long)number);
 }
 
+/* Who was killed a moment ago has it while its memory is torn down. */
+static int
+take_lock(struct sl_store *s)
+{
+	int64_t end = sl_clock_us() + (int64_t)s->options.lock_ms * 1000;
+
+	while (s->files->lock(s->files->arg, s->lock_fd) != 0) {
+		if (sl_clock_us() >= end)
+			return -1;
+		usleep(LOCK_AGAIN_US);
+	}
+	return 0;
+}
+
 static int
 lock(struct sl_store *s, struct sl_err *err)
 {
@@ -763,7 +779,7 @@ lock(struct sl_store *s, struct sl_err *err)
 	s->lock_fd = s->files->open(s->files->arg, path.p, O_RDWR | O_CREAT, 0600);
 	if (s->lock_fd < 0)
 		rc = sl_err_errno(err, "%s", path.p);
-	else if (s->files->lock(s->files->arg, s->lock_fd) != 0)
+	else if (take_lock(s) != 0)
 		rc = locked_by_another(s, err);
 	sl_buf_clear(&path);
 	return rc;
@@ -880,6 +896,12 @@ sl_store_count(const struct sl_store *s)
 	return sl_dict_count(s->index);
 }
 
+size_t
+sl_store_held(const struct sl_store *s)
+{
+	return s->held;
+}
+
 uint64_t
 sl_store_bytes(const struct sl_store *s)
 {
@@ -937,16 +959,4 @@ sl_store_untake(struct sl_store *s, const char *id, size_t index)
 	m->slots[index].taken = false;
 	if (m->env->entries[index].state == SL_ENTRY_QUEUED)
 		sl_heap_add(s, &m->slots[index]);
-}
-
-bool
-sl_store_busy(const struct sl_store *s, const char *id)
-{
-	const struct message *m = sl_index_find(s, id);
-	size_t i;
-
-	for (i = 0; m != NULL && i < m->env->n; i++)
-		if (m->slots[i].taken)
-			return true;
-	return false;
 }

@@ -49,6 +49,7 @@ struct sl_store_options {
 	struct sl_thread *thread;	/* writes and syncs happen there; NULL = inline (tests) */
 	uint64_t segment_bytes;		/* default 64 MB */
 	uint64_t inline_bytes;		/* larger bodies get files of their own; default 1 MB */
+	int lock_ms;			/* open blocks so long for another process to give it up */
 	struct sl_events *events;
 };
 
@@ -106,6 +107,7 @@ int	 sl_store_adopt(struct sl_store *store, const char *folder, size_t *moved, s
 const struct sl_envelope *sl_store_get(const struct sl_store *store, const char *id);
 const struct sl_envelope *sl_store_each(const struct sl_store *store, size_t *i);	/* arrival order */
 size_t	 sl_store_count(const struct sl_store *store);
+size_t	 sl_store_held(const struct sl_store *store);	/* of them: with a held recipient */
 uint64_t sl_store_bytes(const struct sl_store *store);
 
 /* The message's bytes as a file: *fd (the caller's) with [*offset, *offset + *size). */
@@ -120,7 +122,5 @@ int	 sl_store_message(struct sl_store *store, const char *id, int *fd, uint64_t 
 bool	 sl_store_take(struct sl_store *store, int64_t now_us, const char **id, size_t *index,
 	    int64_t *next_us);
 void	 sl_store_untake(struct sl_store *store, const char *id, size_t index);
-/* A recipient of it is taken: an attempt is under way. */
-bool	 sl_store_busy(const struct sl_store *store, const char *id);
 
 #endif

@@ -127,9 +127,7 @@ held(void **state)
 
 	(void)state;
 	accept_message(s, "poison", 100);
-	assert_false(sl_store_busy(s, "poison"));
 	assert_true(sl_store_take(s, 1000, &id, &i, &next));
-	assert_true(sl_store_busy(s, "poison"));
 	sl_store_untake(s, id, i);
 	assert_int_equal(wait_for(sl_store_hold(s, "poison", "crashed")), 0);
 	for (int again = 0; again < 2; again++) {
@@ -139,6 +137,7 @@ held(void **state)
 		assert_int_equal(m->entries[1].state, SL_ENTRY_HELD);
 		assert_int_equal(m->entries[2].state, SL_ENTRY_DONE);
 		assert_int_equal(m->entries[1].retry, 4);
+		assert_int_equal(sl_store_held(s), 1);
 		assert_false(sl_store_take(s, 1000, &id, &i, &next));
 		sl_store_close(s);
 		s = open_store(here);
@@ -146,6 +145,11 @@ held(void **state)
 	e = sl_store_get(s, "poison")->entries[0];
 	e.state = SL_ENTRY_QUEUED;
 	assert_int_equal(wait_for(sl_store_update(s, "poison", 0, &e)), 0);
+	assert_int_equal(sl_store_held(s), 1);
+	e = sl_store_get(s, "poison")->entries[1];
+	e.state = SL_ENTRY_DONE;
+	assert_int_equal(wait_for(sl_store_update(s, "poison", 1, &e)), 0);
+	assert_int_equal(sl_store_held(s), 0);
 	assert_true(sl_store_take(s, 1000, &id, &i, &next));
 	assert_int_equal(i, 0);
 	assert_int_equal(wait_for(sl_store_hold(s, "nobody", "crashed")), SL_ERR_NOTFOUND);

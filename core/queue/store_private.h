@@ -39,6 +39,7 @@ struct message {
 	char *body;			/* or the path of a file of its own */
 	struct slot *slots;
 	size_t open;			/* recipients that aren't done */
+	size_t held;			/* of them, held */
 };
 
 /* A body to be written to a file of its own. */
@@ -112,6 +113,7 @@ struct sl_store {
 	struct slot **heap;
 	size_t nheap, capheap;
 	size_t slots;			/* recipients in the index: the heap has room for all */
+	size_t held;			/* messages with a held recipient */
 	uint64_t bytes;
 	struct sl_list pending;		/* requests */
 	struct batch *batch;		/* under way */

@@ -105,25 +105,19 @@ sl_child_exit(struct sl_child *child, int status)
 static int
 begin(struct sl_child *child, struct sl_packet *p, struct sl_buf *report)
 {
-	struct sl_err err = { 0 };
-	enum sl_level level = (enum sl_level)sl_plan_number(p->text, "level", SL_INFO), file = SL_INFO;
+	enum sl_level level = (enum sl_level)sl_plan_number(p->text, "level", SL_INFO);
+	int64_t log = sl_plan_number(p->text, "log.fd", -1);
 	char *text = sl_strndup(p->text.p, p->text.n);
-	char *syslog = sl_plan_string(p->text, "log.syslog");
-	char *word = sl_plan_string(p->text, "log.level");
+	struct sl_err err = { 0 };
 	int rc = text == NULL ? SL_ERR_NOMEM : 0;
 
 	child->start = (struct sl_str){ text, text != NULL ? p->text.n : 0 };
-	if (word != NULL)
-		sl_level_parse(word, &file);
 	if (rc == 0)
 		rc = sl_logs_open(&child->logs, child->loop, level);
-	if (rc == 0 && syslog != NULL)
-		rc = sl_logs_syslog(&child->logs, syslog, file, &err);
-	if (rc == 0 && (int)sl_plan_number(p->text, "log.fd", -1) >= 0)
-		rc = sl_logs_file(&child->logs,
-		    sl_packet_take_fd(p, (unsigned)sl_plan_number(p->text, "log.fd", 0)), file);
-	sl_free(syslog);
-	sl_free(word);
+	if (rc == 0)
+		rc = sl_logs_plan(&child->logs, child->start, &err);
+	if (rc == 0 && log >= 0 && log < p->nfds)
+		rc = sl_logs_use(&child->logs, sl_packet_take_fd(p, (unsigned)log));
 	if (rc != 0) {
 		sl_buf_printf(report, "%s\n", err.code != 0 ? err.text : sl_err_word(rc));
 		return rc;
@@ -148,13 +142,10 @@ on_start(struct sl_child *child, struct sl_packet *p)
 static void
 on_log(struct sl_child *child, struct sl_packet *p)
 {
-	enum sl_level level = SL_INFO;
-	char *word = sl_plan_string(child->start, "log.level");
+	int fd = sl_packet_take_fd(p, 0);
 
-	if (word != NULL)
-		sl_level_parse(word, &level);
-	sl_free(word);
-	sl_logs_file(&child->logs, sl_packet_take_fd(p, 0), level);
+	if (fd >= 0)
+		sl_logs_use(&child->logs, fd);
 }
 
 static void

@@ -12,7 +12,9 @@
 #include "../policy/counters.h"
 
 #define GAUGE_MS	1000
-#define LOCK_US		5000000	/* to wait for the lock of the queue */
+#define LOCK_MS		5000	/* to wait for the lock of the queue */
+#define MAX_ADOPTED	1024	/* shards at one start */
+#define RETIRED		1000	/* added to the number of a shard that has no worker */
 
 static struct sl_counters *
 counters_of(const struct sl_gateway *g)
@@ -190,10 +192,10 @@ make_folder(const char *path, struct sl_buf *report)
 static int
 open_queue(struct sl_gateway *g, struct sl_buf *report)
 {
-	struct sl_store_options o = { .thread = g->log_thread, .events = g->o.events };
+	struct sl_store_options o = { .thread = g->log_thread, .events = g->o.events,
+		.lock_ms = LOCK_MS };
 	struct sl_buf path = SL_BUF_INIT;
 	struct sl_err err;
-	int64_t end;
 	int rc;
 
 	sl_buf_printf(&path, "%s/queue", g->spool);
@@ -204,13 +206,7 @@ open_queue(struct sl_gateway *g, struct sl_buf *report)
 		return SL_ERR_IO;
 	}
 	o.folder = path.p;
-	/* Who was killed a moment ago still holds the lock while its memory is torn down. */
-	for (end = sl_clock_us() + LOCK_US;;) {
-		rc = sl_store_open(&g->store, g->o.loop, &o, &err);
-		if (rc != SL_ERR_EXISTS || sl_clock_us() > end)
-			break;
-		usleep(20000);
-	}
+	rc = sl_store_open(&g->store, g->o.loop, &o, &err);
 	if (rc != 0)
 		sl_buf_printf(report, "%s\n", err.text);
 	sl_buf_clear(&path);
@@ -232,28 +228,66 @@ adopt(struct sl_gateway *g, const char *folder)
 		    SL_F_TEXT("folder", folder), SL_F_INT("messages", moved)));
 }
 
-/* Shards of workers that there are no more are shared out by number. */
+/* The path of a shard. */
+static const char *
+shard(const struct sl_gateway *g, uint64_t n, struct sl_buf *path)
+{
+	sl_buf_reset(path);
+	sl_buf_printf(path, "%s/queue/%02llu", g->spool, (unsigned long long)n);
+	return path->failed ? "" : path->p;
+}
+
+/*
+ * Out of reach of later workers' numbers: a kill in the middle of adopting,
+ * and then more workers, would else deliver what is in both shards twice.
+ */
+static void
+retire(struct sl_gateway *g, uint64_t n)
+{
+	struct sl_buf from = SL_BUF_INIT, to = SL_BUF_INIT;
+	uint64_t as = n + RETIRED;
+
+	while (access(shard(g, as, &to), F_OK) == 0)
+		as += RETIRED;
+	shard(g, n, &from);
+	if (from.failed || to.failed || rename(from.p, to.p) != 0) {
+		sl_event(g->o.events, SL_ERROR, "shard_not_adopted", SL_FIELDS(
+		    SL_F_INT("shard", n), SL_F_TEXT("error", strerror(errno))));
+	} else {
+		sl_buf_reset(&from);
+		sl_buf_printf(&from, "%s/queue", g->spool);
+		if (!from.failed)
+			sl_file_real.sync_folder(NULL, from.p);
+		adopt(g, to.p);
+	}
+	sl_buf_clear(&from);
+	sl_buf_clear(&to);
+}
+
+/* Shards of workers that there are no more: the first worker takes them. */
 static void
 adopt_shards(struct sl_gateway *g)
 {
 	unsigned workers = sl_shared_workers(g->o.shared);
+	uint64_t numbers[MAX_ADOPTED], n;
 	struct sl_buf path = SL_BUF_INIT;
+	size_t found = 0, i;
 	struct dirent *e;
-	uint64_t n;
 	DIR *dir;
 
 	sl_buf_printf(&path, "%s/queue", g->spool);
-	dir = path.failed ? NULL : opendir(path.p);
-	while (dir != NULL && (e = readdir(dir)) != NULL) {
-		if (!sl_str_u64(sl_str_of(e->d_name), &n) || n < workers || n % workers != g->o.worker)
-			continue;
-		sl_buf_reset(&path);
-		sl_buf_printf(&path, "%s/queue/%s", g->spool, e->d_name);
-		if (!path.failed)
-			adopt(g, path.p);
-	}
+	dir = path.failed || g->o.worker != 0 ? NULL : opendir(path.p);
+	while (dir != NULL && found < MAX_ADOPTED && (e = readdir(dir)) != NULL)
+		if (sl_str_u64(sl_str_of(e->d_name), &n) && n >= workers)
+			numbers[found++] = n;
 	if (dir != NULL)
 		closedir(dir);
+	for (i = 0; i < found; i++)
+		if (numbers[i] >= RETIRED)
+			adopt(g, shard(g, numbers[i], &path));
+	for (i = 0; i < found; i++)
+		if (numbers[i] < RETIRED)
+			retire(g, numbers[i]);
 	sl_buf_clear(&path);
 }
 
@@ -263,7 +297,7 @@ sl_gateway_hold(struct sl_gateway *g, const char *id)
 	const struct sl_envelope *m = sl_store_get(g->store, id);
 	struct sl_op *op;
 
-	if (m == NULL || m->quarantine != NULL)
+	if (m == NULL)
 		return;
 	op = sl_store_hold(g->store, id, "crashed");
 	if (op == NULL || sl_op_block(op) != 0)
@@ -280,14 +314,9 @@ gauge(struct sl_timer *timer)
 {
 	struct sl_gateway *g = sl_list_entry(timer, struct sl_gateway, gauges);
 	struct sl_counters *c = counters_of(g);
-	const struct sl_envelope *m;
-	uint64_t held = 0;
-	size_t i;
 
-	for (i = 0; (m = sl_store_each(g->store, &i)) != NULL;)
-		held += m->quarantine != NULL;
-	c->held = held;
-	c->queue = sl_store_count(g->store) - held;
+	c->held = sl_store_held(g->store);
+	c->queue = sl_store_count(g->store) - c->held;
 	c->sessions = sl_smtp_server_counters(g->smtp)->sessions;
 	c->runs = sl_engine_runs(g->engine);
 	sl_timer_start(g->o.loop, &g->gauges, GAUGE_MS, gauge);

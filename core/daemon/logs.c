@@ -4,6 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../base/alloc.h"
+#include "plan.h"
+
 static void
 flush(void *arg)
 {
@@ -26,7 +29,8 @@ sl_logs_open(struct sl_logs *l, struct sl_loop *loop, enum sl_level level)
 	memset(l, 0, sizeof(*l));
 	sl_events_init(&l->events);
 	l->loop = loop;
-	l->level = level;
+	l->level = SL_INFO;
+	l->fd = -1;
 	l->out = sl_event_sink_fd(STDOUT_FILENO, false,
 	    isatty(STDOUT_FILENO) ? SL_EVENT_COLOR : SL_EVENT_TEXT, level);
 	if (l->out == NULL)
@@ -44,40 +48,69 @@ sl_logs_close(struct sl_logs *l)
 	drop(l, &l->syslog);
 	drop(l, &l->file);
 	drop(l, &l->out);
+	sl_free(l->path);
 }
 
 int
-sl_logs_file(struct sl_logs *l, int fd, enum sl_level level)
+sl_logs_plan(struct sl_logs *l, struct sl_str plan, struct sl_err *err)
+{
+	char *level = sl_plan_string(plan, "log.level"), *syslog = sl_plan_string(plan, "log.syslog");
+
+	err->code = 0;
+	if (level != NULL)
+		sl_level_parse(level, &l->level);	/* the configuration was checked */
+	if (syslog != NULL) {
+		drop(l, &l->syslog);
+		l->syslog = sl_event_sink_syslog(syslog, "sluice", l->level, err);
+		if (l->syslog != NULL)
+			sl_events_add(&l->events, l->syslog);
+	}
+	sl_free(level);
+	sl_free(syslog);
+	return err->code;
+}
+
+int
+sl_logs_use(struct sl_logs *l, int fd)
 {
 	drop(l, &l->file);
-	if (fd < 0)
-		return 0;
-	l->file = sl_event_sink_fd(fd, true, SL_EVENT_JSON, level);
-	if (l->file == NULL)
+	l->fd = -1;
+	l->file = sl_event_sink_fd(fd, true, SL_EVENT_JSON, l->level);
+	if (l->file == NULL) {
+		close(fd);
 		return SL_ERR_NOMEM;
+	}
+	l->fd = fd;
 	sl_events_add(&l->events, l->file);
 	return 0;
 }
 
-int
-sl_logs_syslog(struct sl_logs *l, const char *path, enum sl_level level, struct sl_err *err)
+static int
+open_path(struct sl_logs *l, struct sl_err *err)
 {
-	drop(l, &l->syslog);
-	if (path == NULL)
-		return 0;
-	l->syslog = sl_event_sink_syslog(path, "sluice", level, err);
-	if (l->syslog == NULL)
-		return err->code;
-	sl_events_add(&l->events, l->syslog);
-	return 0;
+	int fd = open(l->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640);
+
+	if (fd < 0)
+		return sl_err_errno(err, "log %s", l->path);
+	return sl_logs_use(l, fd) == 0 ? 0 : sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 }
 
 int
-sl_logs_open_file(const char *path, struct sl_err *err)
+sl_logs_file(struct sl_logs *l, struct sl_str plan, const char *path, struct sl_err *err)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	l->path = path != NULL ? sl_strdup(path) : sl_plan_string(plan, "log.file");
+	return l->path != NULL ? open_path(l, err) : 0;
+}
 
-	if (fd < 0)
-		sl_err_errno(err, "log %s", path);
-	return fd;
+bool
+sl_logs_reopen(struct sl_logs *l)
+{
+	struct sl_err err;
+
+	if (l->path == NULL)
+		return false;
+	if (open_path(l, &err) == 0)
+		return true;
+	sl_event(&l->events, SL_ERROR, "log_not_reopened", SL_FIELDS(SL_F_TEXT("error", err.text)));
+	return false;
 }

@@ -94,20 +94,10 @@ static void
 reopen_log(struct sl_master *m)
 {
 	struct sl_packet packet = { .kind = SL_PACKET_LOG, .nfds = 1 };
-	struct sl_err err;
-	int fd;
 
-	if (m->log_file == NULL)
+	if (!sl_logs_reopen(&m->logs))
 		return;
-	fd = sl_logs_open_file(m->log_file, &err);
-	if (fd < 0) {
-		sl_event(&m->logs.events, SL_ERROR, "log_not_reopened", SL_FIELDS(
-		    SL_F_TEXT("error", err.text)));
-		return;
-	}
-	close(m->log_fd);
-	m->log_fd = packet.fds[0] = fd;
-	sl_logs_file(&m->logs, dup(fd), m->log_level);
+	packet.fds[0] = m->logs.fd;
 	sl_master_tell(m, &packet);
 	if (m->state_process.channel != NULL)
 		sl_channel_send(m->state_process.channel, &packet);
@@ -215,7 +205,7 @@ open_master(struct sl_master *m, const struct sl_run_options *options, struct sl
 	struct sl_listeners_options l = { .connected = sl_master_connected, .arg = m };
 
 	m->o = *options;
-	m->image = m->image_next = m->log_fd = m->admin_fd = m->admin_next = m->shared_fd = -1;
+	m->image = m->image_next = m->admin_fd = m->admin_next = m->shared_fd = -1;
 	m->state_process = process(m, "state");
 	m->admin = process(m, "admin");
 	m->checker = process(m, "checker");
@@ -241,8 +231,7 @@ free_process(struct process *p)
 static void
 close_master(struct sl_master *m)
 {
-	int *fds[] = { &m->image, &m->image_next, &m->log_fd, &m->admin_fd, &m->admin_next,
-		&m->shared_fd };
+	int *fds[] = { &m->image, &m->image_next, &m->admin_fd, &m->admin_next, &m->shared_fd };
 	unsigned i;
 
 	sl_master_kill_all(m);
@@ -262,7 +251,6 @@ close_master(struct sl_master *m)
 	sl_shared_unmap(m->shared);
 	sl_free(m->workers);
 	sl_free(m->spool);
-	sl_free(m->log_file);
 	sl_buf_clear(&m->plan);
 	sl_buf_clear(&m->plan_next);
 	sl_logs_close(&m->logs);

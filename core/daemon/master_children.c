@@ -45,6 +45,24 @@ add_fd(struct sl_packet *p, int fd)
 	p->fds[p->nfds++] = fd;
 }
 
+static bool
+to_hold(const struct crash *c, const struct process *worker)
+{
+	return c->n >= CRASHES_TO_HOLD && c->worker == worker->number;
+}
+
+/* It has held them: what somebody releases begins anew. */
+static void
+forget_held(struct process *worker)
+{
+	struct crash *c = worker->master->crashes;
+	int i;
+
+	for (i = 0; i < MAX_CRASHES; i++)
+		if (to_hold(&c[i], worker))
+			memset(&c[i], 0, sizeof(c[i]));
+}
+
 static void
 start_text(const struct process *p, struct sl_buf *text)
 {
@@ -56,7 +74,7 @@ start_text(const struct process *p, struct sl_buf *text)
 	if (m->spool != NULL)
 		sl_buf_printf(text, "spool %s\n", m->spool);
 	for (i = 0; i < MAX_CRASHES && is_worker(p); i++)
-		if (m->crashes[i].n >= CRASHES_TO_HOLD)
+		if (to_hold(&m->crashes[i], p))
 			sl_buf_printf(text, "hold %s\n", m->crashes[i].id);
 }
 
@@ -82,9 +100,9 @@ send_start(struct process *p)
 		add_fd(&packet, m->shared_fd);
 	}
 	if (p != &m->checker) {
-		if (m->log_fd >= 0) {
+		if (m->logs.fd >= 0) {
 			sl_buf_printf(&text, "log.fd %u\n", packet.nfds);
-			add_fd(&packet, m->log_fd);
+			add_fd(&packet, m->logs.fd);
 		}
 		sl_buf_putstr(&text, sl_buf_str(&m->plan));
 	}
@@ -131,11 +149,16 @@ sl_master_spawn(struct process *p)
 	rc = sl_child_spawn(p->kind, p == &m->checker ? &nobody : &m->who, &p->pid, &o.fd, &err);
 	if (rc == 0) {
 		p->channel = sl_channel_open(&o, &err);
-		rc = p->channel != NULL ? send_start(p) : err.code;
+		rc = p->channel == NULL ? err.code : send_start(p) == 0 ? 0 :
+		    sl_err_set(&err, SL_ERR_IO, "it takes no orders");
 	}
 	if (rc != 0) {
 		sl_event(&m->logs.events, SL_ERROR, "process_failed", SL_FIELDS(
 		    SL_F_TEXT("kind", p->kind), SL_F_TEXT("error", err.text)));
+		if (p->pid > 0)
+			kill(p->pid, SIGKILL);
+		sl_channel_free(p->channel);
+		p->channel = NULL;
 		p->pid = 0;
 		restart_later(p);
 		return rc;
@@ -224,6 +247,7 @@ started(struct process *p, const struct sl_packet *packet)
 	}
 	sl_event(&m->logs.events, SL_INFO, "worker_started", SL_FIELDS(
 	    SL_F_INT("worker", p->number), SL_F_INT("pid", p->pid)));
+	forget_held(p);
 	sl_master_serving(m);
 }
 
@@ -314,19 +338,20 @@ sl_master_connected(void *arg, const struct sl_connection *c)
 /* ---- ends --------------------------------------------------------------------------------- */
 
 static struct crash *
-find_crash(struct sl_master *m, const char *id)
+find_crash(struct sl_master *m, const char *id, int worker)
 {
 	struct crash *least = &m->crashes[0];
 	int i;
 
 	for (i = 0; i < MAX_CRASHES; i++) {
-		if (strcmp(m->crashes[i].id, id) == 0)
+		if (m->crashes[i].worker == worker && strcmp(m->crashes[i].id, id) == 0)
 			return &m->crashes[i];
 		if (m->crashes[i].n < least->n)
 			least = &m->crashes[i];
 	}
 	memset(least, 0, sizeof(*least));
 	snprintf(least->id, sizeof(least->id), "%s", id);
+	least->worker = worker;
 	return least;
 }
 
@@ -367,7 +392,7 @@ tell_death(struct process *p, int status)
 	}
 	read_now(p, id, phase, builtin);
 	if (id[0] != '\0')
-		find_crash(m, id)->n++;
+		find_crash(m, id, p->number)->n++;
 	sl_event(&m->logs.events, SL_ERROR, "worker_died", SL_FIELDS(
 	    SL_F_INT("worker", p->number), SL_F_INT("pid", p->pid), SL_F_INT("signal", signo),
 	    SL_F_INT("status", code), SL_F_TEXT("id", id), SL_F_TEXT("phase", phase),

@@ -115,13 +115,12 @@ sl_master_load(struct sl_master *m)
 static int
 make_spool(const struct sl_master *m, struct sl_buf *report)
 {
-	if (mkdir(m->spool, 0700) != 0 && errno != EEXIST)
-		sl_buf_printf(report, "spool %s: %s\n", m->spool, strerror(errno));
-	else if (errno != EEXIST && m->who.uid != 0 && geteuid() == 0 &&
-	    chown(m->spool, m->who.uid, m->who.gid) != 0)
-		sl_buf_printf(report, "spool %s: %s\n", m->spool, strerror(errno));
-	else
+	bool made = mkdir(m->spool, 0700) == 0;
+
+	if ((made || errno == EEXIST) && (!made || m->who.uid == 0 || geteuid() != 0 ||
+	    chown(m->spool, m->who.uid, m->who.gid) == 0))
 		return 0;
+	sl_buf_printf(report, "spool %s: %s\n", m->spool, strerror(errno));
 	return SL_ERR_IO;
 }
 
@@ -152,21 +151,13 @@ raise_descriptors(struct sl_master *m, struct sl_str plan)
 static int
 settle(struct sl_master *m, struct sl_str plan, struct sl_buf *report)
 {
-	char *user = sl_plan_string(plan, "user"), *spool = sl_plan_string(plan, "spool");
-	struct sl_buf path = SL_BUF_INIT;
+	char *user = sl_plan_string(plan, "user");
 	struct sl_err err = { 0 };
 
 	if (user != NULL && sl_identity_of(&m->who, user, &err) != 0)
 		sl_buf_printf(report, "sluice.lua: %s\n", err.text);
-	if (m->o.spool != NULL)
-		sl_buf_puts(&path, m->o.spool);
-	else if (spool != NULL && spool[0] != '/')
-		sl_buf_printf(&path, "%s/%s", m->o.policy, spool);
-	else
-		sl_buf_puts(&path, spool != NULL ? spool : "");
-	m->spool = sl_buf_take(&path, NULL);
 	sl_free(user);
-	sl_free(spool);
+	m->spool = sl_plan_spool(plan, m->o.policy, m->o.spool);
 	if (m->spool == NULL || err.code != 0)
 		return SL_ERR_INVAL;
 	if (geteuid() == 0 && m->who.uid == 0)
@@ -176,28 +167,15 @@ settle(struct sl_master *m, struct sl_str plan, struct sl_buf *report)
 	return make_spool(m, report);
 }
 
-/* What the plan says of logs; what the command line says comes first. */
 static int
 open_logs(struct sl_master *m, struct sl_str plan, struct sl_buf *report)
 {
-	char *word = sl_plan_string(plan, "log.level"), *syslog = sl_plan_string(plan, "log.syslog");
-	struct sl_err err = { 0 };
+	struct sl_err err;
 
-	m->log_level = SL_INFO;
-	if (word != NULL && sl_level_parse(word, &m->log_level) != 0)
-		sl_err_set(&err, SL_ERR_INVAL, "sluice.lua: log.level: \"%s\" is no level", word);
-	m->log_file = m->o.log_file != NULL ? sl_strdup(m->o.log_file) :
-	    sl_plan_string(plan, "log.file");
-	if (err.code == 0 && m->log_file != NULL)
-		m->log_fd = sl_logs_open_file(m->log_file, &err);
-	if (err.code == 0)
-		sl_logs_file(&m->logs, m->log_fd >= 0 ? dup(m->log_fd) : -1, m->log_level);
-	if (err.code == 0 && syslog != NULL)
-		sl_logs_syslog(&m->logs, syslog, m->log_level, &err);
-	sl_free(word);
-	sl_free(syslog);
-	if (err.code != 0)
-		sl_buf_printf(report, "%s\n", err.text);
+	if (sl_logs_plan(&m->logs, plan, &err) == 0 &&
+	    sl_logs_file(&m->logs, plan, m->o.log_file, &err) == 0)
+		return 0;
+	sl_buf_printf(report, "%s\n", err.text);
 	return err.code;
 }
 

@@ -39,6 +39,7 @@ enum master_state { LOADING_FIRST, STARTING_UP, SERVING, CHECKING, SWITCHING, DR
 /* A message that was executing when a worker died. */
 struct crash {
 	char id[72];
+	int worker;		/* whose queue it may be in */
 	unsigned n;
 };
 
@@ -56,9 +57,7 @@ struct sl_master {
 	int image, image_next;		/* descriptors, -1 = none */
 	struct sl_buf plan, plan_next;
 	struct sl_identity who;
-	char *spool, *log_file;
-	int log_fd;
-	enum sl_level log_level;
+	char *spool;
 	int admin_fd, admin_next;
 	struct sl_shared *shared;
 	int shared_fd;

@@ -69,6 +69,19 @@ sl_plan_string(struct sl_str plan, const char *key)
 	return sl_plan_get(plan, key, &value) ? sl_strndup(value.p, value.n) : NULL;
 }
 
+char *
+sl_plan_spool(struct sl_str plan, const char *policy, const char *override)
+{
+	struct sl_buf path = SL_BUF_INIT;
+	struct sl_str spool = sl_str_of(override);
+
+	if (override == NULL && sl_plan_get(plan, "spool", &spool) &&
+	    !sl_str_starts(spool, SL_STR("/")))
+		sl_buf_printf(&path, "%s/", policy);
+	sl_buf_putstr(&path, spool);
+	return sl_buf_take(&path, NULL);
+}
+
 int64_t
 sl_plan_number(struct sl_str plan, const char *key, int64_t dflt)
 {

@@ -24,6 +24,9 @@ int	 sl_plan_of(const struct sl_config *config, const char *generation, struct s
 bool	 sl_plan_get(struct sl_str plan, const char *key, struct sl_str *value);
 /* As a string of the caller's; NULL: there is no such line (or no memory). */
 char	*sl_plan_string(struct sl_str plan, const char *key);
+/* The folder of the spool: 'override' if there is one, else the plan's, relative to the
+ * policy's folder. The caller's; NULL = out of memory. */
+char	*sl_plan_spool(struct sl_str plan, const char *policy, const char *override);
 /* 'dflt' when it is missing or no number. */
 int64_t	 sl_plan_number(struct sl_str plan, const char *key, int64_t dflt);
 /* for (rest = plan; sl_plan_each(&rest, "listen", &value);) */

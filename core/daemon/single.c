@@ -27,8 +27,6 @@ struct single {
 	struct sl_listeners *listeners;
 	struct sl_shared *shared;
 	struct sl_admin *admin;
-	char *log_file;
-	enum sl_level log_level;
 	bool draining;
 };
 
@@ -128,16 +126,6 @@ drain(struct single *s)
 }
 
 static void
-reopen_log(struct single *s)
-{
-	struct sl_err err;
-	int fd = s->log_file != NULL ? sl_logs_open_file(s->log_file, &err) : -1;
-
-	if (fd >= 0)
-		sl_logs_file(&s->logs, fd, s->log_level);
-}
-
-static void
 on_signal(struct sl_watch *watch, unsigned events)
 {
 	struct single *s = sl_list_entry(watch, struct single, signals);
@@ -149,7 +137,7 @@ on_signal(struct sl_watch *watch, unsigned events)
 	if (info.ssi_signo == SIGHUP)
 		reload(s);
 	else if (info.ssi_signo == SIGUSR1)
-		reopen_log(s);
+		sl_logs_reopen(&s->logs);
 	else
 		drain(s);
 }
@@ -173,25 +161,14 @@ watch_signals(struct single *s)
 /* ---- start ------------------------------------------------------------------------------ */
 
 static int
-open_log_file(struct single *s, struct sl_str plan, struct sl_buf *report)
+open_logs(struct single *s, struct sl_str plan, struct sl_buf *report)
 {
-	char *word = sl_plan_string(plan, "log.level"), *syslog = sl_plan_string(plan, "log.syslog");
-	struct sl_err err = { 0 };
-	int fd = -1;
+	struct sl_err err;
 
-	s->log_level = SL_INFO;
-	if (word != NULL)
-		sl_level_parse(word, &s->log_level);
-	s->log_file = s->o.log_file != NULL ? sl_strdup(s->o.log_file) :
-	    sl_plan_string(plan, "log.file");
-	if (s->log_file != NULL && (fd = sl_logs_open_file(s->log_file, &err)) >= 0)
-		sl_logs_file(&s->logs, fd, s->log_level);
-	if (syslog != NULL && err.code == 0)
-		sl_logs_syslog(&s->logs, syslog, s->log_level, &err);
-	sl_free(word);
-	sl_free(syslog);
-	if (err.code != 0)
-		sl_buf_printf(report, "%s\n", err.text);
+	if (sl_logs_plan(&s->logs, plan, &err) == 0 &&
+	    sl_logs_file(&s->logs, plan, s->o.log_file, &err) == 0)
+		return 0;
+	sl_buf_printf(report, "%s\n", err.text);
 	return err.code;
 }
 
@@ -216,21 +193,12 @@ start_admin(struct single *s, struct sl_str plan, struct sl_buf *report)
 static int
 start_gateway(struct single *s, struct sl_str plan, struct sl_buf *report)
 {
-	char *configured = sl_plan_string(plan, "spool");
-	struct sl_buf spool = SL_BUF_INIT;
-	int rc;
+	char *spool = sl_plan_spool(plan, s->o.policy, s->o.spool);
+	int rc = spool != NULL ? sl_gateway_start(s->gateway, spool, report) : SL_ERR_NOMEM;
 
-	if (s->o.spool != NULL)
-		sl_buf_puts(&spool, s->o.spool);
-	else if (configured != NULL && configured[0] != '/')
-		sl_buf_printf(&spool, "%s/%s", s->o.policy, configured);
-	else
-		sl_buf_puts(&spool, configured != NULL ? configured : "");
-	rc = spool.failed ? SL_ERR_NOMEM : sl_gateway_start(s->gateway, spool.p, report);
 	if (rc == 0)
 		rc = sl_gateway_deliver(s->gateway, report);
-	sl_free(configured);
-	sl_buf_clear(&spool);
+	sl_free(spool);
 	return rc;
 }
 
@@ -256,7 +224,7 @@ open_all(struct single *s, struct sl_buf *plan, struct sl_buf *report)
 	rc = sl_gateway_open(&s->gateway, &g, image, report);
 	close(image);
 	if (rc != 0 || (rc = make_plan(s, plan, report)) != 0 ||
-	    (rc = open_log_file(s, sl_buf_str(plan), report)) != 0 ||
+	    (rc = open_logs(s, sl_buf_str(plan), report)) != 0 ||
 	    (rc = sl_listeners_prepare(s->listeners, sl_buf_str(plan), report)) != 0 ||
 	    (rc = start_admin(s, sl_buf_str(plan), report)) != 0)
 		return rc;
@@ -306,7 +274,6 @@ sl_single_run(const struct sl_run_options *options)
 	sl_gateway_close(s.gateway);
 	sl_listeners_free(s.listeners);
 	sl_shared_unmap(s.shared);
-	sl_free(s.log_file);
 	sl_watch_stop(&s.signals);
 	sl_logs_close(&s.logs);
 	sl_loop_free(s.loop);

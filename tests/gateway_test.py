@@ -521,7 +521,7 @@ def test_reloads_under_load(make):
                 bad.append(reply)
             client.close()
 
-    threads = [threading.Thread(target=load) for _ in range(4)]
+    threads = [threading.Thread(target=load, daemon=True) for _ in range(4)]
     for t in threads:
         t.start()
     for i in range(rounds):
@@ -564,7 +564,7 @@ def test_kill_9_under_load_loses_nothing(make):
 
     for i in range(rounds):
         stop = threading.Event()
-        threads = [threading.Thread(target=load, args=(f"r{i}t{k}", stop)) for k in range(4)]
+        threads = [threading.Thread(target=load, args=(f"r{i}t{k}", stop), daemon=True) for k in range(4)]
         for t in threads:
             t.start()
         before = len(accepted)

@@ -433,3 +433,29 @@ def test_a_user_that_is_not_there_is_told(make):
     server = make(extra='user = "nosuchaccount",', start=False)
     fails(server)
     assert 'user "nosuchaccount": there is no such account' in server.text()
+
+
+def test_connections_that_come_while_workers_die(make):
+    """Between a death and its signal the master must not talk to who is gone."""
+    server = make()
+    stop = threading.Event()
+
+    def knock():
+        while not stop.is_set():
+            try:
+                server.client().close()
+            except OSError:
+                pass
+
+    threads = [threading.Thread(target=knock, daemon=True) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for n in range(1, 7):
+        os.kill(wait_for(lambda: server.children("worker"), "a worker")[-1], signal.SIGKILL)
+        wait_for(lambda: len(events(server, "worker_died")) == n or server.dead(), "its death")
+        assert not server.dead()
+    stop.set()
+    for thread in threads:
+        thread.join(30)
+    wait_for(lambda: server.children("worker"), "a worker", 60)
+    assert send(connect(server))[:3] == "250"

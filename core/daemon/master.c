@@ -161,7 +161,7 @@ count_workers(struct sl_master *m, unsigned *ready, unsigned *starting)
 
 	*ready = *starting = 0;
 	for (i = 0; i < m->nworkers; i++) {
-		*ready += m->workers[i].state == READY || m->workers[i].state == PREPARING;
+		*ready += sl_process_serves(&m->workers[i]);
 		*starting += m->workers[i].state == STARTING;
 	}
 }

@@ -21,6 +21,12 @@ is_worker(const struct process *p)
 	return strcmp(p->kind, "worker") == 0;
 }
 
+bool
+sl_process_serves(const struct process *p)
+{
+	return p->channel != NULL && (p->state == READY || p->state == PREPARING);
+}
+
 /* ---- starting ---------------------------------------------------------------------- */
 
 /* Two ends: the worker's, and another that the state process gets. */
@@ -299,7 +305,7 @@ least_loaded(struct sl_master *m, const bool *tried)
 
 	for (i = 0; i < m->nworkers; i++) {
 		p = &m->workers[i];
-		if ((p->state == READY || p->state == PREPARING) && !tried[i] && !p->warned &&
+		if (sl_process_serves(p) && !tried[i] && !p->warned &&
 		    (int64_t)p->connections < m->descriptors &&
 		    (best == NULL || p->connections < best->connections))
 			best = p;
@@ -410,8 +416,7 @@ forget_worker(struct process *p)
 	sl_shared_worker_died(m->shared, (unsigned)p->number);
 	sl_shared_processes(m->shared)->workers = 0;
 	for (i = 0; i < m->nworkers; i++)
-		sl_shared_processes(m->shared)->workers += m->workers[i].state == READY ||
-		    m->workers[i].state == PREPARING;
+		sl_shared_processes(m->shared)->workers += sl_process_serves(&m->workers[i]);
 	if (sl_shared_processes(m->shared)->workers == 0)
 		sl_listeners_hold(m->listeners, true);
 }

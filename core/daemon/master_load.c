@@ -323,7 +323,7 @@ prepare_all(struct sl_master *m)
 	m->state = SWITCHING;
 	sl_timer_start(m->loop, &m->check_limit, LIMIT_MS, out_of_time);
 	for (i = 0; i < m->nworkers; i++)
-		if (m->workers[i].state == READY &&
+		if (sl_process_serves(&m->workers[i]) &&
 		    sl_channel_send(m->workers[i].channel, &packet) == 0)
 			m->workers[i].state = PREPARING;
 	if (preparing(m) == 0)

@@ -73,6 +73,8 @@ void	 sl_master_fail(struct sl_master *m, const char *text);	/* at the start: sa
 void	 sl_master_serving(struct sl_master *m);		/* a worker became ready */
 
 /* master_children.c */
+/* It is ready and can be told so. One that has died can't, before SIGCHLD says so. */
+bool	 sl_process_serves(const struct process *p);
 int	 sl_master_spawn(struct process *p);
 void	 sl_master_start_all(struct sl_master *m);
 void	 sl_master_reap(struct sl_master *m);		/* SIGCHLD */

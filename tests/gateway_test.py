@@ -252,7 +252,7 @@ def test_an_old_answer_serves_while_the_api_fails(make, material):
     good = answer_json({"selector": "s1", "domain": "example.org", "rsakey": material["dkim"]})
     answers = [good]
     api = Api(lambda path: answers[0])
-    server = make('"sign.lua"', {"sign.lua": SIGN}, f'api = {{ url = "{api.url}", ttl = 0 }},')
+    server = make('"sign.lua"', {"sign.lua": SIGN}, f'workers = 1, api = {{ url = "{api.url}", ttl = 0 }},')
     assert submit(server).startswith("250")
     answers[0] = (500, "", 0)
     assert submit(server).startswith("250")

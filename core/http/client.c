@@ -96,6 +96,10 @@ set_timer(CURLM *multi, long ms, void *arg)
 	return 0;
 }
 
+/*
+ * Never says -1: libcurl then counts the whole multi handle as dead and touches connections that it
+ * has freed. A socket that memory didn't suffice to watch ends its request at the deadline.
+ */
 static int
 set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *sockp)
 {
@@ -114,13 +118,14 @@ set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *sockp)
 	}
 	if (w == NULL) {
 		if ((w = sl_calloc(1, sizeof(*w))) == NULL)
-			return -1;
+			return 0;
 		w->http = http;
 		sl_list_insert(&http->sockets, &w->link);
 		curl_multi_assign(http->multi, fd, w);
 	}
-	return sl_watch_start(http->loop, &w->watch, fd, ((what & CURL_POLL_IN) ? SL_READ : 0) |
+	sl_watch_start(http->loop, &w->watch, fd, ((what & CURL_POLL_IN) ? SL_READ : 0) |
 	    ((what & CURL_POLL_OUT) ? SL_WRITE : 0), on_ready);
+	return 0;
 }
 
 /* ---- life -------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -18,9 +19,22 @@ os.environ.setdefault("SLUICE_STDLIB", str(ROOT / "stdlib"))
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port to listen on later. It lies below those that the kernel gives to outgoing
+    connections: any connection of the machine could take one of these before we listen."""
+    first = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(first // 2, first)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            if port not in given_ports:
+                given_ports.add(port)
+                return port
+
+
+given_ports = set()
 
 
 def wait_for(condition, what, seconds=20):

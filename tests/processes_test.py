@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 import urllib.request
 
 import pytest
@@ -165,6 +166,36 @@ def test_admin_comes_back(make):
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: server.children("admin") not in ([], [pid]), "a new admin process")
     assert "sluice_workers 2" in get(port, "/metrics")
+
+
+def test_metrics_tell_how_long_operations_took(make):
+    port = free_port()
+    zone = 'slow.example. IN TXT "x"\nslow.example. DELAY 200\n'
+    server = make(files={"zone.txt": zone, "rcptto.lua": """
+        assert(dnstxt("slow.example")[1] == "x")
+        dnstxt("none.example")"""}, extra=f'admin = "127.0.0.1:{port}",')
+    assert send(connect(server)).startswith("250")
+    metrics = get(port, "/metrics")
+    name = "sluice_operation_"
+    for line in ('seconds_bucket{operation="dns",le="0.1"} 1', 'seconds_bucket{operation="dns",le="1"} 2',
+                 'seconds_bucket{operation="dns",le="+Inf"} 2', 'seconds_count{operation="dns"} 2',
+                 'seconds_count{operation="store"} 1'):
+        assert name + line in metrics.splitlines(), (line, metrics)
+    seconds = float(re.search(name + r'seconds_sum{operation="dns"} ([\d.]+)', metrics)[1])
+    assert 0.2 <= seconds < 2
+
+
+def test_health_tells_of_a_script_error_for_a_minute(make):
+    port = free_port()
+    server = make(files={"rcptto.lua": 'if recipient == "bad@example.org" then error("no") end'},
+                  extra=f'admin = "127.0.0.1:{port}",')
+    client = connect(server)
+    assert send(client).startswith("250") and get(port, "/health") == '{"status":"ok"}\n'
+    client.say("MAIL FROM:<x@example.com>")
+    assert client.say("RCPT TO:<bad@example.org>").startswith("451")
+    health = json.loads(get(port, "/health"))
+    assert health["status"] == "degraded" and abs(health["script_error"] - time.time()) < 30
+    assert 'sluice_script_errors_total{phase="rcptto"} 1' in get(port, "/metrics")
 
 
 def test_children_end_with_their_master(make):

@@ -336,6 +336,7 @@ open_engine(struct sl_gateway *g, struct sl_err *err)
 	if (g->thread == NULL)
 		return err->code;
 	sl_engine_count(g->engine, counters_of(g));
+	sl_loop_measure(g->o.loop, &counters_of(g)->operations);
 	return 0;
 }
 
@@ -456,6 +457,7 @@ sl_gateway_close(struct sl_gateway *g)
 	if (g == NULL)
 		return;
 	sl_timer_stop(&g->gauges);
+	sl_loop_measure(g->o.loop, NULL);
 	sl_smtp_server_free(g->smtp);
 	sl_queue_control_close(g->control);
 	sl_delivery_free(g->delivery);

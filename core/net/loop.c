@@ -45,6 +45,7 @@ struct sl_loop {
 	struct sl_list pending;		/* watches with events to tell */
 	struct sl_list ready;		/* tasks */
 	size_t tasks;
+	struct sl_op_times *times;
 	struct deferred *deferred, **deferred_end;
 	struct sl_list orphans;
 	struct {
@@ -84,6 +85,18 @@ int64_t
 sl_loop_time_us(const struct sl_loop *loop)
 {
 	return loop->fixed_us != 0 ? loop->fixed_us : clock_ns(CLOCK_REALTIME) / 1000;
+}
+
+void
+sl_loop_measure(struct sl_loop *loop, struct sl_op_times *times)
+{
+	loop->times = times;
+}
+
+struct sl_op_times *
+sl_loop_times(const struct sl_loop *loop)
+{
+	return loop->times;
 }
 
 void

@@ -37,6 +37,12 @@ int64_t		 sl_loop_time_us(const struct sl_loop *loop);
 void		 sl_loop_set_time(struct sl_loop *loop, int64_t time_us);
 int64_t		 sl_clock_us(void);	/* monotonic, for measuring */
 
+/* Where this loop's operations are measured (op_times.h): the host's memory,
+ * until it is taken away with NULL. */
+struct sl_op_times;
+void		 sl_loop_measure(struct sl_loop *loop, struct sl_op_times *times);
+struct sl_op_times *sl_loop_times(const struct sl_loop *loop);
+
 #define SL_READ		1u
 #define SL_WRITE	2u
 #define SL_HANGUP	4u	/* reported, never asked for */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../base/alloc.h"
+#include "op_times.h"
 
 static void
 deadline_passed(struct sl_timer *timer)
@@ -46,6 +47,7 @@ sl_op_finish(struct sl_op *op, int status)
 	op->done = true;
 	op->status = status;
 	op->took_us = sl_clock_us() - op->started_us;
+	sl_op_times_add(sl_loop_times(op->loop), op->class->name, op->took_us);
 	sl_timer_stop(&op->deadline);
 	if (op->waiter != NULL)
 		sl_task_post(op->loop, &op->task, call_waiter);

@@ -1,5 +1,7 @@
 #include "counters.h"
 
+#include <string.h>
+
 #include "engine.h"
 
 void
@@ -30,6 +32,61 @@ line(struct sl_buf *out, const char *name, const char *phase, const char *action
 	if (action != NULL)
 		sl_buf_printf(out, ",action=\"%s\"", action);
 	sl_buf_printf(out, "} %llu\n", (unsigned long long)n);
+}
+
+/* A Prometheus histogram: its buckets are cumulative. */
+static void
+format_operation(struct sl_buf *out, const struct sl_op_time *sum)
+{
+	static const char family[] = "sluice_operation_seconds";
+	uint64_t n = 0;
+	size_t b;
+
+	for (b = 0; b < SL_OP_BUCKETS; b++) {
+		n += sum->buckets[b];
+		sl_buf_printf(out, "%s_bucket{operation=\"%s\",le=\"", family, sum->name);
+		if (b < SL_OP_BUCKETS - 1)
+			sl_buf_printf(out, "%g", (double)sl_op_bounds_us[b] / 1e6);
+		else
+			sl_buf_puts(out, "+Inf");
+		sl_buf_printf(out, "\"} %llu\n", (unsigned long long)n);
+	}
+	sl_buf_printf(out, "%s_sum{operation=\"%s\"} %.6f\n%s_count{operation=\"%s\"} %llu\n",
+	    family, sum->name, (double)sum->sum_us / 1e6, family, sum->name, (unsigned long long)n);
+}
+
+static void
+add_times(struct sl_op_time *sum, const struct sl_op_time *t)
+{
+	size_t b;
+
+	for (b = 0; b < SL_OP_BUCKETS; b++)
+		sum->buckets[b] += t->buckets[b];
+	sum->sum_us += t->sum_us;
+}
+
+/* Workers meet kinds in an order of their own: they are summed by name. */
+static void
+format_operations(struct sl_buf *out, const struct sl_counters *c, size_t n)
+{
+	struct sl_op_times all = { 0 };
+	size_t i, k, at;
+
+	for (i = 0; i < n; i++)
+		for (k = 0; k < SL_OP_KINDS && c[i].operations.kinds[k].name[0] != '\0'; k++) {
+			const struct sl_op_time *t = &c[i].operations.kinds[k];
+
+			for (at = 0; at < SL_OP_KINDS && all.kinds[at].name[0] != '\0'; at++)
+				if (strcmp(all.kinds[at].name, t->name) == 0)
+					break;
+			if (at == SL_OP_KINDS)
+				continue;
+			memcpy(all.kinds[at].name, t->name, sizeof(t->name));
+			add_times(&all.kinds[at], t);
+		}
+	sl_buf_puts(out, "# TYPE sluice_operation_seconds histogram\n");
+	for (at = 0; at < SL_OP_KINDS && all.kinds[at].name[0] != '\0'; at++)
+		format_operation(out, &all.kinds[at]);
 }
 
 static void
@@ -95,6 +152,7 @@ sl_counters_format(struct sl_buf *out, const struct sl_counters *c, size_t n,
 		sl_buf_printf(out, "# TYPE %s %s\n%s %llu\n", totals[k].name, totals[k].type,
 		    totals[k].name, (unsigned long long)sum);
 	}
+	format_operations(out, c, n);
 	if (processes != NULL)
 		format_processes(out, processes);
 	return out->failed ? SL_ERR_NOMEM : 0;

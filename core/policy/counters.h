@@ -1,7 +1,7 @@
 /*
- * What /metrics shows of policies: verdicts by phase and action, script errors.
- * The memory is the host's (shared between processes) or none; numbers only
- * grow, one writer each.
+ * What /metrics shows of policies: verdicts by phase and action, script errors,
+ * how long operations took. The memory is the host's (shared between processes)
+ * or none; numbers only grow, one writer each.
  */
 #ifndef SL_POLICY_COUNTERS_H
 #define SL_POLICY_COUNTERS_H
@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "../engine/vm.h"
+#include "../net/op_times.h"
 #include "../sluice.h"
 
 struct sl_counters {
@@ -19,6 +20,7 @@ struct sl_counters {
 	_Atomic uint64_t queue, held, sessions, runs;	/* as of now */
 	_Atomic int64_t failing_since;		/* wall clock of the last script error, seconds */
 	struct sl_now now;
+	struct sl_op_times operations;
 };
 
 /* What happens to the processes of a server; "sluice run --single" has none. */

@@ -19,7 +19,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (lines == NULL)
 		return 0;
 	for (i = 0; i < size; i++)
-		n += data[i] == '\n';
+		n += data[i] == '\n' || data[i] == '\r';	/* to Lua both end a line */
 	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		sl_lines_find(lines, paths[i], &line, &column);
 		if (line > n || (line > 0 && (column < 1 || column > size)))

@@ -1,5 +1,6 @@
 """Master, workers, state, admin: what happens when one of them dies, stands still, or is told to
 end, and what the master does with sockets, limits, logs and the policy."""
+import ctypes
 import json
 import os
 import pathlib
@@ -87,6 +88,26 @@ def events(server, name):
             line.endswith(" " + name)]
 
 
+def sockets_of(pid):
+    """The descriptors of a process's SOCK_SEQPACKET sockets."""
+    lines = [line.split() for line in pathlib.Path("/proc/net/unix").read_text().splitlines()[1:]]
+    seqpacket = {f"socket:[{line[6]}]" for line in lines if line[4] == "0005"}
+    folder = pathlib.Path(f"/proc/{pid}/fd")
+    return {int(fd.name) for fd in folder.iterdir() if os.readlink(fd) in seqpacket}
+
+
+def taken_from(pid, fd):
+    """A duplicate of a descriptor of our own child's (pidfd_getfd(2))."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        copy = ctypes.CDLL(None, use_errno=True).syscall(438, pidfd, fd, 0)
+    finally:
+        os.close(pidfd)
+    if copy < 0:
+        pytest.skip("pidfd_getfd: " + os.strerror(ctypes.get_errno()))
+    return socket.socket(fileno=copy)
+
+
 # ---- deaths ---------------------------------------------------------------------------------------
 
 
@@ -138,6 +159,20 @@ def test_without_state_rates_allow(make):
         client.say("RSET")
         return "over the rate" in client.say("MAIL FROM:<x@example.com>")
     wait_for(refused, "the rate to count again")
+
+
+def test_a_broken_connection_to_state_is_made_anew(make):
+    server = make(files={"mailfrom.lua": """
+        if memory_add("seen", sender) == false then Reject("seen already") end"""})
+    one, two = on_both_workers(server)
+    assert one.say("MAIL FROM:<x@example.com>")[:3] == "250"
+    pid = server.children("state")[0]
+    for fd in sockets_of(pid) - {3}:    # 3 leads to the master
+        with taken_from(pid, fd) as s:
+            s.shutdown(socket.SHUT_RDWR)
+    wait_for(lambda: len(events(server, "state_connected")) == 4, "connections to state")
+    assert server.children("state") == [pid]
+    assert "seen already" in two.say("MAIL FROM:<x@example.com>")
 
 
 def test_workers_share_what_state_keeps(make):

@@ -27,6 +27,7 @@ enum sl_packet_kind {
 	SL_PACKET_READY,	/* started or prepared; a checker's text is the plan */
 	SL_PACKET_REFUSED,	/* text: lines of errors */
 	SL_PACKET_CLOSED,	/* text: tags (uint64_t) of connections that ended */
+	SL_PACKET_STATE_LOST,	/* a worker's connection to the state process broke. Answer: STATE */
 };
 
 struct sl_packet {

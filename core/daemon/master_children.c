@@ -120,19 +120,27 @@ send_start(struct process *p)
 	return rc;
 }
 
+static void
+reconnect(struct process *worker)
+{
+	struct sl_packet p = { .kind = SL_PACKET_STATE, .nfds = 1 };
+
+	if (!is_worker(worker) || worker->channel == NULL)
+		return;
+	if ((p.fds[0] = connect_to_state(worker->master)) < 0)
+		return;
+	sl_channel_send(worker->channel, &p);
+	close(p.fds[0]);
+}
+
 /* After a new start of the state process. */
 static void
 reconnect_workers(struct sl_master *m)
 {
-	struct sl_packet p = { .kind = SL_PACKET_STATE, .nfds = 1 };
 	unsigned i;
 
-	for (i = 0; i < m->nworkers; i++) {
-		if (m->workers[i].channel == NULL || (p.fds[0] = connect_to_state(m)) < 0)
-			continue;
-		sl_channel_send(m->workers[i].channel, &p);
-		close(p.fds[0]);
-	}
+	for (i = 0; i < m->nworkers; i++)
+		reconnect(&m->workers[i]);
 }
 
 static void on_packet(void *arg, struct sl_packet *packet);
@@ -266,6 +274,8 @@ on_packet(void *arg, struct sl_packet *packet)
 		sl_master_checked(p->master, packet);
 	else if (packet->kind == SL_PACKET_CLOSED)
 		connections_closed(p, packet->text);
+	else if (packet->kind == SL_PACKET_STATE_LOST)
+		reconnect(p);
 	else if (p->state == STARTING)
 		started(p, packet);
 	else if (p->state == PREPARING)

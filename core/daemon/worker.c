@@ -14,12 +14,14 @@
 #include "plan.h"
 
 #define MAX_CLOSED	4096	/* tags told in one packet */
+#define RECONNECT_MS	1000	/* to state; one that restarts connects by itself */
 
 struct worker {
 	struct sl_child *child;
 	struct sl_gateway *gateway;
 	struct sl_state *state;
 	struct sl_shared *shared;
+	struct sl_timer reconnect;
 	struct sl_now *now;
 	uint64_t closed[MAX_CLOSED];
 	size_t nclosed;
@@ -119,6 +121,25 @@ packet(struct sl_child *child, struct sl_packet *p)
 	}
 }
 
+/* ---- the connection to state -------------------------------------------------------------- */
+
+static void
+reconnect(struct sl_timer *timer)
+{
+	struct worker *w = sl_list_entry(timer, struct worker, reconnect);
+
+	if (!sl_state_connected(w->state))
+		sl_channel_say(w->child->channel, SL_PACKET_STATE_LOST, (struct sl_str){ 0 });
+}
+
+static void
+state_lost(void *arg)
+{
+	struct worker *w = arg;
+
+	sl_timer_start(w->child->loop, &w->reconnect, RECONNECT_MS, reconnect);
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static struct sl_gateway *watched;
@@ -163,6 +184,7 @@ open_parts(struct worker *w, struct sl_packet *p, struct sl_buf *report)
 		sl_free(stdlib);
 		return SL_ERR_NOMEM;
 	}
+	sl_state_on_lost(w->state, state_lost, w);
 	sl_state_connect(w->state, sl_packet_take_fd(p, 1));
 	w->now = &sl_shared_counters(w->shared, o.worker)->now;
 	rc = sl_gateway_open(&w->gateway, &o, p->fds[0], report);
@@ -204,6 +226,7 @@ end(struct sl_child *child)
 	watched = NULL;
 	sl_gateway_close(w->gateway);
 	sl_loop_on_turn(child->loop, NULL, w);
+	sl_timer_stop(&w->reconnect);
 	sl_state_free(w->state);
 	sl_shared_unmap(w->shared);
 	sl_free(w);

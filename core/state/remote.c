@@ -25,6 +25,8 @@ struct remote {
 	uint32_t next;
 	int64_t quiet_until;		/* sl_loop_now() */
 	uint64_t failed;		/* since the last event */
+	void (*lost)(void *arg);
+	void *arg;
 	char packet[SL_STATE_PACKET];
 };
 
@@ -141,6 +143,8 @@ lose(struct remote *r, const char *reason)
 	sl_task_cancel(&r->flush);
 	unavailable(r, reason, r->count);
 	fail_pending(r);
+	if (r->lost != NULL)
+		r->lost(r->arg);
 }
 
 static void
@@ -221,6 +225,21 @@ sl_state_connect(struct sl_state *state, int fd)
 		unavailable(r, "the connection can't be used", 0);
 	else
 		sl_event(r->events, SL_INFO, "state_connected", NULL);
+}
+
+bool
+sl_state_connected(const struct sl_state *state)
+{
+	return ((const struct remote *)state)->link.fd >= 0;
+}
+
+void
+sl_state_on_lost(struct sl_state *state, void (*lost)(void *arg), void *arg)
+{
+	struct remote *r = (struct remote *)state;
+
+	r->lost = lost;
+	r->arg = arg;
 }
 
 /* ---- asking ------------------------------------------------------------------------- */

@@ -58,6 +58,9 @@ struct sl_state *sl_state_remote(struct sl_loop *loop, struct sl_events *events)
  * (taken) whose other end sl_state_server_add got. One that was there is
  * closed, and what it owes fails. */
 void	 sl_state_connect(struct sl_state *remote, int fd);
+bool	 sl_state_connected(const struct sl_state *remote);
+/* 'lost' is called when a connection breaks, on the loop, and may connect anew. */
+void	 sl_state_on_lost(struct sl_state *remote, void (*lost)(void *arg), void *arg);
 
 void	 sl_state_free(struct sl_state *state);	/* pending operations were released before */
 

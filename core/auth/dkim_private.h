@@ -1,0 +1,63 @@
+/*
+ * What verifying DKIM signatures and verifying ARC chains share: the check of
+ * one signature with the key records of its name, and the questions for them.
+ */
+#ifndef SL_AUTH_DKIM_PRIVATE_H
+#define SL_AUTH_DKIM_PRIVATE_H
+
+#include "dkim.h"
+
+#define SL_DKIM_SKEW	86400	/* wrong time zones are more common than forgers from tomorrow */
+
+struct sl_dkim_work {
+	struct sl_dkim_signature sig;
+	struct sl_dkim_result result;
+	bool pending;		/* waits for the key of 'question' */
+	size_t question;
+};
+
+struct sl_dkim_checker {
+	struct sl_message *m;
+	struct sl_pubkey_cache *keys;	/* may be NULL */
+	struct sl_dkim_bodies bodies;
+	int64_t now, skew;
+	/* What the signature is over, 'out' of SL_DIGEST_MAX bytes; false when it decided. */
+	bool (*digest)(struct sl_dkim_checker *c, struct sl_dkim_work *w, uint8_t *out);
+	/* The cryptography is good: decides. */
+	void (*accept)(const struct sl_dkim_checker *c, struct sl_dkim_work *w);
+};
+
+/* Sets status and reason; the work isn't pending any more. */
+void	 sl_dkim_decide(struct sl_dkim_work *w, enum sl_dkim_status status, const char *fmt, ...)
+	    __attribute__((format(printf, 3, 4)));
+
+/*
+ * Parses the field at this index into the work (zeroed before) and looks at
+ * what needs no key. True when only the key is wanting; else it is decided.
+ */
+bool	 sl_dkim_check_field(const struct sl_dkim_checker *c, struct sl_dkim_work *w, size_t field,
+	    unsigned flags);
+
+/* RFC 6376 3.7: the body hash must agree, then the header is hashed. A 'digest'. */
+bool	 sl_dkim_message_digest(struct sl_dkim_checker *c, struct sl_dkim_work *w, uint8_t *out);
+
+/* The answer for the work's key: decides, whatever the answer is. */
+void	 sl_dkim_check_key(struct sl_dkim_checker *c, struct sl_dkim_work *w,
+	    const struct sl_dns_answer *answer);
+
+/* Key records asked for, each name once. The owner sees to the room. */
+struct sl_dkim_questions {
+	size_t n;
+	struct sl_dkim_question {
+		char name[256];
+		bool asked, answered;
+	} *q;
+};
+
+size_t	 sl_dkim_question_for(struct sl_dkim_questions *qs, const struct sl_dkim_signature *sig);
+/* As an evaluator's 'question'. */
+int	 sl_dkim_question_next(struct sl_dkim_questions *qs, struct sl_question *out);
+/* Is this the first answer to a question that was asked? */
+bool	 sl_dkim_question_answered(struct sl_dkim_questions *qs, unsigned id);
+
+#endif

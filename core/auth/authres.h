@@ -88,4 +88,7 @@ void	 sl_authres_clear(struct sl_authres *a);
  */
 bool	 sl_authres_claims(struct sl_str value, const char *authserv_id);
 
+/* Takes blanks, folds, comments in comments off the front. False: a comment isn't closed. */
+bool	 sl_skip_cfws(struct sl_str *s);
+
 #endif

@@ -27,9 +27,8 @@ skip(struct sl_str *s, size_t n)
 	*s = sl_str_sub(*s, n, s->n);
 }
 
-/* Blanks, folds, comments in comments. False: a comment that isn't closed. */
-static bool
-skip_cfws(struct sl_str *s)
+bool
+sl_skip_cfws(struct sl_str *s)
 {
 	size_t depth = 0;
 
@@ -97,7 +96,7 @@ text_from(const struct parser *p, size_t from)
 static int
 cfws(struct parser *p)
 {
-	return skip_cfws(&p->rest) ? 0 : bad(p->err, "a comment that isn't closed");
+	return sl_skip_cfws(&p->rest) ? 0 : bad(p->err, "a comment that isn't closed");
 }
 
 static char
@@ -254,7 +253,7 @@ is_none(const struct parser *p)
 {
 	struct sl_str rest = sl_str_sub(p->rest, 4, p->rest.n);
 
-	return sl_str_istarts(p->rest, SL_STR("none")) && skip_cfws(&rest) && rest.n == 0;
+	return sl_str_istarts(p->rest, SL_STR("none")) && sl_skip_cfws(&rest) && rest.n == 0;
 }
 
 static int
@@ -379,7 +378,7 @@ sl_authres_claims(struct sl_str value, const char *authserv_id)
 	char id[1024];
 	size_t n = 0;
 
-	if (!skip_cfws(&value) || value.n == 0)
+	if (!sl_skip_cfws(&value) || value.n == 0)
 		return true;
 	while (value.n > 0 && n < sizeof(id) && (value.p[0] == '"' || !ends_id(value.p[0]))) {
 		struct sl_str part = sl_str_sub(value, 0, sizeof(id) - n);

@@ -210,6 +210,17 @@ try_records(struct sl_dkim_checker *c, struct sl_dkim_work *w, const struct sl_d
 		sl_dkim_decide(w, SL_DKIM_PERMERROR, "no key for signature: %s", first);
 }
 
+size_t
+sl_dkim_names_signed(struct sl_str h, struct sl_str name)
+{
+	struct sl_str part;
+	size_t n = 0;
+
+	while (sl_str_split(&h, ':', &part))
+		n += sl_str_ieq(sl_str_trim(part), name);
+	return n;
+}
+
 void
 sl_dkim_check_key(struct sl_dkim_checker *c, struct sl_dkim_work *w,
     const struct sl_dns_answer *answer)

@@ -1,7 +1,7 @@
 /* What is hashed: bodies, and the fields that h= names. See dkim.h. */
-#include <string.h>
+#include "dkim_private.h"
 
-#include "dkim.h"
+#include <string.h>
 
 static void
 to_digest(void *arg, const void *p, size_t n)
@@ -125,8 +125,8 @@ digest_fields(struct sl_digest *d, struct slot *slots, size_t n, struct sl_str h
 	return r;
 }
 
-static int
-digest_signature(struct sl_digest *d, enum sl_canon canon, struct sl_str signature)
+int
+sl_dkim_digest_signature(struct sl_digest *d, enum sl_canon canon, struct sl_str signature)
 {
 	struct sl_buf text = SL_BUF_INIT;
 	int r = sl_canon_signature(&text, canon, signature);
@@ -153,7 +153,7 @@ sl_dkim_header_hash(const struct sl_message *m, const struct sl_head *head, stru
 	if (r == 0)
 		r = digest_fields(&d, slots, n, h, canon, err);
 	if (r == 0)
-		r = digest_signature(&d, canon, signature);
+		r = sl_dkim_digest_signature(&d, canon, signature);
 	if (r == 0)
 		r = sl_digest_final(&d, out);
 	if (r == SL_ERR_NOMEM)

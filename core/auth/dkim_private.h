@@ -45,6 +45,12 @@ bool	 sl_dkim_message_digest(struct sl_dkim_checker *c, struct sl_dkim_work *w, 
 void	 sl_dkim_check_key(struct sl_dkim_checker *c, struct sl_dkim_work *w,
 	    const struct sl_dns_answer *answer);
 
+/* Adds a signature field as it is signed: b= emptied, no final CRLF. */
+int	 sl_dkim_digest_signature(struct sl_digest *d, enum sl_canon canon, struct sl_str signature);
+
+/* How often 'h' names this field. */
+size_t	 sl_dkim_names_signed(struct sl_str h, struct sl_str name);
+
 /* Key records asked for, each name once. The owner sees to the room. */
 struct sl_dkim_questions {
 	size_t n;

@@ -38,9 +38,10 @@ recognise(struct sl_dkim_signature *out)
 static int
 check_required(const struct sl_dkim_signature *s, unsigned flags, struct sl_err *err)
 {
-	static const char *const required[] = { "a", "b", "bh", "d", "h", "s" };
+	static const char *const required[] = { "a", "b", "d", "s", "bh", "h" };
+	size_t n = (flags & SL_DKIM_SEAL) != 0 ? 4 : (flags & SL_DKIM_ARC) != 0 ? 5 : 6;
 
-	if ((flags & SL_DKIM_ARC) == 0) {
+	if ((flags & (SL_DKIM_ARC | SL_DKIM_SEAL)) == 0) {
 		struct sl_str v = value_of(s, "v");
 
 		if (v.p == NULL)
@@ -48,9 +49,11 @@ check_required(const struct sl_dkim_signature *s, unsigned flags, struct sl_err 
 		if (!sl_str_eq(v, SL_STR("1")))
 			return bad(err, "v= is not 1");
 	}
-	for (size_t i = 0; i < sizeof(required) / sizeof(required[0]); i++)
+	for (size_t i = 0; i < n; i++)
 		if (value_of(s, required[i]).n == 0)
 			return sl_err_set(err, SL_ERR_SYNTAX, "%s= is missing or empty", required[i]);
+	if ((flags & SL_DKIM_ARC) != 0 && value_of(s, "h").p == NULL)
+		return bad(err, "h= is missing");
 	return 0;
 }
 
@@ -122,7 +125,7 @@ parse_identity(struct sl_dkim_signature *out, unsigned flags, struct sl_err *err
 	struct sl_str i = value_of(out, "i");
 	const char *at;
 
-	if (i.p == NULL || (flags & SL_DKIM_ARC) != 0) {
+	if (i.p == NULL || (flags & (SL_DKIM_ARC | SL_DKIM_SEAL)) != 0) {
 		out->identity[0] = '@';
 		memcpy(out->identity + 1, out->domain.p, out->domain.n);
 		out->identity[out->domain.n + 1] = '\0';
@@ -148,21 +151,37 @@ field_name_ok(struct sl_str name)
 	return name.n > 0;
 }
 
-/* RFC 6376 6.1.1: From must be signed. */
+/*
+ * RFC 6376 6.1.1: From must be signed. RFC 8617 asks neither for it nor for
+ * any name, but an ARC-Seal is never among them (4.1.2).
+ */
+static int
+check_name(struct sl_str name, unsigned flags, struct sl_err *err)
+{
+	bool arc = (flags & SL_DKIM_ARC) != 0;
+
+	if (!field_name_ok(name) && (!arc || name.n > 0))
+		return bad(err, "h= is malformed");
+	if (arc && sl_str_ieq(name, SL_STR("ARC-Seal")))
+		return bad(err, "h= has ARC-Seal");
+	return 0;
+}
+
 static int
 parse_h(struct sl_dkim_signature *out, unsigned flags, struct sl_err *err)
 {
 	struct sl_str rest, name;
 	bool from = false;
 	size_t n = 0;
+	int r;
 
 	out->h = rest = value_of(out, "h");
 	while (sl_str_split(&rest, ':', &name)) {
 		name = sl_str_trim(name);
 		if (++n > SL_DKIM_MAX_H)
 			return sl_err_set(err, SL_ERR_LIMIT, "more than %d names in h=", SL_DKIM_MAX_H);
-		if (!field_name_ok(name))
-			return bad(err, "h= is malformed");
+		if ((r = check_name(name, flags, err)) < 0)
+			return r;
 		from |= sl_str_ieq(name, SL_STR("from"));
 	}
 	if (!from && (flags & SL_DKIM_ARC) == 0)
@@ -238,6 +257,37 @@ parse_hashes(struct sl_dkim_signature *out, struct sl_err *err)
 	return parse_bytes(out, "b", out->b, sizeof(out->b), &out->b_n, err);
 }
 
+static int
+parse_message_part(struct sl_dkim_signature *out, unsigned flags, struct sl_err *err)
+{
+	int r = parse_canon(out, err);
+
+	if (r == 0)
+		r = parse_identity(out, flags, err);
+	if (r == 0)
+		r = parse_h(out, flags, err);
+	if (r == 0)
+		r = parse_numbers(out, err);
+	if (r == 0)
+		r = parse_hashes(out, err);
+	return r;
+}
+
+/* RFC 8617 4.1.3: the seal is over other fields of its kind, always "relaxed". */
+static int
+parse_seal_part(struct sl_dkim_signature *out, struct sl_err *err)
+{
+	int r = parse_identity(out, SL_DKIM_SEAL, err);
+
+	if (r == 0 && value_of(out, "h").p != NULL)
+		r = bad(err, "h= is not allowed in a seal");
+	if (r == 0 && !parse_time(out, "t", &out->timestamp))
+		r = bad(err, "t= is no time");
+	if (r == 0)
+		r = parse_bytes(out, "b", out->b, sizeof(out->b), &out->b_n, err);
+	return r;
+}
+
 int
 sl_dkim_signature_parse(struct sl_dkim_signature *out, struct sl_str value, unsigned flags,
     struct sl_err *err)
@@ -256,14 +306,7 @@ sl_dkim_signature_parse(struct sl_dkim_signature *out, struct sl_str value, unsi
 	if (r == 0)
 		r = parse_names(out, err);
 	if (r == 0)
-		r = parse_canon(out, err);
-	if (r == 0)
-		r = parse_identity(out, flags, err);
-	if (r == 0)
-		r = parse_h(out, flags, err);
-	if (r == 0)
-		r = parse_numbers(out, err);
-	if (r == 0)
-		r = parse_hashes(out, err);
+		r = (flags & SL_DKIM_SEAL) != 0 ? parse_seal_part(out, err) :
+		    parse_message_part(out, flags, err);
 	return r;
 }

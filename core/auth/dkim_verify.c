@@ -48,17 +48,6 @@ take_signatures(struct sl_dkim_verify *v)
 
 /* ---- what is accepted ---------------------------------------------------------- */
 
-static size_t
-names_signed(struct sl_str h, struct sl_str name)
-{
-	struct sl_str part;
-	size_t n = 0;
-
-	while (sl_str_split(&h, ':', &part))
-		n += sl_str_ieq(sl_str_trim(part), name);
-	return n;
-}
-
 static const struct sl_dkim_verify *
 of_checker(const struct sl_dkim_checker *c)
 {
@@ -73,7 +62,7 @@ accept_signature(const struct sl_dkim_checker *c, struct sl_dkim_work *w)
 	const struct sl_dkim_verify *v = of_checker(c);
 	bool part = w->sig.has_length && w->sig.length < w->result.body_length;
 
-	if (v->froms > names_signed(w->sig.h, SL_STR("From")))
+	if (v->froms > sl_dkim_names_signed(w->sig.h, SL_STR("From")))
 		sl_dkim_decide(w, SL_DKIM_POLICY, "a From field is not signed");
 	else if (part && v->refuse_length)
 		sl_dkim_decide(w, SL_DKIM_POLICY, "l= leaves part of the body unsigned");

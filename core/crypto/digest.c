@@ -100,6 +100,12 @@ sl_digest_clear(struct sl_digest *d)
 	d->failed = true;
 }
 
+void
+sl_digest_copy(struct sl_digest *to, const struct sl_digest *from)
+{
+	to->failed = from->failed || to->ctx == NULL || EVP_MD_CTX_copy_ex(to->ctx, from->ctx) != 1;
+}
+
 int
 sl_digest_of(enum sl_digest_alg alg, struct sl_str bytes, uint8_t *out)
 {

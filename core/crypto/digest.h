@@ -33,6 +33,8 @@ void	 sl_digest_update(struct sl_digest *d, const void *p, size_t n);
 /* Writes sl_digest_size(alg) bytes; 0 or SL_ERR_NOMEM. */
 int	 sl_digest_final(struct sl_digest *d, uint8_t *out);
 void	 sl_digest_clear(struct sl_digest *d);
+/* 'to' goes on from where 'from' is; both were initialised, 'from' isn't changed. */
+void	 sl_digest_copy(struct sl_digest *to, const struct sl_digest *from);
 
 /* In one go. 0 or SL_ERR_NOMEM. */
 int	 sl_digest_of(enum sl_digest_alg alg, struct sl_str bytes, uint8_t *out);

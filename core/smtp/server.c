@@ -19,7 +19,8 @@ set_defaults(struct sl_smtp_service_options *o)
 	o->auth_failures = o->auth_failures != 0 ? o->auth_failures : 3;
 	o->timeout_ms = o->timeout_ms != 0 ? o->timeout_ms : 300 * 1000;
 	o->message_ms = o->message_ms != 0 ? o->message_ms : 3600 * 1000;
-	o->tls_ms = o->tls_ms != 0 ? o->tls_ms : 60 * 1000;
+	o->tls_ms = o->tls_ms != 0 ? o->tls_ms :
+	    o->timeout_ms < 60 * 1000 ? o->timeout_ms : 60 * 1000;
 	o->reload_grace_ms = o->reload_grace_ms != 0 ? o->reload_grace_ms : 60 * 1000;
 }
 
@@ -214,6 +215,8 @@ sl_smtp_server_drain(struct sl_smtp_server *server, void (*idle)(void *arg), voi
 		if (s->mode == SL_MODE_COMMAND && sl_smtp_between_transactions(s) &&
 		    !sl_smtp_has_input(s))
 			sl_smtp_goodbye(s, "4.3.2", "Service is shutting down");
+		else if (s->mode == SL_MODE_TLS)
+			sl_smtp_session_end(s);		/* it can't be told */
 	}
 	look_whether_idle(server);
 }

@@ -74,7 +74,7 @@ struct sl_smtp_service_options {
 	size_t auth_failures;		/* 3 */
 	int64_t timeout_ms;		/* for a whole command; between two pieces of data: 300 s */
 	int64_t message_ms;		/* for a whole message: 3,600 s */
-	int64_t tls_ms;			/* for a handshake: 60 s */
+	int64_t tls_ms;			/* for a handshake: 60 s, or timeout_ms if shorter */
 	int64_t reload_grace_ms;	/* 421 to sessions of a replaced policy, 60 s; <0 = never */
 };
 

@@ -123,10 +123,11 @@ fuzz: install-test
 lint:
 	@lua5.4 tools/layers.lua
 
-bench: $(B)/libsluice.a
+bench: $(B)/sluice
 	@for b in $(patsubst %.c,%,$(wildcard core/*/*_bench.c)); do \
 	  mkdir -p $(B)/$$(dirname $$b) && $(CC) $(CFLAGS) -o $(B)/$$b $$b.c $(B)/libsluice.a $(LDLIBS) && \
 	  echo "$$b" && $(B)/$$b || exit 1; done
+	@echo "the whole program" && tools/bench $(B)
 
 format:
 	clang-format -i $(wildcard core/*/*.[ch] lua/*/*.c)

@@ -57,6 +57,7 @@ class Sluice:
         self.port = free_port()
         self.submission = free_port()
         self.log = self.folder / "log"
+        self.level = "debug"
         self.process = None
         self.write(config, files)
 
@@ -77,7 +78,7 @@ class Sluice:
         env = dict(os.environ, SLUICE_STDLIB=str(ROOT / "stdlib"))
         offset = out.tell()
         self.process = subprocess.Popen(
-            [SLUICE, "run", self.policy, "--spool", self.spool, "--log-level", "debug"],
+            [SLUICE, "run", self.policy, "--spool", self.spool, "--log-level", self.level],
             stdout=out, stderr=out, env=env)
         if expect:
             wait_for(lambda: b"serving" in self.log.read_bytes()[offset:] or self.dead(),

@@ -1,5 +1,5 @@
 /*
- * ARC (RFC 8617): validating the chain of a message.
+ * ARC (RFC 8617): validating the chain of a message and adding a set to it.
  * Signatures, keys, hashes and canonicalisation are DKIM's.
  */
 #ifndef SL_AUTH_ARC_H
@@ -65,5 +65,44 @@ struct sl_evaluator *sl_arc_evaluator(struct sl_arc *a);
 void		 sl_arc_free(struct sl_arc *a);
 /* Complete when the evaluator is done; lives as long as 'a'. */
 const struct sl_arc_result *sl_arc_result(const struct sl_arc *a);
+
+/* ---- sealing ---------------------------------------------------------- */
+
+struct sl_arc_request {
+	/*
+	 * Selector, domain, key and how the message is signed. The algorithm and
+	 * timestamp are the seal's too; identity and l= have no place here.
+	 * Headers NULL: those DKIM signs, and DKIM-Signature.
+	 */
+	struct sl_dkim_request dkim;
+	enum sl_arc_status cv;		/* of the message as it came in */
+	struct sl_str results;		/* payload of an Authentication-Results field, ours */
+};
+
+/* Values of the three fields, folded, without names and final CRLF. */
+struct sl_arc_seal {
+	unsigned instance;
+	struct sl_buf results, message, seal;
+};
+
+/*
+ * As sl_dkim_check, and: no Authentication-Results or ARC field is among those
+ * to sign (RFC 8617 4.1.2), 'results' is a field's value.
+ */
+int	 sl_arc_check(const struct sl_arc_request *request, int64_t now, struct sl_err *err);
+
+/*
+ * Makes the next set for the message as it will go out; the fields are added
+ * on top, the seal last, under their names and unchanged, after every other
+ * edit. 'head' NULL: the header as received. A chain whose validation failed
+ * is sealed with cv=fail and over its own set alone (5.1.2).
+ * SL_ERR_REFUSED: nothing is to be added, since the chain has ended with
+ * cv=fail or has SL_ARC_MAX_SETS sets (5.1). SL_ERR_INVAL: the cv given can't
+ * be that of this header. Clear 'out' in any case.
+ */
+int	 sl_arc_seal(struct sl_arc_seal *out, const struct sl_arc_request *request,
+	    const struct sl_message *m, const struct sl_head *head,
+	    struct sl_dkim_bodies *bodies, int64_t now, struct sl_err *err);
+void	 sl_arc_seal_clear(struct sl_arc_seal *seal);
 
 #endif

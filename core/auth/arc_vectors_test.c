@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "arc.h"
+#include "authres.h"
 #include "evaluator_testing.h"
 
 static bool
@@ -126,11 +127,144 @@ test_stalwart(void **state)
 	run_suite("stalwart-arc", "cases.json", 2, validates);
 }
 
+/* ---- seals -------------------------------------------------------------------- */
+
+/* Tags, one a line, without white space. */
+static void
+tag_set(struct sl_buf *out, struct sl_str value)
+{
+	for (size_t i = 0; i < value.n; i++) {
+		if (value.p[i] == ';')
+			sl_buf_putc(out, '\n');
+		else if (!sl_isspace(value.p[i]))
+			sl_buf_putc(out, value.p[i]);
+	}
+}
+
+static bool
+same_tags(const json_t *one, const char *name, const struct sl_buf *value)
+{
+	json_t *wanted = json_object_get(json_object_get(one, "expected"), name);
+	struct sl_buf a = SL_BUF_INIT, b = SL_BUF_INIT;
+	bool good;
+
+	tag_set(&a, sl_str_of(json_string_value(wanted)));
+	tag_set(&b, sl_buf_str(value));
+	good = sl_str_eq(sl_buf_str(&a), sl_buf_str(&b));
+	if (!good)
+		printf("%s: %s wanted\n%s\nmade\n%s\n", json_string_value(json_object_get(one, "id")),
+		    name, a.p, b.p);
+	sl_buf_clear(&a);
+	sl_buf_clear(&b);
+	return good;
+}
+
+/* What stands behind "i=N;", with the line ends of mail. */
+static void
+payload_of(struct sl_buf *out, const json_t *one)
+{
+	struct sl_str text = sl_str_of(json_string_value(json_object_get(json_object_get(one,
+	    "expected"), "ARC-Authentication-Results"))), instance;
+
+	if (text.n == 0)
+		text = SL_STR("i=1; lists.example.org; none");
+	sl_str_split(&text, ';', &instance);
+	text = sl_str_trim(text);
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] == '\n')
+			sl_buf_puts(out, "\r\n\t");
+		else
+			sl_buf_putc(out, text.p[i]);
+	}
+}
+
+/* As the message's own Authentication-Results say it. */
+static enum sl_arc_status
+status_of(const struct sl_message *m, const char *srv_id)
+{
+	enum sl_arc_status status = SL_ARC_NONE;
+
+	for (size_t i = 0; i < m->nfields; i++) {
+		struct sl_authres a;
+
+		if (!sl_str_ieq(m->fields[i].name, SL_STR("Authentication-Results")))
+			continue;
+		if (sl_authres_parse(&a, m->fields[i].value, NULL) == 0 &&
+		    sl_str_ieq(a.authserv_id, sl_str_of(srv_id)))
+			for (size_t k = 0; k < a.n; k++)
+				if (sl_str_ieq(a.entries[k].method, SL_STR("arc")))
+					status = sl_str_ieq(a.entries[k].result, SL_STR("pass")) ? SL_ARC_PASS :
+					    sl_str_ieq(a.entries[k].result, SL_STR("fail")) ? SL_ARC_FAIL : SL_ARC_NONE;
+		sl_authres_clear(&a);
+	}
+	return status;
+}
+
+static bool
+seal_as_wanted(const json_t *one, const struct sl_message *m, struct sl_arc_request *q)
+{
+	bool none = json_is_null(json_object_get(json_object_get(one, "expected"), "ARC-Seal"));
+	struct sl_arc_seal seal;
+	struct sl_err err = { 0 };
+	int r = sl_arc_seal(&seal, q, m, NULL, NULL,
+	    json_integer_value(json_object_get(one, "timestamp")), &err);
+	bool good;
+
+	if (r < 0)
+		printf("%s: %s\n", json_string_value(json_object_get(one, "id")), err.text);
+	good = none ? r == SL_ERR_REFUSED : r == 0 && same_tags(one, "ARC-Seal", &seal.seal) &&
+	    same_tags(one, "ARC-Message-Signature", &seal.message) &&
+	    same_tags(one, "ARC-Authentication-Results", &seal.results);
+	sl_arc_seal_clear(&seal);
+	return good;
+}
+
+static bool
+seals(const json_t *suite, const json_t *one, const char *folder)
+{
+	static const struct sl_str_list nothing = { NULL, 0 };
+	struct sl_message *m = load_message(one, folder);
+	struct sl_str rest = sl_str_of(json_string_value(json_object_get(one, "sign_headers")));
+	struct sl_str list[32];
+	struct sl_str_list headers = { list, 0 };
+	struct sl_buf payload = SL_BUF_INIT;
+	struct sl_arc_request q = { .dkim = {
+		.selector = sl_str_of(json_string_value(json_object_get(one, "selector"))),
+		.domain = sl_str_of(json_string_value(json_object_get(one, "domain"))),
+		.options = { .headers = &headers, .oversign = &nothing },
+	} };
+	struct sl_key *key;
+	bool good;
+
+	(void)suite;
+	while (headers.n < 32 && sl_str_split(&rest, ':', &list[headers.n]))
+		headers.n++;
+	assert_int_equal(sl_key_parse(&key,
+	    sl_str_of(json_string_value(json_object_get(one, "private_key_pem"))), NULL), 0);
+	payload_of(&payload, one);
+	q.dkim.key = key;
+	q.results = sl_buf_str(&payload);
+	q.cv = status_of(m, json_string_value(json_object_get(one, "srv_id")));
+	good = seal_as_wanted(one, m, &q);
+	sl_buf_clear(&payload);
+	sl_key_unref(key);
+	sl_message_unref(m);
+	return good;
+}
+
+static void
+test_valimail_sign(void **state)
+{
+	(void)state;
+	run_suite("valimail", "sign.json", 12, seals);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_valimail_validate), cmocka_unit_test(test_stalwart),
+		cmocka_unit_test(test_valimail_sign),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

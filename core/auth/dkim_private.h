@@ -1,6 +1,6 @@
 /*
- * What verifying DKIM signatures and verifying ARC chains share: the check of
- * one signature with the key records of its name, and the questions for them.
+ * What DKIM and ARC share: the check of one signature with the key records of
+ * its name and the questions for them; the names signed and the field written.
  */
 #ifndef SL_AUTH_DKIM_PRIVATE_H
 #define SL_AUTH_DKIM_PRIVATE_H
@@ -65,5 +65,46 @@ size_t	 sl_dkim_question_for(struct sl_dkim_questions *qs, const struct sl_dkim_
 int	 sl_dkim_question_next(struct sl_dkim_questions *qs, struct sl_question *out);
 /* Is this the first answer to a question that was asked? */
 bool	 sl_dkim_question_answered(struct sl_dkim_questions *qs, unsigned id);
+
+/* ---- signing ------------------------------------------------------------ */
+
+enum sl_dkim_algorithm sl_dkim_algorithm_of(const struct sl_dkim_request *q);
+/* t= to write, -1 for none. */
+int64_t	 sl_dkim_timestamp_of(const struct sl_dkim_options *o, int64_t now);
+
+/* What goes into h=. Clear 'out'. */
+struct sl_dkim_names {
+	const struct sl_message *m;
+	const struct sl_head *head;	/* NULL: as received */
+	const struct sl_dkim_options *options;
+	bool from;		/* From first, always, and oversigned */
+	struct sl_buf out;	/* "From:From:To" */
+	size_t n;
+};
+
+/*
+ * From the options' lists: each name as often as there are fields, those that
+ * are oversigned once more. What the caller oversigns is signed though no
+ * other list has it. SL_ERR_LIMIT, with words; SL_ERR_NOMEM without.
+ */
+int	 sl_dkim_names_make(struct sl_dkim_names *w, struct sl_err *err);
+/* One more, unless it is there. */
+int	 sl_dkim_names_add(struct sl_dkim_names *w, struct sl_str name, struct sl_err *err);
+size_t	 sl_dkim_names_count(const struct sl_dkim_names *w, struct sl_str name);
+
+/* A folded line: what must not be broken is put as one piece. Failures stick to 'out'. */
+struct sl_dkim_writer {
+	struct sl_buf *out;
+	size_t column;
+};
+
+void	 sl_dkim_put_fold(struct sl_dkim_writer *w);
+void	 sl_dkim_put_piece(struct sl_dkim_writer *w, struct sl_str piece);
+/* 'text' is " d="; a ";" follows the value. */
+void	 sl_dkim_put_tag(struct sl_dkim_writer *w, const char *text, struct sl_str value);
+void	 sl_dkim_put_number(struct sl_dkim_writer *w, const char *text, uint64_t number);
+/* Breaks behind the colons. */
+void	 sl_dkim_put_h(struct sl_dkim_writer *w, struct sl_str names);
+void	 sl_dkim_put_base64(struct sl_dkim_writer *w, struct sl_str bytes);
 
 #endif

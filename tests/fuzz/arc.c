@@ -1,6 +1,7 @@
 /*
  * ARC fields: a message whose header is the input, validated against fixed key
- * records. Nothing here may pass: no key is known to the input.
+ * records, where nothing may pass, for no key is known to the input; and
+ * sealed, where only one account of the chain may be believed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,30 @@ validate(struct sl_message *m)
 	sl_arc_free(a);
 }
 
+static void
+seal(const struct sl_message *m)
+{
+	static struct sl_key *key;
+	struct sl_arc_request q = { .dkim = { .selector = SL_STR("s"), .domain = SL_STR("a.example") },
+	    .results = SL_STR("mx.example; none") };
+	unsigned good = 0;
+
+	if (key == NULL && sl_key_parse(&key,
+	    SL_STR("AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="), NULL) < 0)
+		abort();
+	q.dkim.key = key;
+	for (int cv = SL_ARC_NONE; cv <= SL_ARC_FAIL; cv++) {
+		struct sl_arc_seal s;
+
+		q.cv = (enum sl_arc_status)cv;
+		if (sl_arc_seal(&s, &q, m, NULL, NULL, 1700000000, NULL) == 0)
+			good |= 1u << cv;
+		sl_arc_seal_clear(&s);
+	}
+	if ((good & 1u << SL_ARC_NONE) != 0 && good != 1u << SL_ARC_NONE)
+		abort();
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -47,6 +72,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bytes = sl_buf_take(&text, &n);
 	if (bytes != NULL && sl_message_from_memory(&m, bytes, n, NULL) == 0) {
 		validate(m);
+		seal(m);
 		sl_message_unref(m);
 	}
 	return 0;

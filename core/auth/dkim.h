@@ -168,6 +168,11 @@ struct sl_dkim_key {
 /* One TXT record. SL_ERR_SYNTAX when it is no key record. Clear it in any case. */
 int	 sl_dkim_key_parse(struct sl_dkim_key *out, struct sl_str record, struct sl_err *err);
 void	 sl_dkim_key_clear(struct sl_dkim_key *key);
+/*
+ * RFC 6376 6.1.2: why a key like this can't check signatures of 'algorithm'
+ * (another kind, revoked, h=, s=); NULL when it can. t=s is the signature's.
+ */
+const char *sl_dkim_key_unfit(const struct sl_dkim_key *key, enum sl_dkim_algorithm algorithm);
 
 /* ---- verifying -------------------------------------------------------- */
 

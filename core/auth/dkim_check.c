@@ -84,18 +84,10 @@ sl_dkim_check_field(const struct sl_dkim_checker *c, struct sl_dkim_work *w, siz
 static bool
 key_fits(struct sl_dkim_work *w, const struct sl_dkim_key *key)
 {
-	enum sl_digest_alg digest = sl_dkim_algorithm_digest(w->sig.algorithm);
+	const char *unfit = sl_dkim_key_unfit(key, w->sig.algorithm);
 
-	if (!key->known_type || key->type != sl_dkim_algorithm_key(w->sig.algorithm))
-		sl_dkim_decide(w, SL_DKIM_PERMERROR, "the key is of another kind than the signature");
-	else if (key->revoked)
-		sl_dkim_decide(w, SL_DKIM_PERMERROR, "the key is revoked");
-	else if (key->hashes.p != NULL &&
-	    !sl_tags_has(key->hashes, ':', sl_str_of(sl_digest_word(digest))))
-		sl_dkim_decide(w, SL_DKIM_PERMERROR, "the key is not for %s", sl_digest_word(digest));
-	else if (key->services.p != NULL && !sl_tags_has(key->services, ':', SL_STR("*")) &&
-	    !sl_tags_has(key->services, ':', SL_STR("email")))
-		sl_dkim_decide(w, SL_DKIM_PERMERROR, "the key is not for mail");
+	if (unfit != NULL)
+		sl_dkim_decide(w, SL_DKIM_PERMERROR, "%s", unfit);
 	else if (key->strict && !sl_str_ieq(w->sig.identity_domain, w->sig.domain))
 		sl_dkim_decide(w, SL_DKIM_PERMERROR, "the key does not allow a subdomain in i=");
 	else

@@ -77,6 +77,24 @@ sl_dkim_key_clear(struct sl_dkim_key *key)
 	sl_buf_clear(&key->p);
 }
 
+const char *
+sl_dkim_key_unfit(const struct sl_dkim_key *key, enum sl_dkim_algorithm algorithm)
+{
+	enum sl_digest_alg digest = sl_dkim_algorithm_digest(algorithm);
+
+	if (!key->known_type || key->type != sl_dkim_algorithm_key(algorithm))
+		return "the key is of another kind than the signature";
+	if (key->revoked)
+		return "the key is revoked";
+	if (key->hashes.p != NULL &&
+	    !sl_tags_has(key->hashes, ':', sl_str_of(sl_digest_word(digest))))
+		return digest == SL_DIGEST_SHA1 ? "the key is not for sha1" : "the key is not for sha256";
+	if (key->services.p != NULL && !sl_tags_has(key->services, ':', SL_STR("*")) &&
+	    !sl_tags_has(key->services, ':', SL_STR("email")))
+		return "the key is not for mail";
+	return NULL;
+}
+
 int
 sl_dkim_record(struct sl_buf *out, const struct sl_key *key)
 {

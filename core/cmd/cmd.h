@@ -2,9 +2,17 @@
 #ifndef SL_CMD_CMD_H
 #define SL_CMD_CMD_H
 
+#include <jansson.h>
+
 #include "../base/bytes.h"
 
+struct sl_dns;
+struct sl_findings;
+struct sl_key;
+struct sl_loop;
 struct sl_message;
+
+#define CMD_TEMPORARY	75	/* EX_TEMPFAIL of sysexits.h: nothing is sure now */
 
 int	 cmd_run(int argc, char **argv);
 int	 cmd_child(int argc, char **argv);
@@ -15,6 +23,7 @@ int	 cmd_queue(int argc, char **argv);
 int	 cmd_quarantine(int argc, char **argv);
 int	 cmd_sign(int argc, char **argv);
 int	 cmd_verify(int argc, char **argv);
+int	 cmd_keys(int argc, char **argv);
 int	 cmd_builtins(int argc, char **argv);
 int	 cmd_schema(int argc, char **argv);
 
@@ -37,6 +46,24 @@ int	 cmd_read(const char *path, size_t limit, struct sl_buf *out);
  * why.
  */
 struct sl_message *cmd_read_message(const char *path);
+
+/* A private key from a file. NULL: it was said why. */
+struct sl_key *cmd_read_key(const char *path);
+
+/* The system's resolver, or the names of a zone file alone. NULL: it was said why. */
+struct sl_dns *cmd_open_dns(struct sl_loop *loop, const char *zone);
+
+/* Prints text that may come from outside. */
+void	 cmd_print(const char *text);
+/* The same for JSON: bytes that aren't UTF-8 are as people see them. */
+json_t	*cmd_json_text(const char *text);
+
+/* One line each, what to do below; colours on a terminal only. */
+void	 cmd_print_findings(const struct sl_findings *f);
+/* A list of objects: area, weight, text, remedy. */
+json_t	*cmd_json_findings(const struct sl_findings *f);
+/* 0 nothing wrong, 1 a problem, CMD_TEMPORARY, 2 what was to be said is lost. */
+int	 cmd_findings_status(const struct sl_findings *f);
 
 /* -1: not all that was printed arrived, and it was said why. */
 int	 cmd_flush(void);

@@ -31,6 +31,8 @@ static const struct {
 	    "--selector S --domain D" },
 	{ "verify", cmd_verify, "check SPF, DKIM, DMARC: sluice verify MESSAGE [--json] [--zone FILE] "
 	    "[--ip IP ...]" },
+	{ "keys", cmd_keys, "DKIM keys: sluice keys generate --domain D, sluice keys check --domain D "
+	    "--selector S --key FILE" },
 	{ "--builtins", cmd_builtins, "list the builtins: name, phases, flags" },
 	{ "--schema", cmd_schema, "list the keys of sluice.lua: key, type, default, text" },
 	{ "version", cmd_version, "print the version" },

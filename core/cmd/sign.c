@@ -7,8 +7,6 @@
 #include "../auth/dkim.h"
 #include "cmd.h"
 
-#define MAX_KEY		(64 * 1024)
-
 struct job {
 	const char *message, *key;	/* paths */
 	struct sl_dkim_request request;
@@ -21,23 +19,6 @@ usage(void)
 	fprintf(stderr, "usage: sluice sign MESSAGE --key FILE --selector S --domain D\n"
 	    "           [--canonicalization HEADER/BODY] [--header-only]\n");
 	return 2;
-}
-
-static struct sl_key *
-read_key(const char *path)
-{
-	struct sl_key *key = NULL;
-	struct sl_buf text;
-	struct sl_err err;
-
-	if (cmd_read(path, MAX_KEY, &text) != 0)
-		return NULL;
-	if (sl_key_parse(&key, sl_buf_str(&text), &err) != 0)
-		cmd_complain(path, err.text);
-	if (text.p != NULL)
-		sl_wipe(text.p, text.n);
-	sl_buf_clear(&text);
-	return key;
 }
 
 static int
@@ -73,7 +54,7 @@ sign(const struct job *job)
 static int
 sign_with_key(struct job *job)
 {
-	struct sl_key *key = read_key(job->key);
+	struct sl_key *key = cmd_read_key(job->key);
 	struct sl_err err;
 	int rc;
 

@@ -11,9 +11,6 @@
 #include "../auth/scan.h"
 #include "cmd.h"
 
-#define MAX_ZONE	(16 * 1024 * 1024)
-#define EXIT_TEMPORARY	75	/* EX_TEMPFAIL of sysexits.h */
-
 struct job {
 	const char *message, *zone;	/* paths; zone NULL = the system's resolver */
 	const char *ip, *helo, *from;	/* NULL = not given */
@@ -110,16 +107,6 @@ print_result(const char *what, enum weight weight, const char *word)
 	printf("%-6s %s%-13s%s ", what, color ? colors[weight] : "", word, color ? "\033[0m" : "");
 }
 
-static void
-print_text(const char *text)
-{
-	struct sl_buf out = SL_BUF_INIT;
-
-	if (sl_event_put_harmless(&out, sl_str_of(text)) == 0 && out.n > 0)
-		fwrite(out.p, 1, out.n, stdout);
-	sl_buf_clear(&out);
-}
-
 /* A line below a result; none for an empty text. */
 static void
 print_detail(const char *name, const char *text)
@@ -127,7 +114,7 @@ print_detail(const char *name, const char *text)
 	if (text[0] == '\0')
 		return;
 	printf("       %-13s ", name);
-	print_text(text);
+	cmd_print(text);
 	putchar('\n');
 }
 
@@ -135,7 +122,7 @@ static void
 print_spf(const struct sl_spf_result *r, const char *ip)
 {
 	print_result("spf", weigh_spf(r), sl_spf_status_word(r->status));
-	print_text(r->sender);
+	cmd_print(r->sender);
 	printf(" from %s\n", ip);
 	print_detail("mechanism", r->mechanism);
 	print_detail("reason", r->reason);
@@ -146,10 +133,10 @@ static void
 print_signature(const struct sl_dkim_result *r)
 {
 	print_result("dkim", weigh_dkim(r->status), sl_dkim_status_word(r->status));
-	print_text(r->domain[0] != '\0' ? r->domain : "unknown domain");
+	cmd_print(r->domain[0] != '\0' ? r->domain : "unknown domain");
 	if (r->selector[0] != '\0') {
 		printf(" selector ");
-		print_text(r->selector);
+		cmd_print(r->selector);
 	}
 	if (r->algorithm != SL_DKIM_BY_KEY)
 		printf(" %s", sl_dkim_algorithm_word(r->algorithm));
@@ -195,7 +182,7 @@ print_dmarc(const struct sl_auth_scan *scan)
 	enum sl_dmarc_status status = dmarc_status(scan);
 
 	print_result("dmarc", weigh_dmarc(status), sl_dmarc_status_word(status));
-	print_text(d != NULL ? d->from : "no author domain");
+	cmd_print(d != NULL ? d->from : "no author domain");
 	putchar('\n');
 	print_detail("reason", d != NULL ? d->reason : sl_auth_scan_from(scan)->reason);
 	if (d != NULL)
@@ -204,37 +191,24 @@ print_dmarc(const struct sl_auth_scan *scan)
 
 /* ---- for programs --------------------------------------------------------------------- */
 
-/* Bytes that aren't UTF-8 are shown as people see them. */
-static json_t *
-text_value(const char *text)
-{
-	json_t *value = json_string(text);
-	struct sl_buf out = SL_BUF_INIT;
-
-	if (value == NULL && sl_event_put_harmless(&out, sl_str_of(text)) == 0)
-		value = json_stringn(out.p, out.n);
-	sl_buf_clear(&out);
-	return value;
-}
-
 static json_t *
 spf_object(const struct sl_spf_result *r)
 {
 	if (r == NULL)
 		return json_null();
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}",
-	    "result", sl_spf_status_word(r->status), "reason", text_value(r->reason),
-	    "domain", text_value(r->domain), "sender", text_value(r->sender),
-	    "mechanism", text_value(r->mechanism), "explanation", text_value(r->explanation));
+	    "result", sl_spf_status_word(r->status), "reason", cmd_json_text(r->reason),
+	    "domain", cmd_json_text(r->domain), "sender", cmd_json_text(r->sender),
+	    "mechanism", cmd_json_text(r->mechanism), "explanation", cmd_json_text(r->explanation));
 }
 
 static json_t *
 signature_object(const struct sl_dkim_result *r)
 {
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:i, s:b, s:b}",
-	    "result", sl_dkim_status_word(r->status), "reason", text_value(r->reason),
-	    "domain", text_value(r->domain), "selector", text_value(r->selector),
-	    "identity", text_value(r->identity), "algorithm", sl_dkim_algorithm_word(r->algorithm),
+	    "result", sl_dkim_status_word(r->status), "reason", cmd_json_text(r->reason),
+	    "domain", cmd_json_text(r->domain), "selector", cmd_json_text(r->selector),
+	    "identity", cmd_json_text(r->identity), "algorithm", sl_dkim_algorithm_word(r->algorithm),
 	    "bits", (int)r->bits, "testing", r->testing, "dnssec", r->secure);
 }
 
@@ -258,11 +232,11 @@ dmarc_object(const struct sl_auth_scan *scan)
 
 	if (d == NULL)
 		return json_pack("{s:s, s:o}", "result", word,
-		    "reason", text_value(sl_auth_scan_from(scan)->reason));
+		    "reason", cmd_json_text(sl_auth_scan_from(scan)->reason));
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:b, s:b, s:s, s:s}",
-	    "result", word, "reason", text_value(d->reason), "from", text_value(d->from),
-	    "organizational_domain", text_value(d->org), "policy_domain", text_value(d->domain),
-	    "record", text_value(d->text), "published", sl_dmarc_policy_word(d->published),
+	    "result", word, "reason", cmd_json_text(d->reason), "from", cmd_json_text(d->from),
+	    "organizational_domain", cmd_json_text(d->org), "policy_domain", cmd_json_text(d->domain),
+	    "record", cmd_json_text(d->text), "published", sl_dmarc_policy_word(d->published),
 	    "policy", sl_dmarc_policy_word(d->policy), "testing", d->record.testing,
 	    "spf_checked", d->spf_checked,
 	    "spf_alignment", sl_dmarc_alignment_word(d->spf_alignment),
@@ -300,7 +274,7 @@ report(const struct job *job, const struct sl_auth_scan *scan)
 	}
 	if (cmd_flush() != 0)
 		return 2;
-	return all == BAD ? 1 : all == TEMPORARY ? EXIT_TEMPORARY : 0;
+	return all == BAD ? 1 : all == TEMPORARY ? CMD_TEMPORARY : 0;
 }
 
 static int
@@ -315,7 +289,7 @@ scan(const struct job *job, struct sl_loop *loop, struct sl_dns *dns, struct sl_
 	};
 	struct sl_auth_scan *s = sl_auth_scan_start(&o);
 	struct sl_op *op = s != NULL ? sl_auth_scan_wait(s) : NULL;
-	int rc = EXIT_TEMPORARY;
+	int rc = CMD_TEMPORARY;
 
 	if (op != NULL && sl_op_block(op) == 0)
 		rc = report(job, s);
@@ -324,24 +298,6 @@ scan(const struct job *job, struct sl_loop *loop, struct sl_dns *dns, struct sl_
 	sl_op_release(op);
 	sl_auth_scan_free(s);
 	return rc;
-}
-
-static struct sl_dns *
-open_dns(const struct job *job, struct sl_loop *loop)
-{
-	struct sl_dns_options o = { .dnssec = -1, .zone_only = job->zone != NULL };
-	struct sl_buf zone = SL_BUF_INIT;
-	struct sl_dns *dns;
-	struct sl_err err;
-
-	if (job->zone != NULL && cmd_read(job->zone, MAX_ZONE, &zone) != 0)
-		return NULL;
-	o.zone = sl_buf_str(&zone);
-	dns = sl_dns_open(loop, &o, &err);
-	if (dns == NULL)
-		cmd_complain(job->zone != NULL ? job->zone : "the resolver", err.text);
-	sl_buf_clear(&zone);
-	return dns;
 }
 
 static int
@@ -358,7 +314,7 @@ verify(const struct job *job)
 	loop = sl_loop_new(&err);
 	if (loop == NULL)
 		fprintf(stderr, "sluice: %s\n", err.text);
-	dns = loop != NULL ? open_dns(job, loop) : NULL;
+	dns = loop != NULL ? cmd_open_dns(loop, job->zone) : NULL;
 	if (dns != NULL)
 		rc = scan(job, loop, dns, m);
 	sl_dns_unref(dns);

@@ -10,6 +10,7 @@
 #include "digest.h"
 
 #define SL_RSA_MIN_BITS	1024	/* RFC 8301 3.2 */
+#define SL_RSA_NEW_BITS	2048	/* the least for a new key */
 #define SL_RSA_MAX_BITS	4096
 #define SL_SIGNATURE_MAX (SL_RSA_MAX_BITS / 8)
 
@@ -46,6 +47,13 @@ int	 sl_key_sign(const struct sl_key *key, enum sl_digest_alg alg, struct sl_str
  * SubjectPublicKeyInfo for RSA, 32 bytes for Ed25519.
  */
 int	 sl_key_public(const struct sl_key *key, struct sl_buf *out);
+
+/*
+ * Appends a new private key as PEM (PKCS #8); wipe it after use. 'bits' is for
+ * RSA: SL_RSA_NEW_BITS to SL_RSA_MAX_BITS, whole bytes, else SL_ERR_INVAL.
+ */
+int	 sl_key_generate(struct sl_buf *pem, enum sl_key_type type, unsigned bits,
+	    struct sl_err *err);
 
 /*
  * Parsed keys by the SHA-256 of their text, least recently used out. Reading

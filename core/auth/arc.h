@@ -39,6 +39,7 @@ struct sl_arc_result {
 	 */
 	unsigned oldest_pass;
 	bool ended;		/* the newest seal says cv=fail: nobody may extend the chain */
+	bool full;		/* there are SL_ARC_MAX_SETS sets, or pretended to be */
 	bool from_signed;	/* the newest message signature covers every From field */
 	size_t n;		/* sets; 0 when the structure is broken */
 	const struct sl_arc_set *sets;

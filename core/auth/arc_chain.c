@@ -125,14 +125,13 @@ read_tags(struct sl_str value, enum kind kind, struct sl_arc_fields *f, unsigned
     struct sl_err *err)
 {
 	const struct sl_str *i, *cv;
+	struct sl_err why = { 0 };
 	struct sl_tags tags;
-	int r = 0;
 
 	if (value.n > SL_DKIM_MAX_FIELD)
-		return sl_err_set(err, SL_ERR_LIMIT, "%s of %zu bytes", names[kind].p, value.n);
-	r = sl_tags_parse(&tags, value, 0, err);
-	if (r < 0)
-		return err != NULL ? sl_err_prefix(err, "%s", names[kind].p) : r;
+		return sl_err_set(err, SL_ERR_SYNTAX, "%s of %zu bytes", names[kind].p, value.n);
+	if (sl_tags_parse(&tags, value, 0, &why) < 0)
+		return sl_err_set(err, SL_ERR_SYNTAX, "%s: %s", names[kind].p, why.text);
 	if ((i = sl_tags_get(&tags, "i")) == NULL)
 		return broken(err, kind, "i= is missing");
 	if (kind == SEAL && (cv = sl_tags_get(&tags, "cv")) != NULL)

@@ -105,7 +105,8 @@ field_begin(struct unsigned_field *f, const char *name, const struct sl_arc_requ
 	*f = (struct unsigned_field){ .text = SL_BUF_INIT };
 	sl_buf_puts(&f->text, name);
 	f->name = f->text.n;
-	f->w = (struct sl_dkim_writer){ &f->text, f->text.n };
+	/* Some validators look for " i=" and don't find it behind a TAB. */
+	f->w = (struct sl_dkim_writer){ &f->text, f->text.n, true };
 	sl_dkim_put_tag(&f->w, "a=",
 	    sl_str_of(sl_dkim_algorithm_word(sl_dkim_algorithm_of(&q->dkim))));
 	sl_dkim_put_fold(&f->w);

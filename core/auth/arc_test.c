@@ -420,10 +420,14 @@ test_fifty_sets(void **state)
 	struct sl_arc_request q = request("ed", SL_ARC_PASS);
 	struct sl_buf text = SL_BUF_INIT;
 	struct sl_err err = { 0 };
+	struct sl_arc *a;
 
 	(void)state;
 	begin(&text, SL_ARC_MAX_SETS);
 	check(&text, SL_ARC_PASS, "");
+	a = validate(sl_buf_str(&text));
+	assert_true(sl_arc_result(a)->full);
+	sl_arc_free(a);
 	assert_int_equal(try_seal(&text, &q, &err), SL_ERR_REFUSED);
 	assert_non_null(strstr(err.text, "more than 50 sets"));
 	sl_buf_clear(&text);

@@ -281,6 +281,7 @@ begin(struct sl_arc *a)
 
 	a->result.instances = a->chain.n;
 	a->result.ended = a->chain.ended;
+	a->result.full = r == SL_ERR_LIMIT || a->chain.n == SL_ARC_MAX_SETS;
 	if (a->chain.ended)
 		fail(a, false, "ARC-Seal %u says cv=fail (RFC 8617 5.2)", a->chain.n);
 	else if (r == SL_ERR_NOMEM)

@@ -5,6 +5,7 @@
 #ifndef SL_AUTH_AUTHRES_H
 #define SL_AUTH_AUTHRES_H
 
+#include "arc.h"
 #include "dkim.h"
 #include "dmarc.h"
 #include "spf.h"
@@ -43,6 +44,7 @@ int	 sl_authres_end(struct sl_authres_writer *w);
 void	 sl_authres_spf(struct sl_authres_writer *w, const struct sl_spf_result *r);
 void	 sl_authres_dkim(struct sl_authres_writer *w, const struct sl_dkim_result *r);
 void	 sl_authres_dmarc(struct sl_authres_writer *w, const struct sl_dmarc_details *d);
+void	 sl_authres_arc(struct sl_authres_writer *w, const struct sl_arc_result *r);
 
 /* ---- reading ------------------------------------------------------------------ */
 

@@ -199,3 +199,15 @@ sl_authres_dmarc(struct sl_authres_writer *w, const struct sl_dmarc_details *d)
 		sl_authres_property(w, "policy", "dmarc", sl_str_of(failed ?
 		    sl_dmarc_status_word(d->status) : sl_dmarc_policy_word(d->policy)));
 }
+
+/* RFC 8617 10.1 */
+void
+sl_authres_arc(struct sl_authres_writer *w, const struct sl_arc_result *r)
+{
+	char oldest[8];
+
+	snprintf(oldest, sizeof(oldest), "%u", r->oldest_pass);
+	sl_authres_result(w, "arc", sl_arc_status_word(r->status), r->reason);
+	if (r->status == SL_ARC_PASS)
+		sl_authres_property(w, "header", "oldest-pass", sl_str_of(oldest));
+}

@@ -94,17 +94,23 @@ sl_dkim_names_make(struct sl_dkim_names *w, struct sl_err *err)
 
 /* ---- lines ---------------------------------------------------------------- */
 
+static size_t
+indent(const struct sl_dkim_writer *w)
+{
+	return w->blank ? 1 : 8;
+}
+
 void
 sl_dkim_put_fold(struct sl_dkim_writer *w)
 {
-	sl_buf_puts(w->out, "\r\n\t");
-	w->column = 8;
+	sl_buf_puts(w->out, w->blank ? "\r\n " : "\r\n\t");
+	w->column = indent(w);
 }
 
 void
 sl_dkim_put_piece(struct sl_dkim_writer *w, struct sl_str piece)
 {
-	if (w->column + piece.n > WIDTH && w->column > 8) {
+	if (w->column + piece.n > WIDTH && w->column > indent(w)) {
 		sl_dkim_put_fold(w);
 		while (piece.n > 0 && piece.p[0] == ' ')
 			piece = sl_str_sub(piece, 1, piece.n);
@@ -143,9 +149,9 @@ sl_dkim_put_h(struct sl_dkim_writer *w, struct sl_str names)
 	size_t from = 0, whole = strlen(" h=;") + names.n;
 
 	/* A list that fits on a line of its own isn't broken. */
-	if (w->column + whole > WIDTH && whole <= WIDTH - 8)
+	if (w->column + whole > WIDTH && whole <= WIDTH - indent(w))
 		sl_dkim_put_fold(w);
-	sl_dkim_put_piece(w, w->column == 8 ? SL_STR("h=") : SL_STR(" h="));
+	sl_dkim_put_piece(w, w->column == indent(w) ? SL_STR("h=") : SL_STR(" h="));
 	for (size_t i = 0; i < names.n; i++) {
 		if (names.p[i] == ':' || i + 1 == names.n) {
 			sl_dkim_put_piece(w, sl_str_sub(names, from, i + 1));
@@ -165,7 +171,7 @@ sl_dkim_put_base64(struct sl_dkim_writer *w, struct sl_str bytes)
 	w->out->failed |= text.failed;
 	rest = sl_buf_str(&text);
 	while (rest.n > 0) {
-		size_t room = w->column < WIDTH ? WIDTH - w->column : WIDTH - 8;
+		size_t room = w->column < WIDTH ? WIDTH - w->column : WIDTH - indent(w);
 
 		sl_dkim_put_piece(w, sl_str_sub(rest, 0, room));
 		rest = sl_str_sub(rest, room, rest.n);

@@ -96,6 +96,7 @@ size_t	 sl_dkim_names_count(const struct sl_dkim_names *w, struct sl_str name);
 struct sl_dkim_writer {
 	struct sl_buf *out;
 	size_t column;
+	bool blank;	/* lines go on after a blank, not a TAB */
 };
 
 void	 sl_dkim_put_fold(struct sl_dkim_writer *w);

@@ -241,7 +241,7 @@ write_field(struct sl_buf *value, const struct sl_dkim_request *q,
 {
 	static const char name[] = "DKIM-Signature: ";
 	struct sl_buf field = SL_BUF_INIT;
-	struct sl_dkim_writer w = { &field, sizeof(name) - 1 };
+	struct sl_dkim_writer w = { &field, sizeof(name) - 1, false };
 	int r;
 
 	sl_buf_puts(&field, name);

@@ -7,7 +7,7 @@
 #define TIMEOUT_MS	20000
 #define SIGNATURES	10
 
-enum { SPF, DKIM, DMARC, KINDS };
+enum { SPF, DKIM, DMARC, ARC, KINDS };
 
 struct sl_auth_scan {
 	struct sl_loop *loop;
@@ -15,7 +15,8 @@ struct sl_auth_scan {
 	void (*concluded)(const struct sl_auth_scan *scan, void *arg);
 	void *arg;
 	struct sl_spf *spf;		/* NULL = not checked */
-	struct sl_dkim_verify *dkim;
+	struct sl_dkim_verify *dkim;	/* NULL in a scan of the chain */
+	struct sl_arc *arc;		/* NULL in any other */
 	struct sl_dmarc *dmarc;		/* NULL = no author domain */
 	struct sl_dmarc_from from;
 	struct sl_op *ops[KINDS];	/* under way */
@@ -141,8 +142,9 @@ begin(struct sl_auth_scan *scan)
 {
 	struct sl_evaluator *e[KINDS] = {
 		[SPF] = scan->spf != NULL ? sl_spf_evaluator(scan->spf) : NULL,
-		[DKIM] = sl_dkim_verify_evaluator(scan->dkim),
+		[DKIM] = scan->dkim != NULL ? sl_dkim_verify_evaluator(scan->dkim) : NULL,
 		[DMARC] = scan->dmarc != NULL ? sl_dmarc_evaluator(scan->dmarc) : NULL,
+		[ARC] = scan->arc != NULL ? sl_arc_evaluator(scan->arc) : NULL,
 	};
 	size_t i;
 
@@ -178,6 +180,17 @@ expect_signers(struct sl_dmarc *dmarc, const struct sl_message *m)
 			sl_dmarc_expect(dmarc, domain);
 	}
 	sl_free(sig);
+}
+
+static int
+create_arc(struct sl_auth_scan *scan, const struct sl_auth_scan_options *o)
+{
+	struct sl_arc_options options = {
+		.now = sl_loop_time_us(o->loop) / 1000000, .keys = o->keys,
+	};
+
+	scan->arc = sl_arc_new(o->message, &options);
+	return scan->arc != NULL ? 0 : SL_ERR_NOMEM;
 }
 
 static int
@@ -217,7 +230,7 @@ sl_auth_scan_start(const struct sl_auth_scan_options *options)
 	scan->concluded = options->concluded;
 	scan->arg = options->arg;
 	sl_list_init(&scan->waiting);
-	if (create(scan, options) == 0 && begin(scan) == 0)
+	if ((options->arc ? create_arc(scan, options) : create(scan, options)) == 0 && begin(scan) == 0)
 		return scan;
 	sl_auth_scan_free(scan);
 	return NULL;
@@ -237,6 +250,7 @@ sl_auth_scan_free(struct sl_auth_scan *scan)
 	sl_spf_free(scan->spf);
 	sl_dkim_verify_free(scan->dkim);
 	sl_dmarc_free(scan->dmarc);
+	sl_arc_free(scan->arc);
 	sl_free(scan);
 }
 
@@ -264,4 +278,10 @@ const struct sl_dmarc_details *
 sl_auth_scan_dmarc(const struct sl_auth_scan *scan)
 {
 	return scan->dmarc != NULL ? sl_dmarc_result(scan->dmarc) : NULL;
+}
+
+const struct sl_arc_result *
+sl_auth_scan_arc(const struct sl_auth_scan *scan)
+{
+	return sl_arc_result(scan->arc);
 }

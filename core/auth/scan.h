@@ -2,10 +2,12 @@
  * SPF, DKIM and DMARC of one message, evaluated beside each other: all
  * questions to DNS that can be asked are under way at once, and the decision
  * of DMARC follows. One scan, any number of operations that wait for it.
+ * ARC is a scan of its own: most messages are decided without it.
  */
 #ifndef SL_AUTH_SCAN_H
 #define SL_AUTH_SCAN_H
 
+#include "arc.h"
 #include "dkim.h"
 #include "dmarc.h"
 #include "spf.h"
@@ -19,6 +21,7 @@ struct sl_auth_scan_options {
 	struct sl_message *message;
 	struct sl_pubkey_cache *keys;		/* outlives the scan; NULL = none */
 	const struct sl_spf_options *spf;	/* NULL = SPF isn't checked */
+	bool arc;				/* the chain, and nothing else */
 	const char *sender_domain;		/* of the reverse-path, may be NULL: saves time */
 	/* Called once from the loop with the results complete, before those who wait are
 	 * told; must not free the scan. May be NULL. */
@@ -43,5 +46,7 @@ const struct sl_dkim_verify *sl_auth_scan_dkim(const struct sl_auth_scan *scan);
 const struct sl_dmarc_from *sl_auth_scan_from(const struct sl_auth_scan *scan);
 /* NULL: the message has no author domain (permerror). */
 const struct sl_dmarc_details *sl_auth_scan_dmarc(const struct sl_auth_scan *scan);
+/* Of a scan with 'arc', which has no other result. */
+const struct sl_arc_result *sl_auth_scan_arc(const struct sl_auth_scan *scan);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../auth/dkim.h"
+#include "../auth/arc.h"
 #include "engine.h"
 #include "transaction.h"
 
@@ -31,7 +31,8 @@ same_signs(const struct sl_sign_request *a, const struct sl_sign_request *b)
 		if (a->dkim.key != b->dkim.key || a->discard_changes != b->discard_changes ||
 		    !sl_str_eq(a->dkim.selector, b->dkim.selector) ||
 		    !sl_str_eq(a->dkim.domain, b->dkim.domain) ||
-		    !same_text(a->options, b->options))
+		    !same_text(a->options, b->options) || a->seals != b->seals || a->cv != b->cv ||
+		    !sl_str_eq(a->results, b->results))
 			return false;
 	return a == b;
 }
@@ -127,6 +128,48 @@ sign_one(struct sl_transaction *t, struct sl_head *head, const struct sl_sign_re
 	return rc;
 }
 
+/* The set goes on top: its seal first. */
+static int
+seal(struct sl_transaction *t, struct sl_head *head, const struct sl_sign_request *r,
+    struct sl_err *err)
+{
+	struct sl_arc_request q = { .dkim = r->dkim, .cv = r->cv, .results = r->results };
+	struct sl_arc_seal s;
+	int rc = sl_arc_seal(&s, &q, t->message, head, &t->bodies,
+	    sl_loop_time_us(t->session->engine->loop) / 1000000, err);
+
+	if (rc == 0)
+		rc = sl_head_insert(head, 0, SL_STR("ARC-Authentication-Results"),
+		    sl_buf_str(&s.results), false, err);
+	if (rc == 0)
+		rc = sl_head_insert(head, 0, SL_STR("ARC-Message-Signature"), sl_buf_str(&s.message),
+		    false, err);
+	if (rc == 0)
+		rc = sl_head_insert(head, 0, SL_STR("ARC-Seal"), sl_buf_str(&s.seal), false, err);
+	if (rc != 0)
+		sl_err_prefix(err, "%s: ARC seal of %.*s", r->where, (int)r->dkim.domain.n,
+		    r->dkim.domain.p);
+	sl_arc_seal_clear(&s);
+	return rc;
+}
+
+/* RFC 8617 5.1: every other change is made before sealing. */
+static int
+sign_all(struct sl_transaction *t, struct sl_head *head, const struct sl_sign_request *signs,
+    struct sl_err *err)
+{
+	const struct sl_sign_request *r;
+	int rc = 0;
+
+	for (r = signs; rc == 0 && r != NULL; r = r->next)
+		if (!r->seals)
+			rc = sign_one(t, head, r, err);
+	for (r = signs; rc == 0 && r != NULL; r = r->next)
+		if (r->seals)
+			rc = seal(t, head, r, err);
+	return rc;
+}
+
 /* ---- pieces ---------------------------------------------------------- */
 
 /* Fields that stood together when received stay one piece. */
@@ -169,13 +212,11 @@ fill_message(struct sl_transaction *t, const struct copy *copy, size_t index,
     struct sl_out_message *m, struct sl_err *err)
 {
 	struct sl_head *head = copy->first->draft.head;
-	const struct sl_sign_request *r;
 	char id[96];
-	int rc;
+	int rc = sign_all(t, head, copy->first->draft.signs, err);
 
-	for (r = copy->first->draft.signs; r != NULL; r = r->next)
-		if ((rc = sign_one(t, head, r, err)) != 0)
-			return rc;
+	if (rc != 0)
+		return rc;
 	if (index == 0)
 		snprintf(id, sizeof(id), "%s", t->id);
 	else

@@ -11,7 +11,7 @@
 
 #include <jansson.h>
 
-#include "../auth/dkim.h"
+#include "../auth/arc.h"
 #include "../mail/address.h"
 #include "../mail/message.h"
 #include "../net/addr.h"
@@ -39,12 +39,15 @@ struct sl_decision {
 	const char *recipient, *transport;	/* postdelivery Deliver */
 };
 
-/* A signature asked for by DKIMSign: made at commit, over the final headers. */
+/* A signature asked for by DKIMSign or ARCSeal: made at commit, over the final headers. */
 struct sl_sign_request {
 	struct sl_sign_request *next;
 	struct sl_dkim_request dkim;	/* strings in the arena; key held by the transaction */
 	const char *options;		/* canonical text of the options: equal text, equal signature */
 	bool discard_changes;		/* over the message as received */
+	bool seals;			/* an ARC set: made when all others are */
+	enum sl_arc_status cv;
+	struct sl_str results;		/* of the set; in the arena */
 	const char *where;		/* the script line, for the event */
 };
 
@@ -106,6 +109,7 @@ struct sl_transaction {
 	struct sl_counted_key *keys;	/* references that sign requests hold */
 	struct sl_dkim_bodies bodies;	/* body hashes, shared by signatures */
 	struct sl_auth_scan *scan;	/* results of the scans, made on first use; core/auth/scan.h */
+	struct sl_auth_scan *arc;	/* and of the scan of the ARC chain */
 	json_t *context;		/* context.message */
 	unsigned actions;		/* actionid */
 

@@ -1,5 +1,6 @@
 #include "scan.h"
 
+#include "../auth/authres.h"
 #include "engine.h"
 
 /* What a reader of DMARC results (opendmarc-halonlog) gets of each message. */
@@ -23,6 +24,12 @@ log_dmarc(const struct sl_auth_scan *scan, void *arg)
 	sl_buf_clear(&line);
 }
 
+static struct sl_dns *
+dns_of(const struct sl_context *ctx)
+{
+	return ctx->generation->dns != NULL ? ctx->generation->dns : ctx->engine->dns;
+}
+
 static struct sl_auth_scan *
 start(struct sl_context *ctx)
 {
@@ -37,7 +44,7 @@ start(struct sl_context *ctx)
 	struct sl_auth_scan_options o = {
 		.loop = loop, .message = t->message, .keys = ctx->engine->pubkeys, .spf = &spf,
 		.sender_domain = t->senderdomain,
-		.dns = ctx->generation->dns != NULL ? ctx->generation->dns : ctx->engine->dns,
+		.dns = dns_of(ctx),
 		.concluded = log_dmarc, .arg = t,
 	};
 
@@ -52,4 +59,35 @@ sl_scan(struct sl_context *ctx)
 	if (t->scan == NULL)
 		t->scan = start(ctx);
 	return t->scan != NULL ? sl_auth_scan_wait(t->scan) : NULL;
+}
+
+struct sl_op *
+sl_scan_arc(struct sl_context *ctx)
+{
+	struct sl_transaction *t = ctx->transaction;
+	struct sl_auth_scan_options o = {
+		.loop = ctx->engine->loop, .dns = dns_of(ctx), .message = t->message,
+		.keys = ctx->engine->pubkeys, .arc = true,
+	};
+
+	if (t->arc == NULL)
+		t->arc = sl_auth_scan_start(&o);
+	return t->arc != NULL ? sl_auth_scan_wait(t->arc) : NULL;
+}
+
+int
+sl_scan_results(const struct sl_context *ctx, struct sl_buf *out)
+{
+	const struct sl_transaction *t = ctx->transaction;
+	const struct sl_dkim_verify *dkim = sl_auth_scan_dkim(t->scan);
+	struct sl_authres_writer w;
+
+	sl_authres_begin(&w, out, sl_config_hostname(ctx->generation->config));
+	sl_authres_arc(&w, sl_auth_scan_arc(t->arc));
+	sl_authres_spf(&w, sl_auth_scan_spf(t->scan));
+	for (size_t i = 0; i < sl_dkim_verify_count(dkim); i++)
+		sl_authres_dkim(&w, sl_dkim_verify_result(dkim, i));
+	if (sl_auth_scan_dmarc(t->scan) != NULL)
+		sl_authres_dmarc(&w, sl_auth_scan_dmarc(t->scan));
+	return sl_authres_end(&w);
 }

@@ -1,4 +1,4 @@
-/* Authentication of inbound mail: SPF, DKIM, DMARC; scanned once per message. */
+/* Authentication of inbound mail: SPF, DKIM, DMARC, ARC; each scanned once per message. */
 #include <string.h>
 
 #include "../../core/engine/value.h"
@@ -133,6 +133,83 @@ auth_scan_dkim(lua_State *L)
 	return scan(L, dkim_done);
 }
 
+/* ---- ARC ------------------------------------------------------------------------------ */
+
+static void
+push_arc_signature(lua_State *L, const struct sl_dkim_result *r, const char *name)
+{
+	push_signature(L, r);
+	sl_map_set(L, name);
+}
+
+static void
+push_set(lua_State *L, const struct sl_arc_set *set, size_t instance)
+{
+	sl_map_new(L);
+	sl_number(L, (double)instance);
+	sl_map_set(L, "instance");
+	sl_text(L, sl_arc_status_word(set->cv));
+	sl_map_set(L, "cv");
+	sl_string(L, set->results);
+	sl_map_set(L, "results");
+	push_arc_signature(L, &set->message, "message_signature");
+	push_arc_signature(L, &set->seal, "seal");
+}
+
+static int
+arc_done(lua_State *L, struct sl_op *op)
+{
+	const struct sl_arc_result *r = sl_auth_scan_arc(sl_context_of(L)->transaction->arc);
+
+	(void)op;
+	sl_map_new(L);
+	sl_text(L, sl_arc_status_word(r->status));
+	sl_map_set(L, "result");
+	sl_text(L, r->reason);
+	sl_map_set(L, "reason");
+	sl_bool(L, r->temporary);
+	sl_map_set(L, "temporary");
+	sl_number(L, r->instances);
+	sl_map_set(L, "instances");
+	sl_number(L, r->oldest_pass);
+	sl_map_set(L, "oldest_pass");
+	sl_bool(L, r->from_signed);
+	sl_map_set(L, "from_signed");
+	sl_list_new(L);
+	for (size_t i = 0; i < r->n; i++) {
+		push_set(L, &r->sets[i], i + 1);
+		sl_list_add(L);
+	}
+	sl_map_set(L, "sets");
+	return 1;
+}
+
+/*lua
+Validate the ARC chain (RFC 8617) of the message as received.
+
+A chain that passes says who handled the message and what they found, not that
+any of them is to be believed: look at the domains of the seals. `from_signed`
+is false when the newest message signature leaves a From field out.
+
+`sets` are in the order of their making: instance, cv, results (what stood in
+Authentication-Results there), message_signature and seal (each as in ScanDKIM).
+
+@return table result  result ("none" "pass" "fail"), reason, temporary (it failed for DNS alone), instances, oldest_pass (0: every message signature passes), from_signed, sets
+
+    local arc = ScanARC()
+    local last = arc.sets[#arc.sets]
+    if arc.result == "pass" and last.seal.domain == "lists.example.org" then
+      echo("handled by a list we trust: ", last.results)
+    end
+*/
+static int
+auth_scan_arc(lua_State *L)
+{
+	if (sl_engine_dns(L) == NULL)
+		return luaL_error(L, "DNS isn't to be had here");
+	return sl_await(L, sl_scan_arc(sl_context_of(L)), arc_done);
+}
+
 /* ---- spf(ip, helo, domain) ------------------------------------------------------------ */
 
 struct spf_op {
@@ -229,6 +306,7 @@ const struct sl_builtin sl_module_auth[] = {
 	{ "ScanDMARC", auth_scan_dmarc, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "ScanSPF", auth_scan_spf, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "ScanDKIM", auth_scan_dkim, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
+	{ "ScanARC", auth_scan_arc, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "spf", auth_spf, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ NULL, NULL, 0 },
 };

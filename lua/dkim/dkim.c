@@ -1,17 +1,28 @@
-/* DKIM: signing is asked for here and done at commit, over the final headers. */
+/* DKIM and ARC: signing is asked for here and done at commit, over the final headers. */
 #include <string.h>
 
-#include "../../core/auth/dkim.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
 #include "../../core/policy/context.h"
 #include "../../core/policy/engine.h"
+#include "../../core/policy/owner.h"
+#include "../../core/policy/scan.h"
 
 #define MAX_NAMES	100
 
 static const char *const option_names[] = { "canonicalization_header", "canonicalization_body",
     "algorithm", "additional_headers", "headers", "oversign_headers", "timestamp", "expiration",
     "expiration_relative", "identity", "discard_changes", "return_header", NULL };
+
+static const char *const seal_option_names[] = { "results", "canonicalization_header",
+    "canonicalization_body", "algorithm", "additional_headers", "headers", "oversign_headers",
+    "timestamp", NULL };
+
+static int64_t
+now_of(lua_State *L)
+{
+	return sl_loop_time_us(sl_vm_loop(sl_vm_of(L))) / 1000000;
+}
 
 static void *
 keep_bytes(lua_State *L, const void *p, size_t n)
@@ -69,7 +80,6 @@ static void
 take_options(lua_State *L, int arg, struct sl_dkim_options *o)
 {
 	struct sl_str algorithm = sl_opt_string(L, arg, "algorithm", NULL), identity;
-	int64_t now = sl_loop_time_us(sl_vm_loop(sl_vm_of(L))) / 1000000;
 	double relative = sl_opt_number(L, arg, "expiration_relative", 1, 1e9, 0);
 
 	o->header = canon_option(L, arg, "canonicalization_header");
@@ -84,7 +94,7 @@ take_options(lua_State *L, int arg, struct sl_dkim_options *o)
 	o->timestamp = (int64_t)sl_opt_number(L, arg, "timestamp", -1, 1e12, 0);
 	o->expiration = (int64_t)sl_opt_number(L, arg, "expiration", 0, 1e12, 0);
 	if (relative > 0)
-		o->expiration = now + (int64_t)relative;
+		o->expiration = now_of(L) + (int64_t)relative;
 	identity = sl_opt_string(L, arg, "identity", NULL);
 	if (identity.p != NULL)
 		o->identity = keep(L, identity);
@@ -101,6 +111,31 @@ hold_key(struct sl_context *ctx, struct sl_key *key)
 	k->key = key;
 	k->next = ctx->transaction->keys;
 	ctx->transaction->keys = k;
+	return 0;
+}
+
+/* Selector, domain, key and the options at 'arg'. Not 0: the key isn't to be had. */
+static int
+take_request(lua_State *L, struct sl_dkim_request *r, int arg, struct sl_err *err)
+{
+	struct sl_str selector = sl_arg_string(L, 1), domain = sl_arg_string(L, 2);
+	struct sl_str spec = sl_arg_string(L, 3);
+	struct sl_context *ctx = sl_context_of(L);
+	struct sl_key *key;
+
+	if (!sl_str_starts(spec, SL_STR("pki:")))
+		sl_secret_add(L, spec);
+	key = sl_generation_key(ctx->generation, spec, err);
+	if (key == NULL)
+		return err->code;
+	if (hold_key(ctx, key) != 0) {
+		sl_key_unref(key);
+		return luaL_error(L, "out of memory");
+	}
+	r->selector = keep(L, selector);
+	r->domain = keep(L, domain);
+	r->key = key;
+	take_options(L, arg, &r->options);
 	return 0;
 }
 
@@ -127,16 +162,12 @@ describe_options(lua_State *L, int arg)
 }
 
 static void
-queue_request(lua_State *L, const struct sl_dkim_request *r, const char *options)
+queue_request(lua_State *L, const struct sl_sign_request *r)
 {
 	struct sl_context *ctx = sl_context_of(L);
-	struct sl_sign_request *s = keep_bytes(L, &(struct sl_sign_request){ .next = NULL },
-	    sizeof(*s)), **end, *copy;
+	struct sl_sign_request *s = keep_bytes(L, r, sizeof(*r)), **end, *copy;
 	const struct sl_sign_request *old;
 
-	s->dkim = *r;
-	s->options = options;
-	s->discard_changes = sl_opt_bool(L, 4, "discard_changes", false);
 	s->where = keep(L, sl_str_of(sl_where(L))).p;
 	/* the list may be shared with other recipients' drafts: this run gets its own */
 	old = ctx->draft->signs;
@@ -157,7 +188,7 @@ sign_now(lua_State *L, const struct sl_dkim_request *r)
 	struct sl_err err;
 
 	if (sl_dkim_sign(value, r, ctx->transaction->message, ctx->draft->head,
-	    &ctx->transaction->bodies, sl_loop_time_us(ctx->engine->loop) / 1000000, &err) != 0)
+	    &ctx->transaction->bodies, now_of(L), &err) != 0)
 		return refused(L, &err);
 	sl_string(L, sl_buf_str(value));
 	return 1;
@@ -184,37 +215,126 @@ share it. If it fails then, the client hears 451 and nothing is delivered.
 static int
 dkim_sign(lua_State *L)
 {
-	struct sl_str selector = sl_arg_string(L, 1), domain = sl_arg_string(L, 2);
-	struct sl_str spec = sl_arg_string(L, 3);
-	struct sl_context *ctx = sl_context_of(L);
-	struct sl_dkim_request r = { 0 };
-	struct sl_key *key;
+	struct sl_sign_request r = { .next = NULL };
 	struct sl_err err;
 
 	sl_options(L, 4, option_names);
-	if (!sl_str_starts(spec, SL_STR("pki:")))
-		sl_secret_add(L, spec);
-	key = sl_generation_key(ctx->generation, spec, &err);
-	if (key == NULL)
-		return refused(L, &err);
-	if (hold_key(ctx, key) != 0) {
-		sl_key_unref(key);
-		return luaL_error(L, "out of memory");
-	}
-	r.selector = keep(L, selector);
-	r.domain = keep(L, domain);
-	r.key = key;
-	take_options(L, 4, &r.options);
-	if (sl_dkim_check(&r, sl_loop_time_us(ctx->engine->loop) / 1000000, &err) != 0)
+	if (take_request(L, &r.dkim, 4, &err) != 0 ||
+	    sl_dkim_check(&r.dkim, now_of(L), &err) != 0)
 		return refused(L, &err);
 	if (sl_opt_bool(L, 4, "return_header", false))
-		return sign_now(L, &r);
-	queue_request(L, &r, describe_options(L, 4));
+		return sign_now(L, &r.dkim);
+	r.options = describe_options(L, 4);
+	r.discard_changes = sl_opt_bool(L, 4, "discard_changes", false);
+	queue_request(L, &r);
 	sl_bool(L, true);
 	return 1;
 }
 
+/* ---- ARC ------------------------------------------------------------------------------ */
+
+static int
+not_sealed(lua_State *L, const char *code, const char *why)
+{
+	sl_bool(L, false);
+	sl_text(L, why);
+	sl_text(L, code);
+	return 3;
+}
+
+static bool
+is_sealed(const struct sl_draft *draft)
+{
+	for (const struct sl_sign_request *r = draft->signs; r != NULL; r = r->next)
+		if (r->seals)
+			return true;
+	return false;
+}
+
+static int
+queue_seal(lua_State *L, struct sl_str results)
+{
+	struct sl_context *ctx = sl_context_of(L);
+	struct sl_sign_request r = {
+		.seals = true, .cv = sl_auth_scan_arc(ctx->transaction->arc)->status,
+		.results = keep(L, results),
+	};
+	struct sl_arc_request q;
+	struct sl_err err;
+
+	if (take_request(L, &r.dkim, 4, &err) != 0)
+		return not_sealed(L, NULL, err.text);
+	q = (struct sl_arc_request){ r.dkim, r.cv, r.results };
+	if (sl_arc_check(&q, now_of(L), &err) != 0)
+		return not_sealed(L, NULL, err.text);
+	r.options = describe_options(L, 4);
+	queue_request(L, &r);
+	sl_bool(L, true);
+	return 1;
+}
+
+static int
+results_known(lua_State *L, struct sl_op *op)
+{
+	struct sl_buf *results = sl_scratch(L);
+
+	(void)op;
+	if (sl_scan_results(sl_context_of(L), results) != 0)
+		return luaL_error(L, "out of memory");
+	return queue_seal(L, keep(L, sl_buf_str(results)));
+}
+
+/* What forbids a set for good is known now, not only at commit. */
+static int
+chain_known(lua_State *L, struct sl_op *op)
+{
+	struct sl_context *ctx = sl_context_of(L);
+	const struct sl_arc_result *r = sl_auth_scan_arc(ctx->transaction->arc);
+	struct sl_str results = sl_opt_string(L, 4, "results", NULL);
+
+	(void)op;
+	if (r->temporary)
+		return not_sealed(L, "temperror", r->reason);
+	if (r->ended || r->full)
+		return not_sealed(L, "ended", r->reason[0] != '\0' ? r->reason : "the chain is full");
+	if (is_sealed(ctx->draft))
+		return not_sealed(L, NULL, "the message is sealed already");
+	if (results.p != NULL)
+		return queue_seal(L, results);
+	return sl_await(L, sl_scan(ctx), results_known);
+}
+
+/*lua
+Add an ARC set (RFC 8617) to the message as it will leave: what was found of it here, signed.
+
+The chain is validated first, once per message. The set itself is made when the
+message is accepted, over the final headers and after every DKIM signature; if
+that fails, the client hears 451 and nothing is delivered. A chain that failed
+is sealed with cv=fail over this set alone; one that had failed before it came
+here, or has 50 sets, isn't sealed: false with "ended", no reason to stop the mail.
+
+@param selector string
+@param domain string
+@param key string       "pki:NAME", a private key in PEM, or base64 of its DER
+@param options? table   results (the value of an Authentication-Results field; what the scans find), canonicalization_header, canonicalization_body ("relaxed"), algorithm, headers, additional_headers, oversign_headers, timestamp
+@return boolean sealed
+@return string? err     with false: why it isn't sealed
+@return string? code    "temperror": the chain can't be validated now; "ended": nobody may seal it any more
+
+    local sealed, err, code = ARCSeal("s1", "example.org", "pki:example.org/s1")
+    if not sealed and code ~= "ended" then Defer("Message could not be sealed: " .. err) end
+*/
+static int
+arc_seal(lua_State *L)
+{
+	sl_options(L, 4, seal_option_names);
+	if (sl_engine_dns(L) == NULL)
+		return luaL_error(L, "DNS isn't to be had here");
+	return sl_await(L, sl_scan_arc(sl_context_of(L)), chain_known);
+}
+
 const struct sl_builtin sl_module_dkim[] = {
 	{ "DKIMSign", dkim_sign, SL_AT_MESSAGE },
+	{ "ARCSeal", arc_seal, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ NULL, NULL, 0 },
 };

@@ -5,12 +5,14 @@
  *   dkim_tool sign KEYFILE SELECTOR DOMAIN HEADER/BODY NOW <message >signed
  *   dkim_tool record KEYFILE
  *   dkim_tool verify RECORDS NOW <message       RECORDS: lines "name text"
+ *   dkim_tool seal KEYFILE SELECTOR DOMAIN NOW RECORDS <message >sealed
+ *   dkim_tool validate RECORDS NOW <message
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../core/auth/dkim.h"
+#include "../../core/auth/arc.h"
 
 static void
 die(const char *what, const struct sl_err *err)
@@ -147,6 +149,61 @@ verify(char **argv)
 	sl_buf_clear(&records);
 }
 
+static struct sl_arc *
+validated(struct sl_message *m, const char *path, int64_t now)
+{
+	struct sl_arc_options options = { .now = now };
+	struct sl_buf records = SL_BUF_INIT;
+	struct sl_arc *a = sl_arc_new(m, &options);
+	struct sl_evaluator *e;
+	struct sl_question q;
+
+	if (a == NULL)
+		die("validate", NULL);
+	e = sl_arc_evaluator(a);
+	read_path(&records, path);
+	while (e->question(e, &q) == 1)
+		answer(e, &q, sl_buf_str(&records));
+	sl_buf_clear(&records);
+	return a;
+}
+
+static void
+validate(char **argv)
+{
+	struct sl_message *m = read_message();
+	struct sl_arc *a = validated(m, argv[0], atoll(argv[1]));
+	const struct sl_arc_result *r = sl_arc_result(a);
+
+	printf("%s %zu %u %s\n", sl_arc_status_word(r->status), r->n, r->oldest_pass, r->reason);
+	sl_arc_free(a);
+	sl_message_unref(m);
+}
+
+static void
+seal(char **argv)
+{
+	struct sl_arc_request q = {
+		.dkim = { sl_str_of(argv[1]), sl_str_of(argv[2]), read_key(argv[0]), { 0 } },
+		.results = SL_STR("mx.example.com; spf=pass smtp.mailfrom=joe@example.com"),
+	};
+	struct sl_message *m = read_message();
+	struct sl_arc *a = validated(m, argv[4], atoll(argv[3]));
+	struct sl_arc_seal s;
+	struct sl_err err = { 0 };
+
+	q.cv = sl_arc_result(a)->status;
+	if (sl_arc_seal(&s, &q, m, NULL, NULL, atoll(argv[3]), &err) < 0)
+		die("seal", &err);
+	printf("ARC-Seal: %s\r\nARC-Message-Signature: %s\r\nARC-Authentication-Results: %s\r\n",
+	    s.seal.p, s.message.p, s.results.p);
+	fwrite(m->bytes.p, 1, m->bytes.n, stdout);
+	sl_arc_seal_clear(&s);
+	sl_arc_free(a);
+	sl_message_unref(m);
+	sl_key_unref((struct sl_key *)(void *)(uintptr_t)q.dkim.key);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -156,7 +213,11 @@ main(int argc, char **argv)
 		record(argv + 2);
 	else if (argc == 4 && strcmp(argv[1], "verify") == 0)
 		verify(argv + 2);
+	else if (argc == 7 && strcmp(argv[1], "seal") == 0)
+		seal(argv + 2);
+	else if (argc == 4 && strcmp(argv[1], "validate") == 0)
+		validate(argv + 2);
 	else
-		die("usage: dkim_tool sign|record|verify ...", NULL);
+		die("usage: dkim_tool sign|record|verify|seal|validate ...", NULL);
 	return 0;
 }

@@ -35,6 +35,7 @@ message_of(struct sl_buf *text)
 #define AS(i, cv)	"ARC-Seal: i=" i "; a=rsa-sha256; cv=" cv "; d=example.org; s=s; b=AAAA\r\n"
 #define SET(i, cv)	AS(i, cv) AMS(i) AAR(i)
 
+/* A30: what the structure alone decides, or leaves to the signatures. */
 struct structure {
 	const char *name, *fields;
 	const char *reason;	/* part of it; NULL = the structure is good */

@@ -148,7 +148,8 @@ struct sl_dkim_signature {
  * SL_DKIM_ARC: an ARC-Message-Signature (RFC 8617 4.1.2): no v=, any h= but
  * ARC-Seal. SL_DKIM_SEAL: an ARC-Seal (4.1.3): no bh=, c=, h= either; cv= isn't
  * looked at. In both i= is the instance and left to the caller. On
- * SL_ERR_SYNTAX/SL_ERR_LIMIT what was recognised before (domain, selector, algorithm) is set, for reports.
+ * SL_ERR_SYNTAX/SL_ERR_LIMIT what was recognised before (domain, selector,
+ * algorithm) is set, for reports.
  */
 #define SL_DKIM_ARC	0x01u
 #define SL_DKIM_SEAL	0x02u

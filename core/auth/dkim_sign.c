@@ -237,7 +237,8 @@ put_signature(struct sl_dkim_writer *w, const struct sl_dkim_request *q,
 
 static int
 write_field(struct sl_buf *value, const struct sl_dkim_request *q,
-    const struct sl_dkim_names *names, const struct sl_dkim_body_hash *body, int64_t now, struct sl_err *err)
+    const struct sl_dkim_names *names, const struct sl_dkim_body_hash *body, int64_t now,
+    struct sl_err *err)
 {
 	static const char name[] = "DKIM-Signature: ";
 	struct sl_buf field = SL_BUF_INIT;

@@ -17,6 +17,9 @@ sl_finding_word(enum sl_finding_weight weight)
 	return words[weight];
 }
 
+static char *format(struct sl_findings *f, const char *fmt, va_list ap)
+	    __attribute__((format(printf, 2, 0)));
+
 static char *
 format(struct sl_findings *f, const char *fmt, va_list ap)
 {

@@ -33,6 +33,8 @@ static const struct {
 	    "[--ip IP ...]" },
 	{ "keys", cmd_keys, "DKIM keys: sluice keys generate --domain D, sluice keys check --domain D "
 	    "--selector S --key FILE" },
+	{ "domain", cmd_domain, "what DNS says of a domain's mail: sluice domain check DOMAIN "
+	    "[--selector S]" },
 	{ "--builtins", cmd_builtins, "list the builtins: name, phases, flags" },
 	{ "--schema", cmd_schema, "list the keys of sluice.lua: key, type, default, text" },
 	{ "version", cmd_version, "print the version" },

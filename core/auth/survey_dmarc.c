@@ -186,9 +186,11 @@ look_at_policy(struct sl_survey *s, const struct sl_dmarc_details *d)
 static void
 tell_alignment(struct sl_survey *s, const struct sl_dmarc_details *d)
 {
-	sl_findings_add(&s->found, SL_FINDING_GOOD, "dmarc", "aligned with %s is: DKIM of %s%s, SPF of %s%s",
-	    d->from, d->record.strict_dkim ? "" : "any domain in ", d->record.strict_dkim ? d->from : d->org,
-	    d->record.strict_spf ? "" : "any domain in ", d->record.strict_spf ? d->from : d->org);
+	bool dkim = d->record.strict_dkim, spf = d->record.strict_spf;
+
+	sl_findings_add(&s->found, SL_FINDING_GOOD, "dmarc", "aligned with %s is: DKIM of %s%s, SPF of "
+	    "%s%s", d->from, dkim ? "" : "any domain in ", dkim ? d->from : d->org,
+	    spf ? "" : "any domain in ", spf ? d->from : d->org);
 	if (strcmp(d->org, d->psl) == 0)
 		return;
 	sl_findings_add(&s->found, SL_FINDING_NOTE, "dmarc", "the organizational domain is %s by the tree "

@@ -36,8 +36,8 @@ OBJ      = $(SOURCES:%.c=$(B)/%.o) $(B)/modules.o
 CMDOBJ   = $(CMD:%.c=$(B)/%.o)
 TESTS    = $(UNITS:%.c=$(B)/test/%)
 
-Q        = $(if $(V),,@)
-say      = $(if $(V),,@echo "  $(1)  $(2)")
+Q        = $(if $(filter 1,$(V)),,@)
+say      = $(if $(filter 1,$(V)),,@echo "  $(1)  $(2)")
 
 all: $(B)/sluice
 
@@ -101,6 +101,13 @@ test: install-test
 check: $(B)/sluice $(TESTS)
 	@sh tools/run-tests $(B) $(TESTS)
 
+# Recorded conformance suites: make vectors V=FOLDER.
+VECTORS := $(patsubst %.c,$(B)/test/%,$(wildcard core/*/*_vectors_test.c))
+
+vectors: install-test
+	@$(MAKE) --no-print-directory $(VECTORS)
+	@sh tools/vectors $(or $(filter-out 1,$(V)),../shared/vectors) $(VECTORS)
+
 asan: install-test
 	@$(MAKE) --no-print-directory SAN=1 check
 
@@ -149,4 +156,4 @@ clean:
 
 FORCE:
 
-.PHONY: FORCE all clean run test check asan soak fuzz lint bench format docs install install-build install-test
+.PHONY: FORCE all clean run test check vectors asan soak fuzz lint bench format docs install install-build install-test

@@ -11,17 +11,16 @@
 #include "arc.h"
 #include "authres.h"
 #include "evaluator_testing.h"
+#include "vectors_testing.h"
 
 static bool
 read_file(struct sl_buf *out, const char *folder, const char *name)
 {
-	const char *dir = getenv("SLUICE_VECTORS");
 	char path[1024], block[8192];
 	FILE *f;
 	size_t n;
 
-	snprintf(path, sizeof(path), "%s/arc/%s/%s", dir != NULL ? dir : "../shared/vectors", folder,
-	    name);
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	if ((f = fopen(path, "rb")) == NULL)
 		return false;
 	while ((n = fread(block, 1, sizeof(block), f)) > 0)
@@ -90,41 +89,6 @@ validates(const json_t *suite, const json_t *one, const char *folder)
 	sl_arc_free(a);
 	sl_message_unref(m);
 	return good;
-}
-
-static void
-run_suite(const char *folder, const char *file, size_t least,
-    bool (*good)(const json_t *suite, const json_t *one, const char *folder))
-{
-	char path[256];
-	json_t *suite, *one;
-	size_t i, n, bad = 0;
-
-	snprintf(path, sizeof(path), "arc/%s/%s", folder, file);
-	suite = load_vectors(path);
-	if (suite == NULL)
-		skip();
-	n = json_array_size(json_object_get(suite, "cases"));
-	json_array_foreach(json_object_get(suite, "cases"), i, one)
-		bad += !good(suite, one, folder);
-	json_decref(suite);
-	printf("%s/%s: %zu cases, %zu bad\n", folder, file, n, bad);
-	assert_int_equal(bad, 0);
-	assert_true(n >= least);
-}
-
-static void
-test_valimail_validate(void **state)
-{
-	(void)state;
-	run_suite("valimail", "validate.json", 74, validates);
-}
-
-static void
-test_stalwart(void **state)
-{
-	(void)state;
-	run_suite("stalwart-arc", "cases.json", 2, validates);
 }
 
 /* ---- seals -------------------------------------------------------------------- */
@@ -253,19 +217,34 @@ seals(const json_t *suite, const json_t *one, const char *folder)
 }
 
 static void
-test_valimail_sign(void **state)
+run(struct tally *t, json_t *suite, const char *folder)
 {
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(suite, "cases"), i, one) {
+		if (json_object_get(one, "cv") != NULL)
+			tally_case(t, case_text(one, "id"), validates(suite, one, folder));
+		else if (json_object_get(one, "expected") != NULL)
+			tally_case(t, case_text(one, "id"), seals(suite, one, folder));
+	}
+}
+
+static void
+test_suites(void **state)
+{
+	struct tally all;
+
 	(void)state;
-	run_suite("valimail", "sign.json", 12, seals);
+	if (!run_area("arc", run, &all))
+		skip();
+	assert_int_equal(all.failed, 0);
 }
 
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_valimail_validate), cmocka_unit_test(test_stalwart),
-		cmocka_unit_test(test_valimail_sign),
-	};
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_suites) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

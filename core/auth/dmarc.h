@@ -54,6 +54,12 @@ int	 sl_dmarc_record_parse(struct sl_dmarc_record *out, struct sl_str text, stru
  * then *none is set and every policy is "none". False: no DMARC. */
 bool	 sl_dmarc_record_usable(const struct sl_dmarc_record *record, bool *none);
 
+/*
+ * Does the answer for DOMAIN._report._dmarc.HOST (TXT) say that HOST takes
+ * reports about DOMAIN (RFC 7489 7.1)? One DMARC record is enough.
+ */
+bool	 sl_dmarc_report_consent(const struct sl_dns_answer *answer);
+
 /* ---- the author domain ---------------------------------------------------- */
 
 #define SL_DMARC_MAX_FROM	50	/* mailboxes looked at */

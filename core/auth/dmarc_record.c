@@ -240,3 +240,15 @@ sl_dmarc_record_usable(const struct sl_dmarc_record *r, bool *none)
 	*none = r->nrua > 0;
 	return *none;
 }
+
+bool
+sl_dmarc_report_consent(const struct sl_dns_answer *answer)
+{
+	struct sl_dmarc_record record;
+	size_t i;
+
+	for (i = 0; answer->status == SL_DNS_OK && i < answer->n; i++)
+		if (sl_dmarc_record_parse(&record, answer->records[i].data, NULL) == 0)
+			return true;
+	return false;
+}

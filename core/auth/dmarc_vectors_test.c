@@ -12,16 +12,9 @@
 #include "dmarc.h"
 #include "evaluator_testing.h"
 #include "orgdomain.h"
+#include "vectors_testing.h"
 
 /* ---- inputs -------------------------------------------------------------- */
-
-static const char *
-text_of(json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text != NULL ? text : "";
-}
 
 static enum sl_spf_status
 spf_status(const char *word)
@@ -57,15 +50,15 @@ read_given(struct given *g, json_t *one)
 
 	memset(g, 0, sizeof(*g));
 	if (spf != NULL) {
-		g->spf.identity = strcmp(text_of(spf, "scope"), "helo") == 0 ? SL_SPF_HELO :
+		g->spf.identity = strcmp(case_text(spf, "scope"), "helo") == 0 ? SL_SPF_HELO :
 		    SL_SPF_MAILFROM;
-		g->spf.status = spf_status(text_of(spf, "result"));
-		snprintf(g->spf.domain, sizeof(g->spf.domain), "%s", text_of(spf, "domain"));
+		g->spf.status = spf_status(case_text(spf, "result"));
+		snprintf(g->spf.domain, sizeof(g->spf.domain), "%s", case_text(spf, "domain"));
 		g->inputs.spf = &g->spf;
 	}
 	json_array_foreach(json_object_get(one, "dkim"), i, k)
-		g->dkim[g->inputs.ndkim++] = (struct sl_dmarc_dkim){ text_of(k, "domain"), "s",
-		    dkim_status(text_of(k, "result")) };
+		g->dkim[g->inputs.ndkim++] = (struct sl_dmarc_dkim){ case_text(k, "domain"), "s",
+		    dkim_status(case_text(k, "result")) };
 	g->inputs.dkim = g->dkim;
 }
 
@@ -76,7 +69,7 @@ static struct sl_dmarc *
 evaluate(json_t *one, enum sl_dmarc_profile profile, enum order order, bool last_first)
 {
 	struct sl_dmarc_options options = { .profile = profile };
-	const char *from = text_of(one, "from"), *at = strrchr(from, '@');
+	const char *from = case_text(one, "from"), *at = strrchr(from, '@');
 	struct sl_dmarc *d = sl_dmarc_new(&options, at != NULL ? at + 1 : from);
 	struct sl_evaluator *e = sl_dmarc_evaluator(d);
 	struct given g;
@@ -190,7 +183,7 @@ run_once(json_t *one, enum sl_dmarc_profile profile, enum order order, bool last
 		char *want = json_dumps(json_object_get(one, "expect"), JSON_COMPACT);
 
 		printf("%s (%s): %s (%s) policy %s at %s, spf %s, dkim %s; wanted %s\n",
-		    text_of(one, "id"), profile == SL_DMARC_RFC9989 ? "9989" : "7489",
+		    case_text(one, "id"), profile == SL_DMARC_RFC9989 ? "9989" : "7489",
 		    sl_dmarc_status_word(r->status), r->reason, sl_dmarc_policy_word(r->policy),
 		    r->domain, sl_dmarc_alignment_word(r->spf_alignment),
 		    sl_dmarc_alignment_word(r->dkim_alignment), want);
@@ -211,56 +204,18 @@ run_case(json_t *one, enum sl_dmarc_profile profile)
 }
 
 static void
-run_suite(const char *file, size_t least)
+run_cases(struct tally *t, json_t *one)
 {
-	json_t *suite = load_vectors(file), *one;
-	size_t i, n = 0, bad = 0, disputed = 0;
+	const char *id = case_text(one, "id");
+	bool only = strcmp(case_text(one, "profile"), "rfc9989") == 0;
+	int p;
 
-	if (suite == NULL)
-		skip();
-	json_array_foreach(json_object_get(suite, "cases"), i, one) {
-		bool only = strcmp(text_of(one, "profile"), "rfc9989") == 0;
-
-		for (int p = SL_DMARC_RFC9989; p <= (only ? SL_DMARC_RFC9989 : SL_DMARC_RFC7489); p++) {
-			n++;
-			if (is_disputed(text_of(one, "id"), (enum sl_dmarc_profile)p))
-				disputed++;
-			else
-				bad += !run_case(one, (enum sl_dmarc_profile)p);
-		}
+	for (p = SL_DMARC_RFC9989; p <= (only ? SL_DMARC_RFC9989 : SL_DMARC_RFC7489); p++) {
+		if (is_disputed(id, (enum sl_dmarc_profile)p))
+			t->disputed++;
+		else
+			tally_case(t, id, run_case(one, (enum sl_dmarc_profile)p));
 	}
-	json_decref(suite);
-	printf("%s: %zu cases, %zu bad, %zu disputed\n", file, n, bad, disputed);
-	assert_int_equal(bad, 0);
-	assert_true(n >= least);
-}
-
-static void
-test_mailauth(void **state)
-{
-	(void)state;
-	run_suite("dmarc/mailauth.json", 42);
-}
-
-static void
-test_pending(void **state)
-{
-	(void)state;
-	run_suite("dmarc/mailauth-rfc9989-pending.json", 11);
-}
-
-static void
-test_mox(void **state)
-{
-	(void)state;
-	run_suite("dmarc/mox.json", 15);
-}
-
-static void
-test_stalwart(void **state)
-{
-	(void)state;
-	run_suite("dmarc/stalwart.json", 12);
 }
 
 /* ---- what is asked ------------------------------------------------------- */
@@ -269,7 +224,8 @@ static bool
 asks_in_order(json_t *one)
 {
 	struct sl_dmarc_options options = { .profile = SL_DMARC_RFC9989 };
-	struct sl_dmarc *d = sl_dmarc_new(&options, strrchr(text_of(one, "from"), '@') + 1);
+	const char *from = case_text(one, "from"), *at = strrchr(from, '@');
+	struct sl_dmarc *d = sl_dmarc_new(&options, at != NULL ? at + 1 : from);
 	struct sl_evaluator *e = sl_dmarc_evaluator(d);
 	json_t *want = json_object_get(json_object_get(one, "expect"), "dns_queries_in_order"), *name;
 	struct sl_question q;
@@ -284,32 +240,13 @@ asks_in_order(json_t *one)
 	return good;
 }
 
-static void
-test_walk_order(void **state)
-{
-	json_t *suite = load_vectors("dmarc/mailauth-rfc9989-pending.json"), *one;
-	size_t i, n = 0;
-
-	(void)state;
-	if (suite == NULL)
-		skip();
-	json_array_foreach(json_object_get(suite, "cases"), i, one) {
-		if (json_object_get(json_object_get(one, "expect"), "dns_queries_in_order") == NULL)
-			continue;
-		n++;
-		assert_true(asks_in_order(one));
-	}
-	json_decref(suite);
-	assert_int_equal(n, 1);
-}
-
 /* ---- records ------------------------------------------------------------- */
 
 static struct sl_dmarc *
 look_up(json_t *one)
 {
 	struct sl_dmarc_options options = { .profile = SL_DMARC_RFC9989 };
-	struct sl_dmarc *d = sl_dmarc_new(&options, text_of(one, "domain"));
+	struct sl_dmarc *d = sl_dmarc_new(&options, case_text(one, "domain"));
 
 	run_in_zone(sl_dmarc_evaluator(d), json_object_get(one, "zone"), false);
 	return d;
@@ -317,40 +254,55 @@ look_up(json_t *one)
 
 /* mox/parse/bad9: only RFC 7489 6.3 has p next to v, and its 6.3 asks for tolerance too. */
 static void
-test_mox_records(void **state)
+run_parse(struct tally *t, json_t *one)
 {
-	json_t *suite = load_vectors("dmarc/mox.json"), *one;
-	size_t i, bad = 0;
+	struct sl_dmarc_record record;
+	bool none, good = sl_dmarc_record_parse(&record, sl_str_of(case_text(one, "record")),
+	    NULL) == 0 && sl_dmarc_record_usable(&record, &none);
 
-	(void)state;
-	if (suite == NULL)
-		skip();
-	json_array_foreach(json_object_get(suite, "parse"), i, one) {
-		struct sl_dmarc_record record;
-		bool none, good = sl_dmarc_record_parse(&record, sl_str_of(text_of(one, "record")),
-		    NULL) == 0 && sl_dmarc_record_usable(&record, &none);
+	if (strcmp(case_text(one, "id"), "mox/parse/bad9") == 0)
+		t->disputed++;
+	else
+		tally_case(t, case_text(one, "id"), good == json_is_true(json_object_get(one, "valid")));
+}
 
-		if (strcmp(text_of(one, "id"), "mox/parse/bad9") != 0 &&
-		    good != json_is_true(json_object_get(one, "valid")) && ++bad > 0)
-			printf("%s: %s\n", text_of(one, "id"), text_of(one, "record"));
+static void
+run_lookup(struct tally *t, json_t *one)
+{
+	struct sl_dmarc *d;
+	const struct sl_dmarc_details *r;
+	bool found, temp;
+
+	if (is_disputed(case_text(one, "id"), SL_DMARC_RFC9989)) {
+		t->disputed++;
+		return;
 	}
-	assert_true(i >= 41);
-	json_array_foreach(json_object_get(suite, "record_lookup"), i, one) {
-		struct sl_dmarc *d = look_up(one);
-		const struct sl_dmarc_details *r = sl_dmarc_result(d);
-		bool found = r->domain[0] != '\0';
-		bool temp = !found && r->status == SL_DMARC_TEMPERROR;
+	d = look_up(one);
+	r = sl_dmarc_result(d);
+	found = r->domain[0] != '\0';
+	temp = !found && r->status == SL_DMARC_TEMPERROR;
+	tally_case(t, case_text(one, "id"), found == json_is_true(json_object_get(one,
+	    "record_found")) && (!found || same_text(one, "expect_domain", r->domain)) &&
+	    temp == (strcmp(case_text(one, "expect_status"), "temperror") == 0));
+	sl_dmarc_free(d);
+}
 
-		if (!is_disputed(text_of(one, "id"), SL_DMARC_RFC9989) &&
-		    (found != json_is_true(json_object_get(one, "record_found")) ||
-		    (found && !same_text(one, "expect_domain", r->domain)) ||
-		    temp != (strcmp(text_of(one, "expect_status"), "temperror") == 0)) && ++bad > 0)
-			printf("%s: found at \"%s\" (%s)\n", text_of(one, "id"), r->domain, r->reason);
-		sl_dmarc_free(d);
-	}
-	assert_int_equal(i, 7);
-	json_decref(suite);
-	assert_int_equal(bad, 0);
+/* mox/external-report/7: "v=DMARC1; p=none; bogus;", as above. */
+static void
+run_consent(struct tally *t, json_t *one)
+{
+	struct sl_dns_answer *a;
+	char name[600];
+
+	snprintf(name, sizeof(name), "%s._report._dmarc.%s", case_text(one, "domain"),
+	    case_text(one, "report_domain"));
+	a = zone_answer(json_object_get(one, "zone"), name, SL_DNS_TXT);
+	if (strcmp(case_text(one, "id"), "mox/external-report/7") == 0)
+		t->disputed++;
+	else
+		tally_case(t, case_text(one, "id"), sl_dmarc_report_consent(a) ==
+		    json_is_true(json_object_get(one, "accepts")));
+	sl_dns_answer_unref(a);
 }
 
 /* mailauth/get/073: a bad pct is as if it weren't there (100, RFC 7489 6.3), not 0. */
@@ -362,7 +314,7 @@ record_as_wanted(const struct sl_dmarc_details *r, json_t *one)
 
 	if (json_is_null(want))
 		return r->domain[0] == '\0';
-	if (strcmp(text_of(one, "id"), "mailauth/get/073") == 0)
+	if (strcmp(case_text(one, "id"), "mailauth/get/073") == 0)
 		return r->record.pct == 100;
 	return r->domain[0] != '\0' && same_text(want, "p", sl_dmarc_policy_word(r->record.p)) &&
 	    same_text(want, "sp", sl_dmarc_policy_word(r->record.sp)) &&
@@ -374,24 +326,12 @@ record_as_wanted(const struct sl_dmarc_details *r, json_t *one)
 }
 
 static void
-test_mailauth_records(void **state)
+run_discovery(struct tally *t, json_t *one)
 {
-	json_t *suite = load_vectors("dmarc/mailauth-record-discovery.json"), *one;
-	size_t i, bad = 0;
+	struct sl_dmarc *d = look_up(one);
 
-	(void)state;
-	if (suite == NULL)
-		skip();
-	json_array_foreach(json_object_get(suite, "cases"), i, one) {
-		struct sl_dmarc *d = look_up(one);
-
-		if (!record_as_wanted(sl_dmarc_result(d), one) && ++bad > 0)
-			printf("%s: \"%s\"\n", text_of(one, "id"), sl_dmarc_result(d)->text);
-		sl_dmarc_free(d);
-	}
-	assert_int_equal(i, 23);
-	json_decref(suite);
-	assert_int_equal(bad, 0);
+	tally_case(t, case_text(one, "id"), record_as_wanted(sl_dmarc_result(d), one));
+	sl_dmarc_free(d);
 }
 
 /* ---- the public suffix list ---------------------------------------------- */
@@ -411,36 +351,57 @@ registrable_as_wanted(const char *input, const char *want)
 	return sl_domain_normalize(expected, sl_str_of(want), NULL) == 0 && strcmp(org, expected) == 0;
 }
 
+/* ---- all ------------------------------------------------------------------- */
+
 static void
-test_psl(void **state)
+run_one_case(struct tally *t, json_t *one)
 {
-	json_t *suite = load_vectors("dmarc/test_psl.json"), *one;
-	size_t i, bad = 0;
+	json_t *expect = json_object_get(one, "expect");
+
+	if (json_object_get(one, "expect_record") != NULL) {
+		run_discovery(t, one);
+	} else if (json_object_get(one, "registrable_domain") != NULL) {
+		tally_case(t, case_text(one, "input"), registrable_as_wanted(case_text(one, "input"),
+		    json_string_value(json_object_get(one, "registrable_domain"))));
+	} else if (json_is_object(expect)) {
+		run_cases(t, one);
+		if (json_object_get(expect, "dns_queries_in_order") != NULL)
+			tally_case(t, case_text(one, "id"), asks_in_order(one));
+	}
+}
+
+static void
+run(struct tally *t, json_t *suite, const char *folder)
+{
+	json_t *one;
+	size_t i;
+
+	(void)folder;
+	json_array_foreach(json_object_get(suite, "cases"), i, one)
+		run_one_case(t, one);
+	json_array_foreach(json_object_get(suite, "parse"), i, one)
+		run_parse(t, one);
+	json_array_foreach(json_object_get(suite, "record_lookup"), i, one)
+		run_lookup(t, one);
+	json_array_foreach(json_object_get(suite, "external_reports_accepted"), i, one)
+		run_consent(t, one);
+}
+
+static void
+test_suites(void **state)
+{
+	struct tally all;
 
 	(void)state;
-	if (suite == NULL)
+	if (!run_area("dmarc", run, &all))
 		skip();
-	json_array_foreach(json_object_get(suite, "cases"), i, one) {
-		const char *input = json_string_value(json_object_get(one, "input"));
-
-		if (!registrable_as_wanted(input != NULL ? input : "",
-		    json_string_value(json_object_get(one, "registrable_domain"))) && ++bad > 0)
-			printf("%s\n", input);
-	}
-	assert_int_equal(i, 78);
-	json_decref(suite);
-	assert_int_equal(bad, 0);
+	assert_int_equal(all.failed, 0);
 }
 
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_mailauth), cmocka_unit_test(test_pending),
-		cmocka_unit_test(test_mox), cmocka_unit_test(test_stalwart),
-		cmocka_unit_test(test_walk_order), cmocka_unit_test(test_mox_records),
-		cmocka_unit_test(test_mailauth_records), cmocka_unit_test(test_psl),
-	};
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_suites) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * Recorded SPF suites: $SLUICE_VECTORS/spf. Each case runs twice, answers in
- * both orders.
+ * Recorded SPF suites: $SLUICE_VECTORS/spf. Scenarios with a zone, each case
+ * run twice, answers in both orders; and macros with what they expand to.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +10,7 @@
 
 #include "evaluator_testing.h"
 #include "spf_private.h"
+#include "vectors_testing.h"
 
 static struct sl_spf *
 evaluate(json_t *zone, json_t *one, enum sl_spf_identity identity, bool last_first)
@@ -62,11 +63,7 @@ explanation_good(const struct sl_spf_result *r, json_t *wanted)
  * any macro-expand, "%%" too), so its name is looked up, not there, and the
  * record of the include gives neutral; the suite wants a syntax error.
  */
-static bool
-is_disputed(json_t *one)
-{
-	return strcmp(json_string_value(json_object_get(one, "id")), "mox/scenario/17") == 0;
-}
+static const char *const disputed[] = { "mox/scenario/17", NULL };
 
 static bool
 case_good(json_t *zone, json_t *one, bool last_first)
@@ -92,48 +89,19 @@ case_good(json_t *zone, json_t *one, bool last_first)
 }
 
 static void
-run_suite(const char *file, size_t least)
+run_scenario(struct tally *t, json_t *scenario)
 {
-	json_t *suite = load_vectors(file), *scenario, *one;
-	size_t i, k, n = 0, bad = 0;
+	json_t *zone = json_object_get(scenario, "zone"), *one;
+	size_t i;
 
-	if (suite == NULL)
-		skip();
-	json_array_foreach(json_object_get(suite, "scenarios"), i, scenario) {
-		json_t *zone = json_object_get(scenario, "zone");
+	json_array_foreach(json_object_get(scenario, "tests"), i, one) {
+		const char *id = case_text(one, "id");
 
-		json_array_foreach(json_object_get(scenario, "tests"), k, one) {
-			n++;
-			if (is_disputed(one))
-				continue;
-			bad += !case_good(zone, one, false) || !case_good(zone, one, true);
-		}
+		if (one_of(disputed, id))
+			t->disputed++;
+		else
+			tally_case(t, id, case_good(zone, one, false) && case_good(zone, one, true));
 	}
-	json_decref(suite);
-	printf("%s: %zu cases, %zu bad\n", file, n, bad);
-	assert_int_equal(bad, 0);
-	assert_true(n >= least);
-}
-
-static void
-test_rfc7208(void **state)
-{
-	(void)state;
-	run_suite("spf/rfc7208-dev.json", 61);
-}
-
-static void
-test_mox(void **state)
-{
-	(void)state;
-	run_suite("spf/mox-spf.json", 124);
-}
-
-static void
-test_stalwart(void **state)
-{
-	(void)state;
-	run_suite("spf/stalwart-spf.json", 156);
 }
 
 /* ---- macros ------------------------------------------------------------------ */
@@ -176,39 +144,50 @@ expand_case(json_t *suite, json_t *one, char *out, size_t size)
 }
 
 static void
-test_macros(void **state)
+run_macro(struct tally *t, json_t *suite, json_t *one)
 {
-	json_t *suite = load_vectors("spf/mox-spf-macros.json"), *one;
-	size_t i, n = 0, bad = 0;
+	const char *expect = json_string_value(json_object_get(one, "expect"));
+	char got[512] = "";
+	bool good = expand_case(suite, one, got, sizeof(got));
+	bool wanted = good == (expect != NULL) && (!good || strcmp(got, expect) == 0);
+
+	if (!wanted)
+		printf("%s: %s, wanted %s\n", case_text(one, "id"), good ? got : "error",
+		    expect != NULL ? expect : "error");
+	tally_case(t, case_text(one, "id"), wanted);
+}
+
+static void
+run(struct tally *t, json_t *suite, const char *folder)
+{
+	json_t *one;
+	size_t i;
+
+	(void)folder;
+	json_array_foreach(json_object_get(suite, "scenarios"), i, one)
+		run_scenario(t, one);
+	if (json_object_get(suite, "scenarios") != NULL)
+		return;
+	json_array_foreach(json_object_get(suite, "cases"), i, one)
+		if (json_object_get(one, "macro") != NULL)
+			run_macro(t, suite, one);
+}
+
+static void
+test_suites(void **state)
+{
+	struct tally all;
 
 	(void)state;
-	if (suite == NULL)
+	if (!run_area("spf", run, &all))
 		skip();
-	json_array_foreach(json_object_get(suite, "cases"), i, one) {
-		const char *expect = json_string_value(json_object_get(one, "expect"));
-		char got[512] = "";
-		bool good = expand_case(suite, one, got, sizeof(got));
-
-		n++;
-		if (good != (expect != NULL) || (good && strcmp(got, expect) != 0)) {
-			bad++;
-			printf("%s: %s, wanted %s\n", json_string_value(json_object_get(one, "id")),
-			    good ? got : "error", expect != NULL ? expect : "error");
-		}
-	}
-	json_decref(suite);
-	printf("mox-spf-macros: %zu cases, %zu bad\n", n, bad);
-	assert_int_equal(bad, 0);
-	assert_int_equal(n, 37);
+	assert_int_equal(all.failed, 0);
 }
 
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rfc7208), cmocka_unit_test(test_mox),
-		cmocka_unit_test(test_stalwart), cmocka_unit_test(test_macros),
-	};
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_suites) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

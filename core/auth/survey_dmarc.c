@@ -231,21 +231,15 @@ same_organization(struct sl_survey *s, const char *org, const char *host)
 static void
 look_at_report(struct sl_survey *s, const struct sl_dmarc_details *d, struct sl_str uri)
 {
-	struct sl_dmarc_record record;
 	struct sl_dns_answer *a;
 	char host[256], name[600];
-	bool consents = false;
-	size_t i;
 
 	if (!report_host(host, uri) || same_organization(s, d->org, host))
 		return;
 	snprintf(name, sizeof(name), "%s._report._dmarc.%s", d->domain, host);
 	a = sl_survey_ask(s, name, SL_DNS_TXT);
 	if (!sl_survey_open(s, "dmarc", name, a)) {
-		for (i = 0; i < a->n; i++)
-			consents = consents || sl_dmarc_record_parse(&record, a->records[i].data, NULL) !=
-			    SL_ERR_NOTFOUND;
-		if (consents) {
+		if (sl_dmarc_report_consent(a)) {
 			sl_findings_add(&s->found, SL_FINDING_GOOD, "dmarc", "%s takes reports about %s", host,
 			    d->domain);
 		} else {

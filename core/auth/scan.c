@@ -7,7 +7,7 @@
 #define TIMEOUT_MS	20000
 #define SIGNATURES	10
 
-enum { SPF, DKIM, DMARC, ARC, KINDS };
+enum { SPF, DKIM, DMARC, OTHER, ARC, KINDS };
 
 struct sl_auth_scan {
 	struct sl_loop *loop;
@@ -18,6 +18,7 @@ struct sl_auth_scan {
 	struct sl_dkim_verify *dkim;	/* NULL in a scan of the chain */
 	struct sl_arc *arc;		/* NULL in any other */
 	struct sl_dmarc *dmarc;		/* NULL = no author domain */
+	struct sl_dmarc *other;		/* by the other RFC; NULL = not compared */
 	struct sl_dmarc_from from;
 	struct sl_op *ops[KINDS];	/* under way */
 	unsigned pending;
@@ -78,13 +79,25 @@ conclude(struct sl_auth_scan *scan)
 /* ---- the evaluations ------------------------------------------------------------------ */
 
 static void
+over(struct sl_auth_scan *scan, struct sl_op *op)
+{
+	size_t i;
+
+	for (i = 0; i < KINDS; i++)
+		if (scan->ops[i] == op)
+			scan->ops[i] = NULL;
+	sl_op_release(op);
+	scan->pending--;
+}
+
+static void
 decided(struct sl_op *op, void *arg)
 {
 	struct sl_auth_scan *scan = arg;
 
-	sl_op_release(op);
-	scan->ops[DMARC] = NULL;
-	conclude(scan);
+	over(scan, op);
+	if (scan->pending == 0)
+		conclude(scan);
 }
 
 static size_t
@@ -100,26 +113,38 @@ dkim_inputs(const struct sl_auth_scan *scan, struct sl_dmarc_dkim *out, size_t m
 	return i;
 }
 
-/* SPF and DKIM are known, and the policy: the decision may need one more walk. */
+/* The decision may need one more walk. */
+static void
+decide_by(struct sl_auth_scan *scan, struct sl_dmarc *dmarc, int kind,
+    const struct sl_dmarc_inputs *in)
+{
+	struct sl_evaluator *e;
+
+	if (dmarc == NULL)
+		return;
+	sl_dmarc_decide(dmarc, in);
+	e = sl_dmarc_evaluator(dmarc);
+	if (!e->done(e))
+		scan->ops[kind] = sl_evaluate(scan->loop, scan->dns, e, TIMEOUT_MS, NULL);
+	if (scan->ops[kind] == NULL)
+		return;
+	scan->pending++;
+	sl_op_wait(scan->ops[kind], decided, scan);
+}
+
+/* SPF and DKIM are known, and the policy. */
 static void
 decide(struct sl_auth_scan *scan)
 {
 	struct sl_dmarc_dkim dkim[SL_DMARC_MAX_DKIM];
 	struct sl_dmarc_inputs in = { .spf = sl_auth_scan_spf(scan), .dkim = dkim };
-	struct sl_evaluator *e;
 
-	if (scan->dmarc == NULL) {
-		conclude(scan);
-		return;
+	if (scan->dmarc != NULL) {
+		in.ndkim = dkim_inputs(scan, dkim, SL_DMARC_MAX_DKIM);
+		decide_by(scan, scan->dmarc, DMARC, &in);
+		decide_by(scan, scan->other, OTHER, &in);
 	}
-	in.ndkim = dkim_inputs(scan, dkim, SL_DMARC_MAX_DKIM);
-	sl_dmarc_decide(scan->dmarc, &in);
-	e = sl_dmarc_evaluator(scan->dmarc);
-	if (!e->done(e))
-		scan->ops[DMARC] = sl_evaluate(scan->loop, scan->dns, e, TIMEOUT_MS, NULL);
-	if (scan->ops[DMARC] != NULL)
-		sl_op_wait(scan->ops[DMARC], decided, scan);
-	else
+	if (scan->pending == 0)
 		conclude(scan);
 }
 
@@ -127,13 +152,9 @@ static void
 evaluated(struct sl_op *op, void *arg)
 {
 	struct sl_auth_scan *scan = arg;
-	size_t i;
 
-	for (i = 0; i < KINDS; i++)
-		if (scan->ops[i] == op)
-			scan->ops[i] = NULL;
-	sl_op_release(op);
-	if (--scan->pending == 0)
+	over(scan, op);
+	if (scan->pending == 0)
 		decide(scan);
 }
 
@@ -144,6 +165,7 @@ begin(struct sl_auth_scan *scan)
 		[SPF] = scan->spf != NULL ? sl_spf_evaluator(scan->spf) : NULL,
 		[DKIM] = scan->dkim != NULL ? sl_dkim_verify_evaluator(scan->dkim) : NULL,
 		[DMARC] = scan->dmarc != NULL ? sl_dmarc_evaluator(scan->dmarc) : NULL,
+		[OTHER] = scan->other != NULL ? sl_dmarc_evaluator(scan->other) : NULL,
 		[ARC] = scan->arc != NULL ? sl_arc_evaluator(scan->arc) : NULL,
 	};
 	size_t i;
@@ -193,6 +215,20 @@ create_arc(struct sl_auth_scan *scan, const struct sl_auth_scan_options *o)
 	return scan->arc != NULL ? 0 : SL_ERR_NOMEM;
 }
 
+static struct sl_dmarc *
+new_dmarc(struct sl_auth_scan *scan, const struct sl_dmarc_options *options,
+    const struct sl_auth_scan_options *o)
+{
+	struct sl_dmarc *dmarc = sl_dmarc_new(options, scan->from.domain);
+
+	if (dmarc == NULL)
+		return NULL;
+	if (o->sender_domain != NULL)
+		sl_dmarc_expect(dmarc, o->sender_domain);
+	expect_signers(dmarc, o->message);
+	return dmarc;
+}
+
 static int
 create(struct sl_auth_scan *scan, const struct sl_auth_scan_options *o)
 {
@@ -200,7 +236,7 @@ create(struct sl_auth_scan *scan, const struct sl_auth_scan_options *o)
 		.now = sl_loop_time_us(o->loop) / 1000000, .max_signatures = SIGNATURES,
 		.keys = o->keys,
 	};
-	struct sl_dmarc_options dmarc = { .profile = SL_DMARC_RFC9989 };
+	struct sl_dmarc_options other = o->dmarc;
 	int rc = sl_dmarc_from(&scan->from, o->message, NULL);
 
 	if (rc == SL_ERR_NOMEM || (scan->dkim = sl_dkim_verify_new(o->message, &dkim)) == NULL)
@@ -209,13 +245,11 @@ create(struct sl_auth_scan *scan, const struct sl_auth_scan_options *o)
 		return SL_ERR_NOMEM;
 	if (rc != 0)
 		return 0;
-	scan->dmarc = sl_dmarc_new(&dmarc, scan->from.domain);
-	if (scan->dmarc == NULL)
-		return SL_ERR_NOMEM;
-	if (o->sender_domain != NULL)
-		sl_dmarc_expect(scan->dmarc, o->sender_domain);
-	expect_signers(scan->dmarc, o->message);
-	return 0;
+	scan->dmarc = new_dmarc(scan, &o->dmarc, o);
+	other.profile = o->dmarc.profile == SL_DMARC_RFC9989 ? SL_DMARC_RFC7489 : SL_DMARC_RFC9989;
+	if (o->compare)
+		scan->other = new_dmarc(scan, &other, o);
+	return scan->dmarc != NULL && (scan->other != NULL || !o->compare) ? 0 : SL_ERR_NOMEM;
 }
 
 struct sl_auth_scan *
@@ -250,6 +284,7 @@ sl_auth_scan_free(struct sl_auth_scan *scan)
 	sl_spf_free(scan->spf);
 	sl_dkim_verify_free(scan->dkim);
 	sl_dmarc_free(scan->dmarc);
+	sl_dmarc_free(scan->other);
 	sl_arc_free(scan->arc);
 	sl_free(scan);
 }
@@ -278,6 +313,12 @@ const struct sl_dmarc_details *
 sl_auth_scan_dmarc(const struct sl_auth_scan *scan)
 {
 	return scan->dmarc != NULL ? sl_dmarc_result(scan->dmarc) : NULL;
+}
+
+const struct sl_dmarc_details *
+sl_auth_scan_other(const struct sl_auth_scan *scan)
+{
+	return scan->other != NULL ? sl_dmarc_result(scan->other) : NULL;
 }
 
 const struct sl_arc_result *

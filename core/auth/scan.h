@@ -23,6 +23,8 @@ struct sl_auth_scan_options {
 	const struct sl_spf_options *spf;	/* NULL = SPF isn't checked */
 	bool arc;				/* the chain, and nothing else */
 	const char *sender_domain;		/* of the reverse-path, may be NULL: saves time */
+	struct sl_dmarc_options dmarc;		/* the RFC to decide by */
+	bool compare;				/* decide by the other RFC too */
 	/* Called once from the loop with the results complete, before those who wait are
 	 * told; must not free the scan. May be NULL. */
 	void (*concluded)(const struct sl_auth_scan *scan, void *arg);
@@ -46,6 +48,8 @@ const struct sl_dkim_verify *sl_auth_scan_dkim(const struct sl_auth_scan *scan);
 const struct sl_dmarc_from *sl_auth_scan_from(const struct sl_auth_scan *scan);
 /* NULL: the message has no author domain (permerror). */
 const struct sl_dmarc_details *sl_auth_scan_dmarc(const struct sl_auth_scan *scan);
+/* What the RFC that doesn't decide would have said; NULL without 'compare'. */
+const struct sl_dmarc_details *sl_auth_scan_other(const struct sl_auth_scan *scan);
 /* Of a scan with 'arc', which has no other result. */
 const struct sl_arc_result *sl_auth_scan_arc(const struct sl_auth_scan *scan);
 

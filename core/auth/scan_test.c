@@ -9,11 +9,19 @@
 #include "scan.h"
 
 static const char zone[] =
+    "_dmarc.b.example. IN TXT \"v=DMARC1; p=none; psd=y\"\n"
+    "_dmarc.a.b.example. IN TXT \"v=DMARC1; p=reject\"\n"
+    "a.b.example. IN TXT \"v=spf1 ip4:192.0.2.1 -all\"\nb.example. IN TXT \"v=spf1 +all\"\n"
+    "_dmarc.half.example. IN TXT \"v=DMARC1; p=reject; pct=50\"\n"
+    "_dmarc.np.example. IN TXT \"v=DMARC1; p=none; np=reject\"\n"
+    "_dmarc.test.example. IN TXT \"v=DMARC1; p=reject; t=y\"\n"
     "good.example. IN TXT \"v=spf1 ip4:192.0.2.1 -all\"\n"
     "_dmarc.good.example. IN TXT \"v=DMARC1; p=reject\"\n"
     "slow.example. IN TXT \"v=spf1 ip4:192.0.2.1 -all\"\nslow.example. DELAY 30\n";
 
 struct bed {
+	struct sl_dmarc_options dmarc;
+	bool compare;
 	struct sl_loop *loop;
 	struct sl_dns *dns;
 	struct sl_message *message;
@@ -59,6 +67,7 @@ start(struct bed *bed, const char *domain, const char *from)
 	struct sl_spf_options spf = { .now = 1 };
 	struct sl_auth_scan_options o = { .loop = bed->loop, .dns = bed->dns,
 		.spf = domain != NULL ? &spf : NULL, .sender_domain = domain,
+		.dmarc = bed->dmarc, .compare = bed->compare,
 		.concluded = on_concluded, .arg = bed };
 	struct sl_auth_scan *scan;
 	struct sl_err err;
@@ -122,6 +131,48 @@ test_outcomes(void **state)
 	}
 }
 
+/* Both RFCs about one message, whichever decides. */
+static void
+test_compared(void **state)
+{
+	static const struct {
+		const char *name, *domain, *from;
+		unsigned sample;
+		enum sl_dmarc_status walk, list;
+	} cases[] = {
+		{ "the same", "good.example", "good.example", 0, SL_DMARC_PASS, SL_DMARC_PASS },
+		{ "aligned by the list, not by the walk", "b.example", "a.b.example", 0, SL_DMARC_REJECT,
+		    SL_DMARC_PASS },
+		{ "pct=50, not drawn", NULL, "half.example", 50, SL_DMARC_REJECT, SL_DMARC_QUARANTINE },
+		{ "pct=50, drawn", NULL, "half.example", 49, SL_DMARC_REJECT, SL_DMARC_REJECT },
+		{ "np= of a domain that isn't there", NULL, "no.np.example", 0, SL_DMARC_REJECT,
+		    SL_DMARC_NONE },
+		{ "t=y", NULL, "test.example", 0, SL_DMARC_QUARANTINE, SL_DMARC_REJECT },
+	};
+	struct bed *bed = *state;
+
+	bed->compare = true;
+	for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+		bool list = i % 2 == 1;
+		struct sl_auth_scan *scan;
+
+		print_message("%s\n", cases[i / 2].name);
+		bed->dmarc.profile = list ? SL_DMARC_RFC7489 : SL_DMARC_RFC9989;
+		bed->dmarc.sample = cases[i / 2].sample;
+		scan = start(bed, cases[i / 2].domain, cases[i / 2].from);
+		finish(scan);
+		assert_int_equal(sl_auth_scan_dmarc(scan)->profile, bed->dmarc.profile);
+		assert_int_equal(sl_auth_scan_dmarc(scan)->status,
+		    list ? cases[i / 2].list : cases[i / 2].walk);
+		assert_int_equal(sl_auth_scan_other(scan)->status,
+		    list ? cases[i / 2].walk : cases[i / 2].list);
+		assert_int_equal(bed->concluded, i + 1);
+		sl_auth_scan_free(scan);
+		sl_message_unref(bed->message);
+		bed->message = NULL;
+	}
+}
+
 /* Two wait, one leaves: the other hears, and who comes later hears too. */
 static void
 test_joined(void **state)
@@ -158,6 +209,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_outcomes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_compared, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_joined, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_freed_early, set_up, tear_down),
 	};

@@ -56,6 +56,10 @@ static const struct key root_keys[] = {
 	{ .name = "sender_login", .type = KEY_CHOICE, .offset = AT(sender_login), .dflt = "\"none\"",
 	    .choices = "none domain", .text = "domain: reverse-path and From must be of the account's "
 	    "domains; that is so by itself where a listener requires auth" },
+	{ .name = "dmarc", .type = KEY_CHOICE, .offset = AT(dmarc), .dflt = "\"rfc9989\"",
+	    .choices = "rfc9989 rfc7489", .text = "the RFC that ScanDMARC decides by: tree walk and np=, or "
+	    "public suffix list and pct=; event dmarc_rfcs_differ when the other one would decide "
+	    "otherwise" },
 	{ .name = "admin", .type = KEY_STRING, .offset = AT(admin),
 	    .text = "address of /metrics and /health: \"127.0.0.1:8891\"" },
 	{ .name = "connections", .type = KEY_SKIP, .text = "total (1000), per_ip (50)" },

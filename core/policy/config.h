@@ -72,6 +72,7 @@ struct sl_config {
 	int64_t line_ends;		/* 0 reject, 1 fix */
 	int64_t from_check, sender_login;	/* of servers without their own: 0 reject, 1 accept;
 						 * 0 none, 1 domain */
+	int64_t dmarc;			/* 0 RFC 9989, 1 RFC 7489 */
 	char system_name[256];
 	struct { int64_t total, per_ip; } connections;
 	struct { double command, message; } timeouts;

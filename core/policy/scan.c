@@ -1,6 +1,7 @@
 #include "scan.h"
 
 #include "../auth/authres.h"
+#include "../crypto/random.h"
 #include "engine.h"
 
 /* What a reader of DMARC results (opendmarc-halonlog) gets of each message. */
@@ -24,6 +25,45 @@ log_dmarc(const struct sl_auth_scan *scan, void *arg)
 	sl_buf_clear(&line);
 }
 
+/* Who changes from one RFC to the other wants to know where they disagree. */
+static void
+tell_difference(const struct sl_auth_scan *scan, const struct sl_transaction *t)
+{
+	const struct sl_dmarc_details *d = sl_auth_scan_dmarc(scan), *other = sl_auth_scan_other(scan);
+	const struct sl_dmarc_details *by_walk = d, *by_list = other;
+
+	if (other == NULL || d->status == other->status || d->status == SL_DMARC_TEMPERROR ||
+	    other->status == SL_DMARC_TEMPERROR)
+		return;
+	if (d->profile == SL_DMARC_RFC7489) {
+		by_walk = other;
+		by_list = d;
+	}
+	sl_event(t->session->engine->events, SL_NOTICE, "dmarc_rfcs_differ", SL_FIELDS(
+	    SL_F_TEXT("id", t->id), SL_F_TEXT("from", d->from),
+	    SL_F_TEXT("rfc9989", sl_dmarc_status_word(by_walk->status)),
+	    SL_F_TEXT("rfc7489", sl_dmarc_status_word(by_list->status)),
+	    SL_F_TEXT("org_rfc9989", by_walk->org), SL_F_TEXT("org_rfc7489", by_list->org),
+	    SL_F_TEXT("reason_rfc9989", by_walk->reason),
+	    SL_F_TEXT("reason_rfc7489", by_list->reason)));
+}
+
+static void
+on_concluded(const struct sl_auth_scan *scan, void *arg)
+{
+	log_dmarc(scan, arg);
+	tell_difference(scan, arg);
+}
+
+/* pct= of RFC 7489; without a draw nobody is spared. */
+static unsigned
+draw(void)
+{
+	uint64_t drawn;
+
+	return sl_random_below(100, &drawn) == 0 ? (unsigned)drawn : 0;
+}
+
 static struct sl_dns *
 dns_of(const struct sl_context *ctx)
 {
@@ -45,7 +85,10 @@ start(struct sl_context *ctx)
 		.loop = loop, .message = t->message, .keys = ctx->engine->pubkeys, .spf = &spf,
 		.sender_domain = t->senderdomain,
 		.dns = dns_of(ctx),
-		.concluded = log_dmarc, .arg = t,
+		.dmarc = { .profile = ctx->generation->config->dmarc == 0 ? SL_DMARC_RFC9989 :
+		    SL_DMARC_RFC7489, .sample = draw() },
+		.compare = sl_event_wanted(ctx->engine->events, SL_NOTICE),
+		.concluded = on_concluded, .arg = t,
 	};
 
 	return sl_auth_scan_start(&o);

@@ -16,8 +16,8 @@ import urllib.request
 import dkim
 import pytest
 
-from harness import (Api, Sluice, answer_json, certificate, free_port, key_pair, text_message,
-                     wait_for)
+from harness import (Api, NameServer, Sluice, answer_json, certificate, free_port, key_pair, name_of,
+                     text_message, txt, wait_for, wire_name)
 
 CONFIG = """return {
   hostname = "mx.example.org", workers = 1,
@@ -112,77 +112,6 @@ def test_A15_replies(make, action, value):
 
 
 # ---- A32: what DNS answers -----------------------------------------------------------------
-
-
-def name_of(packet, at=12):
-    labels = []
-    while packet[at]:
-        labels.append(packet[at + 1:at + 1 + packet[at]].decode())
-        at += 1 + packet[at]
-    return ".".join(labels).lower(), at + 1
-
-
-def txt(text):
-    parts = [text[i:i + 255] for i in range(0, len(text), 255)]
-    return b"".join(bytes([len(p)]) + p for p in parts)
-
-
-def wire_name(name):
-    return b"".join(bytes([len(x)]) + x.encode() for x in name.split(".")) + b"\0"
-
-
-class NameServer:
-    """A name server of the attacker's: answer(name, type, tcp) gives records as (type, rdata), or
-    "truncate", "silence", "garbage", a number for an RCODE."""
-
-    def __init__(self, answer):
-        self.answer = answer
-        self.asked = []
-        self.port = free_port()
-        server = self
-
-        class Udp(socketserver.BaseRequestHandler):
-            def handle(self):
-                reply = server.reply(self.request[0], False)
-                if reply is not None:
-                    self.request[1].sendto(reply, self.client_address)
-
-        class Tcp(socketserver.BaseRequestHandler):
-            def handle(self):
-                with contextlib.suppress(OSError, struct.error):
-                    size, = struct.unpack("!H", self.request.recv(2, socket.MSG_WAITALL))
-                    reply = server.reply(self.request.recv(size, socket.MSG_WAITALL), True)
-                    if reply is not None:
-                        self.request.sendall(struct.pack("!H", len(reply)) + reply)
-
-        socketserver.ThreadingTCPServer.allow_reuse_address = True
-        self.servers = [socketserver.ThreadingUDPServer(("127.0.0.1", self.port), Udp),
-                        socketserver.ThreadingTCPServer(("127.0.0.1", self.port), Tcp)]
-        for s in self.servers:
-            s.daemon_threads = True
-            threading.Thread(target=s.serve_forever, daemon=True).start()
-
-    def reply(self, packet, tcp):
-        name, end = name_of(packet)
-        kind, = struct.unpack("!H", packet[end:end + 2])
-        self.asked.append((name, kind, tcp))
-        what = self.answer(name, kind, tcp)
-        question = packet[12:end + 4]
-        if what == "silence":
-            return None
-        if what == "garbage":
-            return packet[:2] + b"\x81\x80\xff\xff\xff\xff\xff\xff\xff\xff" + b"\xc0\x0c" * 40
-        flags, records = (0x8380, []) if what == "truncate" else \
-            (0x8180 | what, []) if isinstance(what, int) else (0x8180, what)
-        out = packet[:2] + struct.pack("!HHHHH", flags, 1, len(records), 0, 0) + question
-        for owner, rtype, data in records:
-            out += wire_name(owner) + struct.pack("!HHIH", rtype, 1, 60, len(data)) + data
-        return out
-
-    def stop(self):
-        for s in self.servers:
-            s.shutdown()
-            s.server_close()
 
 
 A, CNAME, TXT = 1, 5, 16

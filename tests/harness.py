@@ -1,5 +1,6 @@
 """A sluice of a test's own: policy folder, ports, mailboxes, key API, raw client."""
 import base64
+import contextlib
 import http.server
 import json
 import os
@@ -8,7 +9,9 @@ import random
 import shutil
 import signal
 import socket
+import socketserver
 import ssl
+import struct
 import subprocess
 import threading
 import time
@@ -270,3 +273,75 @@ def password_hash(password):
 
 def answer_json(value, status=200, delay=0):
     return status, json.dumps(value), delay
+
+
+def name_of(packet, at=12):
+    labels = []
+    while packet[at]:
+        labels.append(packet[at + 1:at + 1 + packet[at]].decode())
+        at += 1 + packet[at]
+    return ".".join(labels).lower(), at + 1
+
+
+def txt(text):
+    parts = [text[i:i + 255] for i in range(0, len(text), 255)]
+    return b"".join(bytes([len(p)]) + p for p in parts)
+
+
+def wire_name(name):
+    return b"".join(bytes([len(x)]) + x.encode() for x in name.split(".")) + b"\0"
+
+
+class NameServer:
+    """A name server: answer(name, type, tcp) gives records as (owner, type, rdata), or "truncate",
+    "silence", "garbage", a number for an RCODE."""
+
+    def __init__(self, answer, ttl=60):
+        self.answer = answer
+        self.ttl = ttl
+        self.asked = []
+        self.port = free_port()
+        server = self
+
+        class Udp(socketserver.BaseRequestHandler):
+            def handle(self):
+                reply = server.reply(self.request[0], False)
+                if reply is not None:
+                    self.request[1].sendto(reply, self.client_address)
+
+        class Tcp(socketserver.BaseRequestHandler):
+            def handle(self):
+                with contextlib.suppress(OSError, struct.error):
+                    size, = struct.unpack("!H", self.request.recv(2, socket.MSG_WAITALL))
+                    reply = server.reply(self.request.recv(size, socket.MSG_WAITALL), True)
+                    if reply is not None:
+                        self.request.sendall(struct.pack("!H", len(reply)) + reply)
+
+        socketserver.ThreadingTCPServer.allow_reuse_address = True
+        self.servers = [socketserver.ThreadingUDPServer(("127.0.0.1", self.port), Udp),
+                        socketserver.ThreadingTCPServer(("127.0.0.1", self.port), Tcp)]
+        for s in self.servers:
+            s.daemon_threads = True
+            threading.Thread(target=s.serve_forever, daemon=True).start()
+
+    def reply(self, packet, tcp):
+        name, end = name_of(packet)
+        kind, = struct.unpack("!H", packet[end:end + 2])
+        self.asked.append((name, kind, tcp))
+        what = self.answer(name, kind, tcp)
+        question = packet[12:end + 4]
+        if what == "silence":
+            return None
+        if what == "garbage":
+            return packet[:2] + b"\x81\x80\xff\xff\xff\xff\xff\xff\xff\xff" + b"\xc0\x0c" * 40
+        flags, records = (0x8380, []) if what == "truncate" else \
+            (0x8180 | what, []) if isinstance(what, int) else (0x8180, what)
+        out = packet[:2] + struct.pack("!HHHHH", flags, 1, len(records), 0, 0) + question
+        for owner, rtype, data in records:
+            out += wire_name(owner) + struct.pack("!HHIH", rtype, 1, self.ttl, len(data)) + data
+        return out
+
+    def stop(self):
+        for s in self.servers:
+            s.shutdown()
+            s.server_close()

@@ -56,6 +56,10 @@ static const struct key root_keys[] = {
 	{ .name = "sender_login", .type = KEY_CHOICE, .offset = AT(sender_login), .dflt = "\"none\"",
 	    .choices = "none domain", .text = "domain: reverse-path and From must be of the account's "
 	    "domains; that is so by itself where a listener requires auth" },
+	{ .name = "dkim", .type = KEY_SKIP, .text = "by domain, a list of keys that sign for it, the newest "
+	    "first: DKIMSignFor takes the first that DNS has; or csv" },
+	{ .name = "dkim_recheck", .type = KEY_SECONDS, .offset = AT(dkim_recheck), .dflt = "3600",
+	    .min = 1, .max = 1e7, .text = "how long what DNS says of such a key is taken for granted" },
 	{ .name = "dmarc", .type = KEY_CHOICE, .offset = AT(dmarc), .dflt = "\"rfc9989\"",
 	    .choices = "rfc9989 rfc7489", .text = "the RFC that ScanDMARC decides by: tree walk and np=, or "
 	    "public suffix list and pct=; event dmarc_rfcs_differ when the other one would decide "
@@ -225,7 +229,7 @@ static const struct group {
 	{ "log", log_keys }, { "tls", tls_keys }, { "dns", dns_keys }, { "http", http_keys },
 	{ "limits", limit_keys },
 	{ "listen[]", listener_keys }, { "api", api_keys }, { "servers.NAME", sl_server_keys },
-	{ "transports.NAME", sl_transport_keys },
+	{ "transports.NAME", sl_transport_keys }, { "dkim.DOMAIN[]", sl_dkim_keys },
 };
 
 #define NGROUPS	(sizeof(groups) / sizeof(groups[0]))
@@ -594,6 +598,7 @@ take_all(struct loader *l)
 	check_tls(l);
 	take_pem(l, c->dns.zone, "dns.zone", &c->dns.zone_text);
 	take_pem(l, c->dns.anchor, "dns.anchor", &c->dns.anchor_text);
+	sl_config_take_dkim(l, json_object_get(root, "dkim"));
 	take_listeners(l, json_object_get(root, "listen"));
 	sl_config_take_transports(l, json_object_get(root, "transports"));
 	sl_config_take_servers(l, json_object_get(root, "servers"));
@@ -666,6 +671,7 @@ sl_config_free(struct sl_config *c)
 	if (c == NULL)
 		return;
 	sl_config_clear_servers(c);
+	sl_config_clear_dkim(c);
 	sl_free(c->listeners);
 	sl_free(c->transports);
 	sl_free(c->apis);

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "../base/dict.h"
 #include "../engine/vm.h"
 #include "../net/addr.h"
 #include "../sluice.h"
@@ -60,6 +61,17 @@ struct sl_api_config {
 	int64_t on_failure;		/* 0 = the script decides, 1 = defer */
 };
 
+#define SL_DKIM_ENTRIES	8
+
+/* The keys that sign for a domain, in the order in which they are wanted. */
+struct sl_dkim_domain {
+	size_t n;
+	struct sl_dkim_entry {
+		struct sl_str selector;
+		struct sl_str key;	/* "pki:NAME", or the text of a key */
+	} entry[];
+};
+
 struct sl_config {
 	struct sl_image *image;		/* borrowed */
 	json_t *root, *defaults;	/* hold the strings */
@@ -73,6 +85,8 @@ struct sl_config {
 	int64_t from_check, sender_login;	/* of servers without their own: 0 reject, 1 accept;
 						 * 0 none, 1 domain */
 	int64_t dmarc;			/* 0 RFC 9989, 1 RFC 7489 */
+	struct sl_dict *dkim;		/* domain -> struct sl_dkim_domain */
+	double dkim_recheck;		/* seconds between looks at what is published */
 	char system_name[256];
 	struct { int64_t total, per_ip; } connections;
 	struct { double command, message; } timeouts;

@@ -13,6 +13,10 @@ void	 sl_config_clear_servers(struct sl_config *config);
 /* config_transports.c */
 void	 sl_config_take_transports(struct loader *l, const json_t *transports);
 
-extern const struct key sl_server_keys[], sl_transport_keys[];
+/* config_dkim.c */
+void	 sl_config_take_dkim(struct loader *l, const json_t *dkim);
+void	 sl_config_clear_dkim(struct sl_config *config);
+
+extern const struct key sl_server_keys[], sl_transport_keys[], sl_dkim_keys[];
 
 #endif

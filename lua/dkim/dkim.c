@@ -6,6 +6,7 @@
 #include "../../core/policy/context.h"
 #include "../../core/policy/engine.h"
 #include "../../core/policy/owner.h"
+#include "../../core/policy/rotation.h"
 #include "../../core/policy/scan.h"
 
 #define MAX_NAMES	100
@@ -114,27 +115,34 @@ hold_key(struct sl_context *ctx, struct sl_key *key)
 	return 0;
 }
 
+/* Takes the reference to the key. */
+static void
+fill_request(lua_State *L, struct sl_dkim_request *r, struct sl_str selector,
+    struct sl_str domain, struct sl_key *key)
+{
+	if (hold_key(sl_context_of(L), key) != 0) {
+		sl_key_unref(key);
+		luaL_error(L, "out of memory");
+	}
+	r->selector = keep(L, selector);
+	r->domain = keep(L, domain);
+	r->key = key;
+}
+
 /* Selector, domain, key and the options at 'arg'. Not 0: the key isn't to be had. */
 static int
 take_request(lua_State *L, struct sl_dkim_request *r, int arg, struct sl_err *err)
 {
 	struct sl_str selector = sl_arg_string(L, 1), domain = sl_arg_string(L, 2);
 	struct sl_str spec = sl_arg_string(L, 3);
-	struct sl_context *ctx = sl_context_of(L);
 	struct sl_key *key;
 
 	if (!sl_str_starts(spec, SL_STR("pki:")))
 		sl_secret_add(L, spec);
-	key = sl_generation_key(ctx->generation, spec, err);
+	key = sl_generation_key(sl_context_of(L)->generation, spec, err);
 	if (key == NULL)
 		return err->code;
-	if (hold_key(ctx, key) != 0) {
-		sl_key_unref(key);
-		return luaL_error(L, "out of memory");
-	}
-	r->selector = keep(L, selector);
-	r->domain = keep(L, domain);
-	r->key = key;
+	fill_request(L, r, selector, domain, key);
 	take_options(L, arg, &r->options);
 	return 0;
 }
@@ -194,6 +202,23 @@ sign_now(lua_State *L, const struct sl_dkim_request *r)
 	return 1;
 }
 
+/* The options are at 'arg'. */
+static int
+sign(lua_State *L, struct sl_sign_request *r, int arg)
+{
+	struct sl_err err;
+
+	if (sl_dkim_check(&r->dkim, now_of(L), &err) != 0)
+		return refused(L, &err);
+	if (sl_opt_bool(L, arg, "return_header", false))
+		return sign_now(L, &r->dkim);
+	r->options = describe_options(L, arg);
+	r->discard_changes = sl_opt_bool(L, arg, "discard_changes", false);
+	queue_request(L, r);
+	sl_bool(L, true);
+	return 1;
+}
+
 /*lua
 Sign the message with DKIM (RFC 6376, 8463) as it will leave.
 
@@ -219,16 +244,61 @@ dkim_sign(lua_State *L)
 	struct sl_err err;
 
 	sl_options(L, 4, option_names);
-	if (take_request(L, &r.dkim, 4, &err) != 0 ||
-	    sl_dkim_check(&r.dkim, now_of(L), &err) != 0)
+	if (take_request(L, &r.dkim, 4, &err) != 0)
 		return refused(L, &err);
-	if (sl_opt_bool(L, 4, "return_header", false))
-		return sign_now(L, &r.dkim);
-	r.options = describe_options(L, 4);
-	r.discard_changes = sl_opt_bool(L, 4, "discard_changes", false);
-	queue_request(L, &r);
-	sl_bool(L, true);
-	return 1;
+	return sign(L, &r, 4);
+}
+
+/* ---- the keys of sluice.lua ------------------------------------------------------------- */
+
+static int
+keys_known(lua_State *L, struct sl_op *op)
+{
+	struct sl_sign_request r = { .next = NULL };
+	struct sl_generation *g = sl_context_of(L)->generation;
+	struct sl_str domain = sl_arg_string(L, 1), selector;
+	struct sl_key *key;
+	struct sl_err err;
+	int rc = sl_rotation_choose(g, domain, &selector, &key, &err);
+
+	(void)op;
+	if (rc != 0) {
+		sl_bool(L, false);
+		sl_text(L, err.text);
+		sl_text(L, rc == SL_ERR_NOTFOUND ? "absent" : rc == SL_ERR_TEMP ? "temperror" :
+		    "unpublished");
+		return 3;
+	}
+	fill_request(L, &r.dkim, selector, domain, key);
+	take_options(L, 2, &r.dkim.options);
+	return sign(L, &r, 2);
+}
+
+/*lua
+Sign the message with DKIM as DKIMSign does, with the key that sluice.lua's dkim names for a domain.
+
+Of several keys the first signs whose public half DNS has, looked at once in
+dkim_recheck seconds at most: a new key goes live when it is published and not
+before, and the old one can stay until then.
+
+@param domain string
+@param options? table   as of DKIMSign
+@return boolean|string signed  true; with return_header the value of the field
+@return string? err     with false: why it can't be signed
+@return string? code    "absent": dkim doesn't have the domain; "unpublished": DNS has none of its keys; "temperror": DNS doesn't answer
+
+    local signed, err, code = DKIMSignFor("example.org")
+    if not signed and code ~= "absent" then Defer("Message could not be signed: " .. err) end
+*/
+static int
+dkim_sign_for(lua_State *L)
+{
+	struct sl_str domain = sl_arg_string(L, 1);
+
+	sl_options(L, 2, option_names);
+	if (sl_engine_dns(L) == NULL)
+		return luaL_error(L, "DNS isn't to be had here");
+	return sl_await(L, sl_rotation_look(sl_context_of(L)->generation, domain), keys_known);
 }
 
 /* ---- ARC ------------------------------------------------------------------------------ */
@@ -335,6 +405,7 @@ arc_seal(lua_State *L)
 
 const struct sl_builtin sl_module_dkim[] = {
 	{ "DKIMSign", dkim_sign, SL_AT_MESSAGE },
+	{ "DKIMSignFor", dkim_sign_for, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "ARCSeal", arc_seal, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ NULL, NULL, 0 },
 };

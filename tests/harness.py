@@ -130,10 +130,15 @@ class Sluice:
         return self.process.returncode
 
     def reload(self):
-        before = self.text().count("policy_loaded") + self.text().count("reload_failed")
+        before = self.log.stat().st_size
+
+        def told():
+            with open(self.log, "rb") as f:
+                f.seek(before)
+                said = f.read()
+            return b"policy_loaded" in said or b"reload_failed" in said
         self.process.send_signal(signal.SIGHUP)
-        wait_for(lambda: self.text().count("policy_loaded") + self.text().count("reload_failed")
-                 > before, "the reload")
+        wait_for(told, "the reload")
 
     def messages(self):
         return [path.read_bytes() for path in sorted(self.mail.glob("*/*/new/*"))]

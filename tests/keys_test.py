@@ -249,3 +249,58 @@ class TestCheck:
         ["--selector", "s1", "--key", "nowhere"]], ids=" ".join)
     def test_usage(self, folder, args):
         sluice("keys", "check", "--domain", "example.com", *args, status=2, cwd=folder)
+
+
+POLICY = """return {
+  listen = {}, servers = { a = { relay = { ["x.y"] = { transport = "d" } } } },
+  transports = { d = { discard = true } }, dns = { zone = "zone.txt", zone_only = true },
+  dkim = { ["example.com"] = { { selector = "s2", key = "pki:example.com/s2" },
+                               { selector = "s1", key = "pki:example.com/s1" } } },
+}"""
+
+
+class TestStatus:
+    @pytest.fixture(scope="class")
+    def policy(self, tmp_path_factory):
+        policy = tmp_path_factory.mktemp("policy")
+        (policy / "sluice.lua").write_text(POLICY)
+        (policy / "zone.txt").write_text("example.com. IN A 192.0.2.1\n")
+        made = {s: generate(policy, "--policy", policy, "--type", "ed25519", selector=s)
+                for s in ("s1", "s2")}
+        return policy, made
+
+    @pytest.mark.parametrize("published, signs, status, texts", [
+        (["s1", "s2"], "s2", 0, ["s2 signs (ed25519, 256 bits)", "s1 is published and doesn't sign any more"]),
+        (["s1"], "s1", 0, ["s2 doesn't sign (missing)", "s1 signs"]),
+        (["s2"], "s2", 0, ["s2 signs", "s1 is out of use (missing): take it out"]),
+        ([], None, 1, ["no key signs", "s2 doesn't sign (missing)", "s1 doesn't sign (missing)"]),
+        (["SERVFAIL"], None, 75, ["no key is known", "s2 doesn't sign (unknown)", "s1 doesn't sign (unknown)"])])
+    def test_rotation(self, policy, published, signs, status, texts):
+        policy, made = policy
+        text = "example.com. IN A 192.0.2.1\n" + "".join(
+            m["name"] + ". SERVFAIL\n" if "SERVFAIL" in published else m["zone"]
+            for s, m in made.items() if s in published or "SERVFAIL" in published)
+        (policy / "zone.txt").write_text(text)
+        done = subprocess.run([SLUICE, "keys", "status", policy, "--json"], capture_output=True)
+        assert done.returncode == status, done
+        found = json.loads(done.stdout)
+        assert found["domain"] == "example.com" and found["signs"] == signs
+        assert len(found["findings"]) == len(texts)
+        for f, text in zip(found["findings"], texts):
+            assert text in f["text"], f
+            if "doesn't sign (missing)" in text:
+                assert made[text[:2]]["value"] in f["remedy"]
+            if "any more" in text:
+                assert re.search(r"withdraw its record on 20\d\d-\d\d-\d\d at the earliest", f["text"])
+
+    def test_other_zone_and_domain(self, policy, tmp_path):
+        policy, made = policy
+        (tmp_path / "zone").write_text(made["s1"]["zone"])
+        text = sluice("keys", "status", policy, "--zone", tmp_path / "zone", "--domain", "example.com")
+        assert "example.com: s1 signs" in text
+        assert "no key of other.example" in sluice("keys", "status", policy, "--domain", "other.example",
+                                                   status=2)
+
+    @pytest.mark.parametrize("args", [[], ["a", "b"], ["/nowhere"], [".", "--key", "k"]], ids=" ".join)
+    def test_usage(self, tmp_path, args):
+        sluice("keys", "status", *args, status=2, cwd=tmp_path)

@@ -194,7 +194,8 @@ tell_alignment(struct sl_survey *s, const struct sl_dmarc_details *d)
 	if (strcmp(d->org, d->psl) == 0)
 		return;
 	sl_findings_add(&s->found, SL_FINDING_NOTE, "dmarc", "the organizational domain is %s by the tree "
-	    "walk (RFC 9989) and %s by the public suffix list (RFC 7489): receivers differ", d->org, d->psl);
+	    "walk (RFC 9989) and %s by the public suffix list (RFC 7489): receivers differ", d->org,
+	    d->psl);
 }
 
 /* ---- reports to others ---------------------------------------------------------- */

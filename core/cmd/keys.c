@@ -1,6 +1,6 @@
 /*
  * sluice keys: a new private key and the record to publish for it; whether
- * what is published belongs to a key.
+ * what is published belongs to a key; which keys of a policy sign.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -17,7 +17,8 @@ usage(void)
 {
 	fprintf(stderr, "usage: sluice keys generate --domain D [--selector S] [--type rsa|ed25519]\n"
 	    "           [--bits 2048|3072|4096] [--out FILE | --policy POLICY] [--json]\n"
-	    "       sluice keys check --domain D --selector S --key FILE [--zone FILE] [--json]\n");
+	    "       sluice keys check --domain D --selector S --key FILE [--zone FILE] [--json]\n"
+	    "       sluice keys status POLICY [--domain D] [--zone FILE] [--json]\n");
 	return 2;
 }
 
@@ -177,6 +178,13 @@ check_wanted(const struct keys_job *job)
 	    strcmp(job->key, "-") != 0);
 }
 
+static bool
+status_wanted(const struct keys_job *job)
+{
+	return job->key == NULL && job->selector.n == 0 && job->out == NULL && job->policy == NULL &&
+	    job->bits == 0;
+}
+
 int
 cmd_keys(int argc, char **argv)
 {
@@ -196,6 +204,10 @@ cmd_keys(int argc, char **argv)
 		if (c != '?')
 			fprintf(stderr, "sluice: \"%s\" can't be used here\n", optarg);
 		return usage();
+	}
+	if (optind == argc - 2 && strcmp(argv[optind], "status") == 0 && status_wanted(&job)) {
+		job.policy = argv[optind + 1];
+		return keys_status(&job);
 	}
 	if (optind != argc - 1 || job.domain[0] == '\0')
 		return usage();

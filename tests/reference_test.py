@@ -48,3 +48,37 @@ def test_example(tmp_path, module, fn, code):
                       else "local function example()\n" + code + "\nend")
     result = subprocess.run([SLUICE, "exec", script], capture_output=True, text=True, timeout=20)
     assert result.returncode == 0, code + "\n" + result.stderr
+
+
+# Names of the product family that are asked with "if": yes and no are booleans in Lua, where 0 is true.
+QUESTIONS = {"in_network", "inet_includes", "is_subdomain", "domain_includes", "rate", "memory_add",
+             "memory_delete", "memory_store", "password_verify", "in_array", "array_includes", "in_file",
+             "DKIMSign", "DKIMSignFor", "ARCSeal"}
+# Numbers that are amounts: 0 is an answer of its own, not a "no".
+AMOUNTS = {"time": "seconds", "rate_count": "events", "memory_inc": "the sum"}
+
+
+def first_returns():
+    """(builtin, type of its first result) of every row that has one."""
+    for path in sorted(ROOT.glob("lua/*/*.c")):
+        text = path.read_text()
+        comments = dict((fn, comment) for comment, fn in
+                        re.findall(r"/\*lua\n(.*?)\*/\nstatic int\n(\w+)\(", text, re.S))
+        for name, fn in re.findall(r'\{ "(\w+)", (\w+),', text):
+            found = re.search(r"^@return (\S+)", comments.get(fn, ""), re.M)
+            if found:
+                yield name, found.group(1)
+
+
+RETURNS = list(first_returns())
+
+
+@pytest.mark.parametrize("name,kind", RETURNS, ids=[r[0] for r in RETURNS])
+def test_what_is_true_in_hsl_is_true_in_lua(name, kind):
+    """A number that says how many may be asked with "if" in HSL, where 0 is false: so in Lua "none" is
+    false or nil, unless the number is an amount. A question answers with a boolean."""
+    kinds = set(kind.removesuffix("?").split("|"))
+    if name in QUESTIONS:
+        assert "boolean" in kinds and "number" not in kinds, f"{name}: {kind}"
+    if "number" in kinds and name not in AMOUNTS:
+        assert "false" in kinds or kind.endswith("?"), f"{name}: {kind}: is 0 a \"no\"?"

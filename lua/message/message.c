@@ -190,6 +190,17 @@ add_header(lua_State *L)
 	return 0;
 }
 
+/* How many fields were changed; false for none, since 0 is true in Lua. */
+static int
+changed(lua_State *L, unsigned n)
+{
+	if (n > 0)
+		sl_number(L, n);
+	else
+		sl_bool(L, false);
+	return 1;
+}
+
 /*lua
 Give the first header field of a name a new value, drop the others of that
 name; add it on top when there is none.
@@ -197,7 +208,7 @@ name; add it on top when there is none.
 @param name string
 @param value string    without line breaks, other than folds
 @param refold? boolean  fold to lines of 78 where there are blanks (true)
-@return number changed  fields that were there
+@return number|false changed  fields that were there; false: none, it was added
 
     SetHeader("Subject", "[external] " .. (GetHeader("Subject") or ""))
 */
@@ -212,8 +223,7 @@ set_header(lua_State *L)
 
 	if (first < 0) {
 		insert(L, 0);
-		sl_number(L, 0);
-		return 1;
+		return changed(L, 0);
 	}
 	must(L, sl_head_replace(head, (size_t)first, value, sl_arg_opt_bool(L, 3, true), &err), &err);
 	while ((at = sl_head_find(head, name, (size_t)first + 1)) >= 0) {
@@ -221,8 +231,7 @@ set_header(lua_State *L)
 			return luaL_error(L, "out of memory");
 		n++;
 	}
-	sl_number(L, n);
-	return 1;
+	return changed(L, n);
 }
 
 /* Puts a text before or behind the value of every field of the name. */
@@ -249,8 +258,7 @@ join_header(lua_State *L, bool before)
 	}
 	sl_buf_clear(&value);
 	must(L, rc, &err);
-	sl_number(L, n);
-	return 1;
+	return changed(L, n);
 }
 
 /*lua
@@ -259,7 +267,7 @@ Put a text in front of the value of every header field of a name.
 @param name string
 @param text string    nothing is put between: end it with a blank if one is wanted
 @param refold? boolean  fold to lines of 78 where there are blanks (true)
-@return number changed  how many fields
+@return number|false changed  how many fields; false: there is none
 
     PrependHeader("Subject", "[spam] ")
 */
@@ -275,7 +283,7 @@ Put a text behind the value of every header field of a name.
 @param name string
 @param text string    nothing is put between: begin it with a blank if one is wanted
 @param refold? boolean  fold to lines of 78 where there are blanks (true)
-@return number changed  how many fields
+@return number|false changed  how many fields; false: there is none
 
     AppendHeader("Subject", " [external]")
 */
@@ -289,7 +297,7 @@ append_header(lua_State *L)
 Delete all header fields of a name.
 
 @param name string
-@return number deleted  how many there were
+@return number|false deleted  how many there were; false: none
 
     DelHeader("X-Spam-Score")
 */
@@ -306,8 +314,7 @@ del_header(lua_State *L)
 			return luaL_error(L, "out of memory");
 		n++;
 	}
-	sl_number(L, n);
-	return 1;
+	return changed(L, n);
 }
 
 /* ---- envelope -------------------------------------------------------- */

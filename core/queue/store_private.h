@@ -7,6 +7,7 @@
 #include "../base/alloc.h"
 #include "../base/dict.h"
 #include "../base/list.h"
+#include "../net/loop.h"
 #include "record.h"
 
 struct segment {
@@ -116,6 +117,9 @@ struct sl_store {
 	size_t held;			/* messages with a held recipient */
 	uint64_t bytes;
 	struct sl_list pending;		/* requests */
+	bool accept_pending;		/* one of them brings a message */
+	int64_t accepted_ms;		/* when the last message came */
+	struct sl_timer linger;
 	struct batch *batch;		/* under way */
 	struct sl_op *job;
 	pthread_mutex_t lock;		/* of 'working' */
@@ -135,6 +139,15 @@ void	 sl_segment_free(struct sl_store *s, struct segment *seg);
 void	 sl_segment_add(struct sl_store *s, struct segment *seg);	/* in order */
 /* Reads all segments into the index. */
 int	 sl_replay(struct sl_store *s, struct sl_err *err);
+
+/* store.c */
+struct request *sl_request_new(enum sl_record_type type);	/* NULL = out of memory */
+int	 sl_request_seal(struct request *r);	/* its fields are complete: their length goes in front */
+void	 sl_request_free(struct request *r);
+
+/* batch.c */
+void	 sl_batch_add(struct sl_store *s, struct request *r);	/* taken: written with the next batch */
+void	 sl_batch_flush(struct sl_store *s);	/* returns when nothing is left to write */
 
 /* commit.c */
 int	 sl_batch_work(void *arg);	/* on the thread */

@@ -322,6 +322,66 @@ out_of_memory(void **state)
 	rig_clear(&r);
 }
 
+static unsigned synced;
+
+static int
+counted_sync(void *arg, int fd)
+{
+	synced++;
+	return sl_file_real.fdatasync(arg, fd);
+}
+
+static struct sl_op *
+start_update(struct rig *r, const char *id, size_t i)
+{
+	struct sl_entry e = { .recipient = ID("a@example.org"), .transport = ID("mx"),
+		.state = SL_ENTRY_QUEUED, .next_us = 4711, .info = ID("451 4.3.0 later") };
+
+	return sl_store_update(r->store, id, i, &e);
+}
+
+static int64_t
+due(struct rig *r, const char *id, size_t i)
+{
+	return sl_store_get(r->store, id)->entries[i].next_us;
+}
+
+/* While messages come in, an update goes with the next of them, or by itself
+ * soon; closing leaves none behind. Nothing steps the loop before both wait. */
+static void
+updates_share_the_sync_of_a_message(void **state)
+{
+	struct sl_file_ops files = sl_file_real;
+	struct sl_op *message, *changed;
+	struct sl_store_options o = { .files = &files };
+	struct rig r;
+
+	(void)state;
+	files.fdatasync = counted_sync;
+	rig_init(&r, true);
+	sl_store_close(r.store);
+	o.folder = r.folder;
+	o.thread = r.thread;
+	assert_int_equal(sl_store_open(&r.store, r.loop, &o, NULL), 0);
+	assert_int_equal(wait_for(start(&r, "one", 3, "one", 3)), 0);
+	synced = 0;
+	changed = start_update(&r, "one", 0);
+	message = start(&r, "two", 1, "two", 3);
+	assert_int_equal(wait_for(changed), 0);
+	assert_int_equal(wait_for(message), 0);
+	assert_int_equal(synced, 1);
+	assert_int_equal(wait_for(start_update(&r, "one", 1)), 0);
+	assert_int_equal(synced, 2);
+	message = start(&r, "three", 1, "three", 5);
+	changed = start_update(&r, "one", 2);
+	sl_op_release(changed);
+	assert_int_equal(wait_for(message), 0);
+	rig_again(&r);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(due(&r, "one", i), 4711);
+	rig_clear(&r);
+}
+
 /* Tells each id that was committed; the parent kills it in the middle. */
 static void
 child(const char *folder, int round, int out)
@@ -453,6 +513,7 @@ main(void)
 		cmocka_unit_test(the_owner_is_named),
 		cmocka_unit_test(an_id_comes_once),
 		cmocka_unit_test(out_of_memory),
+		cmocka_unit_test(updates_share_the_sync_of_a_message),
 		cmocka_unit_test(killed_in_the_middle),
 	};
 

@@ -5,6 +5,7 @@
 #ifndef SL_AUTH_AUTHRES_H
 #define SL_AUTH_AUTHRES_H
 
+#include "../mail/message.h"
 #include "arc.h"
 #include "dkim.h"
 #include "dmarc.h"
@@ -45,6 +46,14 @@ void	 sl_authres_spf(struct sl_authres_writer *w, const struct sl_spf_result *r)
 void	 sl_authres_dkim(struct sl_authres_writer *w, const struct sl_dkim_result *r);
 void	 sl_authres_dmarc(struct sl_authres_writer *w, const struct sl_dmarc_details *d);
 void	 sl_authres_arc(struct sl_authres_writer *w, const struct sl_arc_result *r);
+/* SMTP AUTH that succeeded. */
+void	 sl_authres_auth(struct sl_authres_writer *w, const char *mechanism, const char *user);
+
+/* "pass" "fail" "none" "temperror" "permerror": the result of RFC 8601 and 9989 9.1. */
+const char *sl_authres_dmarc_word(enum sl_dmarc_status status);
+
+/* May this stand as a method, a result, a ptype or property of a result that a script adds? */
+bool	 sl_authres_keyword(struct sl_str s);
 
 /* ---- reading ------------------------------------------------------------------ */
 
@@ -89,6 +98,9 @@ void	 sl_authres_clear(struct sl_authres *a);
  * beginning can't be read at all: such a field is better removed.
  */
 bool	 sl_authres_claims(struct sl_str value, const char *authserv_id);
+
+/* Removes every Authentication-Results field that does, however many. Their number, or SL_ERR_NOMEM. */
+int	 sl_authres_strip(struct sl_head *head, const char *authserv_id);
 
 /* Takes blanks, folds, comments in comments off the front. False: a comment isn't closed. */
 bool	 sl_skip_cfws(struct sl_str *s);

@@ -2,8 +2,7 @@
 #include <string.h>
 
 #include "../base/alloc.h"
-#include "../mail/address.h"
-#include "authres.h"
+#include "authres_private.h"
 
 struct parser {
 	struct sl_str rest;
@@ -48,9 +47,8 @@ sl_skip_cfws(struct sl_str *s)
 	return depth == 0;
 }
 
-/* Appends to the text what stands inside the quotes. False: not closed. */
-static bool
-take_quoted(struct sl_str *s, char *text, size_t *used)
+bool
+sl_authres_quoted(struct sl_str *s, char *text, size_t *used)
 {
 	skip(s, 1);
 	while (s->n > 0 && s->p[0] != '"') {
@@ -66,8 +64,8 @@ take_quoted(struct sl_str *s, char *text, size_t *used)
 	return true;
 }
 
-static bool
-ends_value(char c)
+bool
+sl_authres_ends_value(char c)
 {
 	return sl_isspace(c) || c == ';' || c == '(' || c == '"';
 }
@@ -169,12 +167,12 @@ take_value(struct parser *p, struct sl_str *out)
 	if (next(p) == '=')
 		return bad(p->err, "\"=\" twice");
 	if (next(p) == '"') {
-		if (!take_quoted(&p->rest, p->out->text, &p->used))
+		if (!sl_authres_quoted(&p->rest, p->out->text, &p->used))
 			return bad(p->err, "quotes that aren't closed");
 		if (next(p) == '@')
-			take_until(p, ends_value);
+			take_until(p, sl_authres_ends_value);
 	} else {
-		take_until(p, ends_value);
+		take_until(p, sl_authres_ends_value);
 		check_value(p, text_from(p, from));
 		if (p->used == from)
 			p->out->conforming = false;
@@ -289,9 +287,9 @@ take_head(struct parser *p)
 
 	if (r < 0)
 		return r;
-	if (next(p) == '"' && !take_quoted(&p->rest, p->out->text, &p->used))
+	if (next(p) == '"' && !sl_authres_quoted(&p->rest, p->out->text, &p->used))
 		return bad(p->err, "quotes that aren't closed");
-	take_until(p, ends_value);
+	take_until(p, sl_authres_ends_value);
 	p->out->authserv_id = id = text_from(p, 0);
 	if (id.n == 0 || sl_str_chr(id, '=') >= 0)
 		return bad(p->err, "no authserv-id");
@@ -340,57 +338,4 @@ sl_authres_clear(struct sl_authres *a)
 	sl_free(a->entries);
 	sl_free(a->props);
 	*a = (struct sl_authres){ 0 };
-}
-
-/* ---- is it ours? --------------------------------------------------------------------- */
-
-static struct sl_str
-without_dots(struct sl_str s)
-{
-	while (s.n > 0 && s.p[s.n - 1] == '.')
-		s.n--;
-	return s;
-}
-
-static bool
-same_name(struct sl_str a, struct sl_str b)
-{
-	char one[256], two[256];
-	struct sl_err err;
-
-	a = without_dots(a);
-	b = without_dots(b);
-	if (sl_str_ieq(a, b))
-		return true;
-	return sl_domain_normalize(one, a, &err) == 0 && sl_domain_normalize(two, b, &err) == 0 &&
-	    strcmp(one, two) == 0;
-}
-
-static bool
-ends_id(char c)
-{
-	return ends_value(c) || c == '=' || c == '/' || c == '\0';
-}
-
-bool
-sl_authres_claims(struct sl_str value, const char *authserv_id)
-{
-	char id[1024];
-	size_t n = 0;
-
-	if (!sl_skip_cfws(&value) || value.n == 0)
-		return true;
-	while (value.n > 0 && n < sizeof(id) && (value.p[0] == '"' || !ends_id(value.p[0]))) {
-		struct sl_str part = sl_str_sub(value, 0, sizeof(id) - n);
-
-		if (value.p[0] != '"') {
-			id[n++] = value.p[0];
-			skip(&value, 1);
-			continue;
-		}
-		if (!take_quoted(&part, id, &n))
-			return true;
-		skip(&value, (size_t)(part.p - value.p));
-	}
-	return n == 0 || same_name((struct sl_str){ id, n }, sl_str_of(authserv_id));
 }

@@ -46,6 +46,16 @@ is_plain(struct sl_str s)
 	    is_dotted(sl_str_sub(s, (size_t)at + 1, s.n));
 }
 
+/* RFC 8601 2.2 Keyword: ldh-str of RFC 5321. */
+bool
+sl_authres_keyword(struct sl_str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!sl_isalnum(s.p[i]) && (s.p[i] != '-' || i + 1 == s.n))
+			return false;
+	return s.n > 0 && s.n <= 63;
+}
+
 static void
 put_escaped(struct sl_buf *out, struct sl_str s, struct sl_str special)
 {
@@ -172,8 +182,8 @@ sl_authres_dkim(struct sl_authres_writer *w, const struct sl_dkim_result *r)
 	sl_authres_property(w, "header", "b", sl_str_of(r->b));
 }
 
-static const char *
-dmarc_word(enum sl_dmarc_status status)
+const char *
+sl_authres_dmarc_word(enum sl_dmarc_status status)
 {
 	switch (status) {
 	case SL_DMARC_NONE:
@@ -191,9 +201,9 @@ dmarc_word(enum sl_dmarc_status status)
 void
 sl_authres_dmarc(struct sl_authres_writer *w, const struct sl_dmarc_details *d)
 {
-	bool failed = strcmp(dmarc_word(d->status), "fail") == 0;
+	bool failed = strcmp(sl_authres_dmarc_word(d->status), "fail") == 0;
 
-	sl_authres_result(w, "dmarc", dmarc_word(d->status), d->reason);
+	sl_authres_result(w, "dmarc", sl_authres_dmarc_word(d->status), d->reason);
 	sl_authres_property(w, "header", "from", sl_str_of(d->from));
 	if (d->policy >= SL_DMARC_P_NONE)
 		sl_authres_property(w, "policy", "dmarc", sl_str_of(failed ?
@@ -210,4 +220,12 @@ sl_authres_arc(struct sl_authres_writer *w, const struct sl_arc_result *r)
 	sl_authres_result(w, "arc", sl_arc_status_word(r->status), r->reason);
 	if (r->status == SL_ARC_PASS)
 		sl_authres_property(w, "header", "oldest-pass", sl_str_of(oldest));
+}
+
+/* RFC 8601 2.7.4 */
+void
+sl_authres_auth(struct sl_authres_writer *w, const char *mechanism, const char *user)
+{
+	sl_authres_result(w, "auth", "pass", mechanism);
+	sl_authres_property(w, "smtp", "auth", sl_str_of(user));
 }

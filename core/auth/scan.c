@@ -15,7 +15,7 @@ struct sl_auth_scan {
 	void (*concluded)(const struct sl_auth_scan *scan, void *arg);
 	void *arg;
 	struct sl_spf *spf;		/* NULL = not checked */
-	struct sl_dkim_verify *dkim;	/* NULL in a scan of the chain */
+	struct sl_dkim_verify *dkim;	/* NULL in a scan of the chain or of SPF alone */
 	struct sl_arc *arc;		/* NULL in any other */
 	struct sl_dmarc *dmarc;		/* NULL = no author domain */
 	struct sl_dmarc *other;		/* by the other RFC; NULL = not compared */
@@ -237,11 +237,14 @@ create(struct sl_auth_scan *scan, const struct sl_auth_scan_options *o)
 		.keys = o->keys,
 	};
 	struct sl_dmarc_options other = o->dmarc;
-	int rc = sl_dmarc_from(&scan->from, o->message, NULL);
+	int rc;
 
-	if (rc == SL_ERR_NOMEM || (scan->dkim = sl_dkim_verify_new(o->message, &dkim)) == NULL)
-		return SL_ERR_NOMEM;
 	if (o->spf != NULL && (scan->spf = sl_spf_new(o->spf)) == NULL)
+		return SL_ERR_NOMEM;
+	if (o->spf_alone)
+		return 0;
+	rc = sl_dmarc_from(&scan->from, o->message, NULL);
+	if (rc == SL_ERR_NOMEM || (scan->dkim = sl_dkim_verify_new(o->message, &dkim)) == NULL)
 		return SL_ERR_NOMEM;
 	if (rc != 0)
 		return 0;
@@ -291,10 +294,22 @@ sl_auth_scan_free(struct sl_auth_scan *scan)
 
 /* ---- results -------------------------------------------------------------------------- */
 
+bool
+sl_auth_scan_done(const struct sl_auth_scan *scan)
+{
+	return scan->done;
+}
+
 const struct sl_spf_result *
 sl_auth_scan_spf(const struct sl_auth_scan *scan)
 {
 	return scan->spf != NULL ? sl_spf_result(scan->spf) : NULL;
+}
+
+int
+sl_auth_scan_received(const struct sl_auth_scan *scan, struct sl_buf *out)
+{
+	return scan->spf != NULL ? sl_spf_received(out, scan->spf) : 0;
 }
 
 const struct sl_dkim_verify *

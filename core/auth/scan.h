@@ -2,7 +2,8 @@
  * SPF, DKIM and DMARC of one message, evaluated beside each other: all
  * questions to DNS that can be asked are under way at once, and the decision
  * of DMARC follows. One scan, any number of operations that wait for it.
- * ARC is a scan of its own: most messages are decided without it.
+ * ARC is a scan of its own, and so is SPF of the HELO name: most messages are
+ * decided without them.
  */
 #ifndef SL_AUTH_SCAN_H
 #define SL_AUTH_SCAN_H
@@ -22,6 +23,7 @@ struct sl_auth_scan_options {
 	struct sl_pubkey_cache *keys;		/* outlives the scan; NULL = none */
 	const struct sl_spf_options *spf;	/* NULL = SPF isn't checked */
 	bool arc;				/* the chain, and nothing else */
+	bool spf_alone;				/* 'spf', and nothing else */
 	const char *sender_domain;		/* of the reverse-path, may be NULL: saves time */
 	struct sl_dmarc_options dmarc;		/* the RFC to decide by */
 	bool compare;				/* decide by the other RFC too */
@@ -41,9 +43,13 @@ struct sl_op	*sl_auth_scan_wait(struct sl_auth_scan *scan);
 /* Stops what is under way. Who still waits is never told. NULL is fine. */
 void		 sl_auth_scan_free(struct sl_auth_scan *scan);
 
+bool	 sl_auth_scan_done(const struct sl_auth_scan *scan);
+
 /* Results, when the scan is done. They live as long as it does. */
 /* NULL: SPF isn't checked. */
 const struct sl_spf_result *sl_auth_scan_spf(const struct sl_auth_scan *scan);
+/* Appends its Received-SPF value, as sl_spf_received; nothing when SPF isn't checked. */
+int	 sl_auth_scan_received(const struct sl_auth_scan *scan, struct sl_buf *out);
 const struct sl_dkim_verify *sl_auth_scan_dkim(const struct sl_auth_scan *scan);
 const struct sl_dmarc_from *sl_auth_scan_from(const struct sl_auth_scan *scan);
 /* NULL: the message has no author domain (permerror). */

@@ -204,6 +204,33 @@ test_freed_early(void **state)
 	assert_int_equal(bed->concluded, 0);
 }
 
+/* A27: the HELO identity is a scan of its own and decides nothing else. */
+static void
+test_helo_alone(void **state)
+{
+	struct bed *bed = *state;
+	struct sl_spf_options spf = { .identity = SL_SPF_HELO, .now = 1,
+		.helo = SL_STR("good.example"), .sender = SL_STR("a@slow.example") };
+	struct sl_auth_scan_options o = { .loop = bed->loop, .dns = bed->dns, .spf = &spf,
+		.spf_alone = true };
+	struct sl_buf received = SL_BUF_INIT;
+	struct sl_auth_scan *scan;
+
+	assert_int_equal(sl_addr_parse_ip(&spf.ip, SL_STR("192.0.2.1"), 0), 0);
+	scan = sl_auth_scan_start(&o);
+	assert_non_null(scan);
+	finish(scan);
+	assert_true(sl_auth_scan_done(scan));
+	assert_int_equal(sl_auth_scan_spf(scan)->status, SL_SPF_PASS);
+	assert_int_equal(sl_auth_scan_spf(scan)->identity, SL_SPF_HELO);
+	assert_string_equal(sl_auth_scan_spf(scan)->domain, "good.example");
+	assert_null(sl_auth_scan_dmarc(scan));
+	assert_int_equal(sl_auth_scan_received(scan, &received), 0);
+	assert_non_null(strstr(received.p, "identity=helo;"));
+	sl_buf_clear(&received);
+	sl_auth_scan_free(scan);
+}
+
 int
 main(void)
 {
@@ -212,6 +239,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_compared, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_joined, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_freed_early, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_helo_alone, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

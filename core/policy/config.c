@@ -19,7 +19,8 @@ static const struct key root_keys[] = {
 	{ .name = "hostname", .type = KEY_STRING, .offset = AT(hostname),
 	    .text = "our name in greetings, Received and Message-ID; the system's by default" },
 	{ .name = "authserv_id", .type = KEY_STRING, .offset = AT(authserv_id),
-	    .text = "our name in Authentication-Results; hostname by default" },
+	    .text = "our name in Authentication-Results, best one for all machines of the domain; hostname by "
+	    "default. Fields of that name are removed from what clients send that aren't in trusted" },
 	{ .name = "spool", .type = KEY_STRING, .offset = AT(spool), .dflt = "\"/var/spool/sluice\"",
 	    .text = "folder of queue and temporary files; relative to the policy folder" },
 	{ .name = "user", .type = KEY_STRING, .offset = AT(user),
@@ -537,6 +538,16 @@ check_dns_servers(struct loader *l)
 	}
 }
 
+/* It stands in each field and is compared with what others wrote: no blanks, quotes, comments. */
+static bool
+is_service_id(struct sl_str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!sl_isalnum(s.p[i]) && sl_str_chr(SL_STR("-._:+"), s.p[i]) < 0)
+			return false;
+	return s.n > 0 && s.n <= 253;
+}
+
 /* What is text in the schema and more than that in truth. */
 static void
 check_words(struct loader *l)
@@ -548,6 +559,8 @@ check_words(struct loader *l)
 
 	if (c->admin != NULL && sl_addr_parse(&addr, sl_str_of(c->admin), &err) != 0)
 		schema_error(l, "admin", "admin: %s", err.text);
+	if (c->authserv_id != NULL && !is_service_id(sl_str_of(c->authserv_id)))
+		schema_error(l, "authserv_id", "authserv_id: a name like \"example.org\" expected");
 	if (c->log.level != NULL && sl_level_parse(c->log.level, &level) != 0)
 		schema_error(l, "log.level", "log.level: \"%s\" is none of debug, info, notice, "
 		    "warning, error, critical", c->log.level);

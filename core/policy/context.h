@@ -110,6 +110,7 @@ struct sl_transaction {
 	struct sl_dkim_bodies bodies;	/* body hashes, shared by signatures */
 	struct sl_auth_scan *scan;	/* results of the scans, made on first use; core/auth/scan.h */
 	struct sl_auth_scan *arc;	/* and of the scan of the ARC chain */
+	struct sl_auth_scan *helo;	/* and of SPF of the HELO name, which DMARC never sees */
 	json_t *context;		/* context.message */
 	unsigned actions;		/* actionid */
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../auth/authres.h"
 #include "engine.h"
 #include "flow.h"
 #include "relay.h"
@@ -271,6 +272,26 @@ find_headerfrom(struct sl_transaction *t, const char **why)
 	return rc == SL_ERR_NOMEM ? rc : 0;
 }
 
+/*
+ * RFC 8601 5: results in our name that we didn't write. Only what a machine of
+ * ours ('trusted') hands on may bring them; an account isn't one.
+ */
+static int
+strip_results(struct sl_transaction *t)
+{
+	const struct sl_config *config = t->generation->config;
+	int n;
+
+	if (sl_config_trusted(config, &t->session->sender_addr))
+		return 0;
+	n = sl_authres_strip(t->base.head, config->authserv_id);
+	if (n > 0)
+		sl_event(t->session->engine->events, SL_NOTICE, "authres_removed", SL_FIELDS(
+		    SL_F_TEXT("id", t->id), SL_F_INT("fields", n),
+		    SL_F_TEXT("senderip", t->session->senderip)));
+	return n < 0 ? n : 0;
+}
+
 static int
 begin_message(struct sl_transaction *t, struct sl_message *message)
 {
@@ -278,7 +299,7 @@ begin_message(struct sl_transaction *t, struct sl_message *message)
 	t->base.head = sl_head_new(message, t->arena);
 	t->base.sender = t->sender;
 	t->base.senderdomain = t->senderdomain;
-	return t->base.head != NULL ? 0 : SL_ERR_NOMEM;
+	return t->base.head != NULL ? strip_results(t) : SL_ERR_NOMEM;
 }
 
 /* Account's mail carries the account's From: the domain of every From address

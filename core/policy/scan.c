@@ -1,6 +1,5 @@
 #include "scan.h"
 
-#include "../auth/authres.h"
 #include "../crypto/random.h"
 #include "engine.h"
 
@@ -70,67 +69,139 @@ dns_of(const struct sl_context *ctx)
 	return ctx->generation->dns != NULL ? ctx->generation->dns : ctx->engine->dns;
 }
 
-static struct sl_auth_scan *
-start(struct sl_context *ctx)
+static void
+spf_options(const struct sl_context *ctx, struct sl_spf_options *o, enum sl_spf_identity identity)
 {
-	struct sl_transaction *t = ctx->transaction;
 	const struct sl_session *s = ctx->session;
-	struct sl_loop *loop = ctx->engine->loop;
-	struct sl_spf_options spf = {
-		.identity = SL_SPF_MAILFROM, .ip = s->sender_addr, .helo = sl_str_of(s->helo),
-		.sender = sl_str_of(t->sender), .now = sl_loop_time_us(loop) / 1000000,
+
+	*o = (struct sl_spf_options){
+		.identity = identity, .ip = s->sender_addr, .helo = sl_str_of(s->helo),
+		.sender = sl_str_of(ctx->transaction->sender),
+		.now = sl_loop_time_us(ctx->engine->loop) / 1000000,
 		.receiver = sl_str_of(sl_config_hostname(ctx->generation->config)),
 	};
-	struct sl_auth_scan_options o = {
-		.loop = loop, .message = t->message, .keys = ctx->engine->pubkeys, .spf = &spf,
-		.sender_domain = t->senderdomain,
-		.dns = dns_of(ctx),
-		.dmarc = { .profile = ctx->generation->config->dmarc == 0 ? SL_DMARC_RFC9989 :
-		    SL_DMARC_RFC7489, .sample = draw() },
-		.compare = sl_event_wanted(ctx->engine->events, SL_NOTICE),
-		.concluded = on_concluded, .arg = t,
-	};
+}
 
+static struct sl_auth_scan *
+scan_message(const struct sl_context *ctx, const struct sl_auth_scan_options *common)
+{
+	struct sl_transaction *t = ctx->transaction;
+	struct sl_auth_scan_options o = *common;
+	struct sl_spf_options spf;
+
+	spf_options(ctx, &spf, SL_SPF_MAILFROM);
+	o.spf = &spf;
+	o.sender_domain = t->senderdomain;
+	o.dmarc = (struct sl_dmarc_options){
+		.profile = ctx->generation->config->dmarc == 0 ? SL_DMARC_RFC9989 : SL_DMARC_RFC7489,
+		.sample = draw(),
+	};
+	o.compare = sl_event_wanted(ctx->engine->events, SL_NOTICE);
+	o.concluded = on_concluded;
+	o.arg = t;
 	return sl_auth_scan_start(&o);
 }
 
-struct sl_op *
-sl_scan(struct sl_context *ctx)
+static struct sl_auth_scan *
+scan_helo(const struct sl_context *ctx, const struct sl_auth_scan_options *common)
 {
-	struct sl_transaction *t = ctx->transaction;
+	struct sl_auth_scan_options o = *common;
+	struct sl_spf_options spf;
 
-	if (t->scan == NULL)
-		t->scan = start(ctx);
-	return t->scan != NULL ? sl_auth_scan_wait(t->scan) : NULL;
+	spf_options(ctx, &spf, SL_SPF_HELO);
+	o.spf = &spf;
+	o.spf_alone = true;
+	return sl_auth_scan_start(&o);
 }
 
-struct sl_op *
-sl_scan_arc(struct sl_context *ctx)
+static struct sl_auth_scan *
+start(const struct sl_context *ctx, enum sl_scan_kind kind)
 {
-	struct sl_transaction *t = ctx->transaction;
 	struct sl_auth_scan_options o = {
-		.loop = ctx->engine->loop, .dns = dns_of(ctx), .message = t->message,
-		.keys = ctx->engine->pubkeys, .arc = true,
+		.loop = ctx->engine->loop, .dns = dns_of(ctx), .message = ctx->transaction->message,
+		.keys = ctx->engine->pubkeys, .arc = kind == SL_SCAN_ARC,
 	};
 
-	if (t->arc == NULL)
-		t->arc = sl_auth_scan_start(&o);
-	return t->arc != NULL ? sl_auth_scan_wait(t->arc) : NULL;
+	switch (kind) {
+	case SL_SCAN_MESSAGE:
+		return scan_message(ctx, &o);
+	case SL_SCAN_HELO:
+		return scan_helo(ctx, &o);
+	default:
+		return sl_auth_scan_start(&o);
+	}
+}
+
+static struct sl_auth_scan **
+place(const struct sl_context *ctx, enum sl_scan_kind kind)
+{
+	struct sl_transaction *t = ctx->transaction;
+
+	return kind == SL_SCAN_MESSAGE ? &t->scan : kind == SL_SCAN_HELO ? &t->helo : &t->arc;
 }
 
 int
-sl_scan_results(const struct sl_context *ctx, struct sl_buf *out)
+sl_scan_begin(struct sl_context *ctx, enum sl_scan_kind kind)
+{
+	struct sl_auth_scan **scan = place(ctx, kind);
+
+	if (*scan == NULL)
+		*scan = start(ctx, kind);
+	return *scan != NULL ? 0 : SL_ERR_NOMEM;
+}
+
+struct sl_op *
+sl_scan(struct sl_context *ctx, enum sl_scan_kind kind)
+{
+	return sl_scan_begin(ctx, kind) == 0 ? sl_auth_scan_wait(*place(ctx, kind)) : NULL;
+}
+
+/* ---- results of ours ------------------------------------------------------------------ */
+
+static void
+write_spf(const struct sl_auth_scan *scan, struct sl_authres_writer *w)
+{
+	if (scan != NULL && sl_auth_scan_done(scan) && sl_auth_scan_spf(scan) != NULL)
+		sl_authres_spf(w, sl_auth_scan_spf(scan));
+}
+
+static void
+write_dkim(const struct sl_dkim_verify *dkim, struct sl_authres_writer *w)
+{
+	size_t i, n = sl_dkim_verify_count(dkim);
+
+	for (i = 0; i < n; i++)
+		sl_authres_dkim(w, sl_dkim_verify_result(dkim, i));
+	if (n == 0)
+		sl_authres_result(w, "dkim", "none", "no signature");
+}
+
+static void
+write_dmarc(const struct sl_auth_scan *scan, struct sl_authres_writer *w)
+{
+	if (sl_auth_scan_dmarc(scan) != NULL)
+		sl_authres_dmarc(w, sl_auth_scan_dmarc(scan));
+	else
+		sl_authres_result(w, "dmarc", "permerror", sl_auth_scan_from(scan)->reason);
+}
+
+void
+sl_scan_write(const struct sl_context *ctx, struct sl_authres_writer *w, unsigned which)
 {
 	const struct sl_transaction *t = ctx->transaction;
-	const struct sl_dkim_verify *dkim = sl_auth_scan_dkim(t->scan);
-	struct sl_authres_writer w;
+	const struct sl_session *s = ctx->session;
+	bool scanned = t->scan != NULL && sl_auth_scan_done(t->scan);
 
-	sl_authres_begin(&w, out, sl_config_hostname(ctx->generation->config));
-	sl_authres_arc(&w, sl_auth_scan_arc(t->arc));
-	sl_authres_spf(&w, sl_auth_scan_spf(t->scan));
-	for (size_t i = 0; i < sl_dkim_verify_count(dkim); i++)
-		sl_authres_dkim(&w, sl_dkim_verify_result(dkim, i));
-	if (sl_auth_scan_dmarc(t->scan) != NULL)
-		sl_authres_dmarc(&w, sl_auth_scan_dmarc(t->scan));
-	return sl_authres_end(&w);
+	if ((which & SL_RESULTS_AUTH) && s->saslusername != NULL)
+		sl_authres_auth(w, s->saslmechanism, s->saslusername);
+	if ((which & SL_RESULTS_ARC) && t->arc != NULL && sl_auth_scan_done(t->arc))
+		sl_authres_arc(w, sl_auth_scan_arc(t->arc));
+	if (which & SL_RESULTS_SPF) {
+		write_spf(t->scan, w);
+		write_spf(t->helo, w);
+	}
+	if ((which & SL_RESULTS_DKIM) && scanned)
+		write_dkim(sl_auth_scan_dkim(t->scan), w);
+	if ((which & SL_RESULTS_DMARC) && scanned)
+		write_dmarc(t->scan, w);
 }

@@ -49,6 +49,7 @@ sl_transaction_free(struct sl_transaction *t)
 		sl_key_unref(k->key);
 	sl_auth_scan_free(t->scan);
 	sl_auth_scan_free(t->arc);
+	sl_auth_scan_free(t->helo);
 	sl_head_free(t->base.head);
 	sl_head_free(t->draft.head);
 	for (c = t->chosen; c != NULL; c = c->next)

@@ -5,31 +5,34 @@
 #include "../../core/engine/vm.h"
 #include "../../core/policy/owner.h"
 #include "../../core/policy/scan.h"
+#include "push.h"
 
-static const struct sl_auth_scan *
-scan_of(lua_State *L)
+static const struct sl_transaction *
+scans(lua_State *L)
 {
-	return sl_context_of(L)->transaction->scan;
+	return sl_context_of(L)->transaction;
 }
 
 static int
-scan(lua_State *L, int (*done)(lua_State *L, struct sl_op *op))
+scan(lua_State *L, enum sl_scan_kind kind, int (*done)(lua_State *L, struct sl_op *op))
 {
 	if (sl_engine_dns(L) == NULL)
 		return luaL_error(L, "DNS isn't to be had here");
-	return sl_await(L, sl_scan(sl_context_of(L)), done);
+	return sl_await(L, sl_scan(sl_context_of(L), kind), done);
 }
+
+/* ---- DMARC ------------------------------------------------------------------------------ */
 
 static int
 dmarc_done(lua_State *L, struct sl_op *op)
 {
-	const struct sl_dmarc_details *d = sl_auth_scan_dmarc(scan_of(L));
+	const struct sl_dmarc_details *d = sl_auth_scan_dmarc(scans(L)->scan);
 
 	(void)op;
 	if (d == NULL || d->status == SL_DMARC_PERMERROR) {
 		sl_none(L);
 		sl_text(L, "permerror");
-		sl_text(L, d == NULL ? sl_auth_scan_from(scan_of(L))->reason : d->reason);
+		sl_text(L, d == NULL ? sl_auth_scan_from(scans(L)->scan)->reason : d->reason);
 		return 3;
 	}
 	sl_map_new(L);
@@ -53,68 +56,99 @@ SPF, DKIM and the policy are looked up in parallel, once per message.
 static int
 auth_scan_dmarc(lua_State *L)
 {
-	return scan(L, dmarc_done);
+	return scan(L, SL_SCAN_MESSAGE, dmarc_done);
+}
+
+static int
+details_done(lua_State *L, struct sl_op *op)
+{
+	(void)op;
+	sl_push_dmarc(L, scans(L)->scan);
+	return 1;
+}
+
+/*lua
+Everything behind the decision of ScanDMARC, under the names of RFC 8601 and RFC 9990.
+
+`policy` is ScanDMARC's word, `result` that of Authentication-Results. Without a
+policy there is neither policy_published nor policy_evaluated; `disposition` is
+what the domain asks for, whatever the script does. doc/results.md has the shape.
+
+@return table details  result ("pass" "fail" "none" "temperror" "permerror"), reason, policy, organizational_domain, nonexistent, policy_published (domain, discovery_method, p, sp, np, adkim, aspf, fo, testing, psd, pct, rua, ruf, record), policy_evaluated (disposition, dkim, spf, override), identifiers (header_from, envelope_from), auth_results (spf, and a list dkim, each with alignment)
+
+    local dmarc = dmarc_details()
+    if dmarc.result == "fail" then
+      syslog("notice", dmarc.identifiers.header_from .. ": " .. dmarc.reason)
+    end
+*/
+static int
+auth_dmarc_details(lua_State *L)
+{
+	return scan(L, SL_SCAN_MESSAGE, details_done);
+}
+
+/* ---- SPF -------------------------------------------------------------------------------- */
+
+static void
+push_spf(lua_State *L, const struct sl_auth_scan *of)
+{
+	struct sl_buf *received = sl_scratch(L);
+
+	if (sl_auth_scan_received(of, received) != 0)
+		luaL_error(L, "out of memory");
+	sl_push_spf(L, sl_auth_scan_spf(of), sl_buf_str(received));
+}
+
+static int
+helo_done(lua_State *L, struct sl_op *op)
+{
+	(void)op;
+	push_spf(L, scans(L)->scan);
+	push_spf(L, scans(L)->helo);
+	sl_map_set(L, "helo");
+	return 1;
 }
 
 static int
 spf_done(lua_State *L, struct sl_op *op)
 {
-	const struct sl_spf_result *r = sl_auth_scan_spf(scan_of(L));
-
 	(void)op;
-	sl_map_new(L);
-	sl_text(L, sl_spf_status_word(r->status));
-	sl_map_set(L, "result");
-	sl_text(L, r->reason);
-	sl_map_set(L, "reason");
-	sl_text(L, r->domain);
-	sl_map_set(L, "domain");
-	sl_text(L, r->mechanism);
-	sl_map_set(L, "mechanism");
-	return 1;
+	return scan(L, SL_SCAN_HELO, helo_done);
 }
 
 /*lua
-Evaluate SPF (RFC 7208) for the message's reverse-path.
+Evaluate SPF (RFC 7208) for the message's reverse-path and, apart from it, for the HELO name.
 
-@return table result  result ("pass" "fail" "softfail" "neutral" "none" "temperror" "permerror"), reason, domain, mechanism
+`helo` has the same fields for the HELO name; DMARC never takes it for the
+reverse-path. `received` is the value of a Received-SPF field.
 
-    if ScanSPF().result == "fail" then Reject("SPF: not a sender of this domain") end
+@return table result  result ("pass" "fail" "softfail" "neutral" "none" "temperror" "permerror"), reason, scope ("mfrom"), domain, sender, mechanism, explanation, lookups, received, helo
+
+    local spf = ScanSPF()
+    if spf.result == "fail" then Reject("SPF: not a sender of this domain") end
+    AddHeader("Received-SPF", spf.received)
+    if spf.helo.result == "fail" then Defer("SPF: not " .. spf.helo.domain) end
 */
 static int
 auth_scan_spf(lua_State *L)
 {
-	return scan(L, spf_done);
+	if (sl_engine_dns(L) != NULL && sl_scan_begin(sl_context_of(L), SL_SCAN_HELO) != 0)
+		return luaL_error(L, "out of memory");
+	return scan(L, SL_SCAN_MESSAGE, spf_done);
 }
 
-static void
-push_signature(lua_State *L, const struct sl_dkim_result *r)
-{
-	sl_map_new(L);
-	sl_text(L, sl_dkim_status_word(r->status));
-	sl_map_set(L, "result");
-	sl_text(L, r->reason);
-	sl_map_set(L, "reason");
-	sl_text(L, r->domain);
-	sl_map_set(L, "domain");
-	sl_text(L, r->selector);
-	sl_map_set(L, "selector");
-	sl_text(L, sl_dkim_algorithm_word(r->algorithm));
-	sl_map_set(L, "algorithm");
-	sl_number(L, r->bits);
-	sl_map_set(L, "bits");
-}
+/* ---- DKIM ------------------------------------------------------------------------------- */
 
 static int
 dkim_done(lua_State *L, struct sl_op *op)
 {
-	const struct sl_dkim_verify *v = sl_auth_scan_dkim(scan_of(L));
+	const struct sl_dkim_verify *v = sl_auth_scan_dkim(scans(L)->scan);
 	size_t i;
 
 	(void)op;
 	sl_list_new(L);
 	for (i = 0; i < sl_dkim_verify_count(v); i++) {
-		push_signature(L, sl_dkim_verify_result(v, i));
+		sl_push_signature(L, sl_dkim_verify_result(v, i));
 		sl_list_add(L);
 	}
 	return 1;
@@ -123,64 +157,133 @@ dkim_done(lua_State *L, struct sl_op *op)
 /*lua
 Verify the DKIM signatures (RFC 6376) of the message as received.
 
-@return table[] signatures  top down: result, reason, domain, selector, algorithm, bits; empty without signatures
+The ten topmost are looked at.
+
+@return table[] signatures  top down: result ("pass" "fail" "policy" "neutral" "temperror" "permerror"), reason, domain (d=), selector (s=), identity (i=), algorithm (a=), canonicalization, b, bits, timestamp, expiration, testing, dnssec, and with l= length and body_length; empty without signatures
 
     for _, signature in ipairs(ScanDKIM()) do echo(signature.domain, " ", signature.result) end
 */
 static int
 auth_scan_dkim(lua_State *L)
 {
-	return scan(L, dkim_done);
+	return scan(L, SL_SCAN_MESSAGE, dkim_done);
+}
+
+/* The words of the product family, in order of strength. */
+static const char *const sdid_words[] = { "skip", "permerror", "fail", "temperror", "pass" };
+#define SDID_WORDS	(sizeof(sdid_words) / sizeof(sdid_words[0]))
+
+static size_t
+sdid_place(const char *word)
+{
+	size_t i;
+
+	for (i = 0; i < SDID_WORDS - 1 && strcmp(sdid_words[i], word) != 0; i++)
+		;
+	return i;
+}
+
+static const char *
+sdid_word(enum sl_dkim_status status)
+{
+	switch (status) {
+	case SL_DKIM_PASS:
+	case SL_DKIM_FAIL:
+	case SL_DKIM_TEMPERROR:
+		return sl_dkim_status_word(status);
+	default:
+		return "permerror";
+	}
+}
+
+/* Is the domain in the list of domains at 'arg', or is there none? */
+static bool
+is_asked(lua_State *L, int arg, const char *domain)
+{
+	bool found = !sl_arg_given(L, arg);
+	size_t i;
+
+	if (!found)
+		sl_arg_table(L, arg);
+	for (i = 0; !found && sl_each(L, arg, &i); lua_pop(L, 2))
+		found = sl_str_ieq(sl_arg_string(L, lua_gettop(L)), sl_str_of(domain));
+	return found;
+}
+
+/* Of several signatures of a domain the best counts. */
+static const char *
+best_of(const struct sl_dkim_verify *v, const char *domain, size_t limit)
+{
+	size_t i, best = 0;
+
+	for (i = 0; i < sl_dkim_verify_count(v) && i < limit; i++) {
+		const struct sl_dkim_result *r = sl_dkim_verify_result(v, i);
+
+		if (strcmp(r->domain, domain) == 0 && sdid_place(sdid_word(r->status)) > best)
+			best = sdid_place(sdid_word(r->status));
+	}
+	return sdid_words[best];
+}
+
+static bool
+seen_before(const struct sl_dkim_verify *v, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (strcmp(sl_dkim_verify_result(v, k)->domain, sl_dkim_verify_result(v, i)->domain) == 0)
+			return true;
+	return false;
+}
+
+static int
+sdid_done(lua_State *L, struct sl_op *op)
+{
+	const struct sl_dkim_verify *v = sl_auth_scan_dkim(scans(L)->scan);
+	size_t i, limit = (size_t)sl_opt_number(L, 2, "signature_limit", 0, 10, 5);
+	const char *domain;
+	bool asked;
+
+	(void)op;
+	lua_settop(L, 2);
+	sl_map_new(L);
+	for (i = 0; i < sl_dkim_verify_count(v); i++) {
+		domain = sl_dkim_verify_result(v, i)->domain;
+		if (domain[0] == '\0' || seen_before(v, i))
+			continue;
+		asked = is_asked(L, 1, domain);
+		lua_settop(L, 3);
+		sl_text(L, asked ? best_of(v, domain, limit) : "skip");
+		sl_map_set(L, domain);
+	}
+	return 1;
+}
+
+/*lua
+The domains that signed the message (DKIM's signing domain identifiers), each with the best of its results.
+
+@param domains? string[]  those that matter; the others are "skip"
+@param options? table     signature_limit (5): from the top so many count, at most 10
+@return table results     { [domain] = "pass" | "fail" | "temperror" | "permerror" | "skip" }; ScanDKIM's "policy" and "neutral" are "permerror"
+
+    if DKIMSDID({ "example.org" })["example.org"] == "pass" then
+      echo("signed by example.org")
+    end
+*/
+static int
+auth_dkim_sdid(lua_State *L)
+{
+	static const char *const names[] = { "signature_limit", NULL };
+
+	sl_options(L, 2, names);
+	return scan(L, SL_SCAN_MESSAGE, sdid_done);
 }
 
 /* ---- ARC ------------------------------------------------------------------------------ */
 
-static void
-push_arc_signature(lua_State *L, const struct sl_dkim_result *r, const char *name)
-{
-	push_signature(L, r);
-	sl_map_set(L, name);
-}
-
-static void
-push_set(lua_State *L, const struct sl_arc_set *set, size_t instance)
-{
-	sl_map_new(L);
-	sl_number(L, (double)instance);
-	sl_map_set(L, "instance");
-	sl_text(L, sl_arc_status_word(set->cv));
-	sl_map_set(L, "cv");
-	sl_string(L, set->results);
-	sl_map_set(L, "results");
-	push_arc_signature(L, &set->message, "message_signature");
-	push_arc_signature(L, &set->seal, "seal");
-}
-
 static int
 arc_done(lua_State *L, struct sl_op *op)
 {
-	const struct sl_arc_result *r = sl_auth_scan_arc(sl_context_of(L)->transaction->arc);
-
 	(void)op;
-	sl_map_new(L);
-	sl_text(L, sl_arc_status_word(r->status));
-	sl_map_set(L, "result");
-	sl_text(L, r->reason);
-	sl_map_set(L, "reason");
-	sl_bool(L, r->temporary);
-	sl_map_set(L, "temporary");
-	sl_number(L, r->instances);
-	sl_map_set(L, "instances");
-	sl_number(L, r->oldest_pass);
-	sl_map_set(L, "oldest_pass");
-	sl_bool(L, r->from_signed);
-	sl_map_set(L, "from_signed");
-	sl_list_new(L);
-	for (size_t i = 0; i < r->n; i++) {
-		push_set(L, &r->sets[i], i + 1);
-		sl_list_add(L);
-	}
-	sl_map_set(L, "sets");
+	sl_push_arc(L, sl_auth_scan_arc(scans(L)->arc));
 	return 1;
 }
 
@@ -205,9 +308,7 @@ Authentication-Results there), message_signature and seal (each as in ScanDKIM).
 static int
 auth_scan_arc(lua_State *L)
 {
-	if (sl_engine_dns(L) == NULL)
-		return luaL_error(L, "DNS isn't to be had here");
-	return sl_await(L, sl_scan_arc(sl_context_of(L)), arc_done);
+	return scan(L, SL_SCAN_ARC, arc_done);
 }
 
 /* ---- spf(ip, helo, domain) ------------------------------------------------------------ */
@@ -304,8 +405,10 @@ auth_spf(lua_State *L)
 
 const struct sl_builtin sl_module_auth[] = {
 	{ "ScanDMARC", auth_scan_dmarc, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
+	{ "dmarc_details", auth_dmarc_details, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "ScanSPF", auth_scan_spf, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "ScanDKIM", auth_scan_dkim, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
+	{ "DKIMSDID", auth_dkim_sdid, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "ScanARC", auth_scan_arc, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "spf", auth_spf, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ NULL, NULL, 0 },

@@ -346,10 +346,14 @@ queue_seal(lua_State *L, struct sl_str results)
 static int
 results_known(lua_State *L, struct sl_op *op)
 {
+	const struct sl_context *ctx = sl_context_of(L);
 	struct sl_buf *results = sl_scratch(L);
+	struct sl_authres_writer w;
 
 	(void)op;
-	if (sl_scan_results(sl_context_of(L), results) != 0)
+	sl_authres_begin(&w, results, ctx->generation->config->authserv_id);
+	sl_scan_write(ctx, &w, SL_RESULTS_MAIL);
+	if (sl_authres_end(&w) != 0)
 		return luaL_error(L, "out of memory");
 	return queue_seal(L, keep(L, sl_buf_str(results)));
 }
@@ -371,7 +375,7 @@ chain_known(lua_State *L, struct sl_op *op)
 		return not_sealed(L, NULL, "the message is sealed already");
 	if (results.p != NULL)
 		return queue_seal(L, results);
-	return sl_await(L, sl_scan(ctx), results_known);
+	return sl_await(L, sl_scan(ctx, SL_SCAN_MESSAGE), results_known);
 }
 
 /*lua
@@ -400,7 +404,7 @@ arc_seal(lua_State *L)
 	sl_options(L, 4, seal_option_names);
 	if (sl_engine_dns(L) == NULL)
 		return luaL_error(L, "DNS isn't to be had here");
-	return sl_await(L, sl_scan_arc(sl_context_of(L)), chain_known);
+	return sl_await(L, sl_scan(sl_context_of(L), SL_SCAN_ARC), chain_known);
 }
 
 const struct sl_builtin sl_module_dkim[] = {

@@ -133,7 +133,7 @@ core_uuid(lua_State *L)
 /* ---- JSON ------------------------------------------------------------------------------- */
 
 /*lua
-A value as JSON. A list (keys 1 to n) becomes an array, other tables an object.
+A value as JSON. A list (keys 1 to n) becomes an array, other tables, empty ones too, an object.
 
 @param value any
 @param options? table  ensure_ascii (true), pretty_print (false)

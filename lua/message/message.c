@@ -34,17 +34,12 @@ keep(lua_State *L, struct sl_str s)
 static void
 push_value(lua_State *L, const struct sl_field *field, bool decode)
 {
-	struct sl_buf text = SL_BUF_INIT;
-	int rc;
+	struct sl_buf *text = sl_scratch(L);
 
 	sl_charge(L, field->value.n / 8);
-	rc = decode ? sl_field_decode(&text, field->value) : sl_field_unfold(&text, field->value);
-	if (rc != 0) {
-		sl_buf_clear(&text);
+	if ((decode ? sl_field_decode(text, field->value) : sl_field_unfold(text, field->value)) != 0)
 		luaL_error(L, "out of memory");
-	}
-	lua_pushlstring(L, text.p != NULL ? text.p : "", text.n);
-	sl_buf_clear(&text);
+	sl_string(L, sl_buf_str(text));
 }
 
 /* Refused at the binding: CR, LF, NUL and names that are none (A15). */
@@ -130,6 +125,23 @@ get_headers(lua_State *L)
 	return 1;
 }
 
+/* Each on a line; nothing if it is no address list. A list doesn't live while Lua can raise. */
+static void
+write_addresses(struct sl_str value, struct sl_buf *out)
+{
+	struct sl_address_list list;
+	struct sl_err err;
+	size_t i;
+
+	if (sl_address_list_parse(&list, value, MAX_ADDRESSES, &err) != 0)
+		return;
+	for (i = 0; i < list.n; i++) {
+		sl_buf_putstr(out, sl_str_of(list.mailboxes[i].address.address));
+		sl_buf_putc(out, '\n');
+	}
+	sl_address_list_clear(&list);
+}
+
 /*lua
 The addresses in the value of From, To, Cc and the like.
 
@@ -143,21 +155,18 @@ static int
 get_address_list(lua_State *L)
 {
 	struct sl_str value = sl_arg_opt_string(L, 1, NULL);
-	struct sl_address_list list;
-	struct sl_err err;
-	size_t i;
+	struct sl_buf *lines = sl_scratch(L);
+	struct sl_str rest, address;
 
 	sl_list_new(L);
 	if (value.p == NULL)
 		return 1;
 	sl_charge(L, value.n);
-	if (sl_address_list_parse(&list, value, MAX_ADDRESSES, &err) != 0)
-		return 1;
-	for (i = 0; i < list.n; i++) {
-		sl_text(L, list.mailboxes[i].address.address);
+	write_addresses(value, lines);
+	for (rest = sl_buf_str(lines); sl_str_split(&rest, '\n', &address) && address.n > 0;) {
+		sl_string(L, address);
 		sl_list_add(L);
 	}
-	sl_address_list_clear(&list);
 	return 1;
 }
 

@@ -145,8 +145,14 @@ struct sl_session_info {
 	const char *server;		/* of sluice.lua: whose flows run */
 	const char *senderip;
 	uint16_t senderport;
-	const char *serverip;
+	const char *serverip;		/* "" = not known */
 	uint16_t serverport;
+	/*
+	 * Another mail server has the message: it relays, queues and delivers. Then
+	 * permission to relay, from_check and sender_login are its business, and the
+	 * outcome is what it is to change (struct sl_changes) instead of copies to store.
+	 */
+	bool changes;
 };
 
 int	 sl_session_open(struct sl_engine *engine, const struct sl_session_info *info,
@@ -165,21 +171,32 @@ void	 sl_session_tls(struct sl_session *session, const char *protocol, const cha
 int	 sl_session_auth(struct sl_session *session, const char *mechanism, struct sl_str username,
 	    struct sl_str password, sl_verdict_fn *fn, void *arg);
 bool	 sl_session_authenticated(const struct sl_session *session);
+/* The client has authenticated to the host, which vouches for it: no flow runs.
+ * An empty username: it hasn't, or no longer. Between transactions. */
+int	 sl_session_account(struct sl_session *session, const char *mechanism, struct sl_str username);
+/* Whether its address is in 'trusted' of sluice.lua, or of this machine. */
+bool	 sl_session_trusted(const struct sl_session *session);
+/* Whether the running policy has a server of that name. */
+bool	 sl_session_has_server(const struct sl_session *session, const char *name);
 
 /*
- * MAIL begins a transaction in the newest generation (gateway: the session's
- * own). 'path' is what stood in the angle brackets, with them; parameters
- * were parsed by the host.
+ * MAIL begins a transaction: in the session's generation, or in the newest one
+ * where the outcome is changes, for such connections may last for days.
+ * 'path' is what stood in the angle brackets, with them; parameters were
+ * parsed by the host.
  */
 struct sl_mail_params {
 	uint64_t size;		/* SIZE=, 0 = not given */
 	bool smtputf8, body8bit;
+	const char *server;	/* whose flows run for this message; NULL = the session's */
 };
 int	 sl_session_mail(struct sl_session *session, struct sl_str path,
 	    const struct sl_mail_params *params, sl_verdict_fn *fn, void *arg);
 /* Accept adds the recipient. A bad path is a verdict (501), not an error. */
 int	 sl_session_rcpt(struct sl_session *session, struct sl_str path, sl_verdict_fn *fn, void *arg);
 size_t	 sl_session_recipients(const struct sl_session *session);
+/* What the host calls the message of the transaction: the fact queueid. Copied. */
+int	 sl_session_queueid(struct sl_session *session, const char *queueid);
 /* RSET, a failed or finished message: forgets the transaction. The one function that does. */
 void	 sl_session_reset(struct sl_session *session);
 
@@ -200,11 +217,51 @@ struct sl_out_message {
 	const struct sl_out_recipient *recipients;
 	size_t n;
 };
+
+/*
+ * The other form of an outcome, for sessions opened with 'changes': what turns
+ * the message as the host gave it into the one that scripts decided on. All
+ * recipients get the same message then; where scripts want different ones, or
+ * what no list of changes can say (another transport, a later delivery), the
+ * verdict is 451 4.3.0 and the event changes_failed says what and why.
+ *
+ * Fields are applied in the order given. Insertions come first, from the top
+ * down; then changes and deletions from the bottom up, so that none of them
+ * moves what a later one means, whether or not the host counts fields that
+ * are deleted.
+ */
+enum sl_edit { SL_EDIT_INSERT, SL_EDIT_CHANGE, SL_EDIT_DELETE };
+
+struct sl_field_change {
+	enum sl_edit edit;
+	struct sl_str name;
+	struct sl_str value;	/* all behind the colon: its first blank, folds as CRLF; no last CRLF */
+	/* insert: its place among all fields, 0 = on top; else: which one of that name, from 1 */
+	size_t index;
+	bool last;		/* insert: behind every field that was received */
+};
+struct sl_changes {
+	const struct sl_field_change *fields;
+	size_t nfields;
+	const char *sender;	/* NULL = as it was; "" = the null reverse-path */
+	const size_t *removed;	/* recipients, by their number among the accepted ones, from 0 */
+	size_t nremoved;
+	const char *const *added;	/* recipients */
+	size_t nadded;
+	const char *quarantine;	/* NULL, or the quarantine's name: keep it, deliver nothing */
+	bool discard;		/* nobody gets it and nothing is kept; the sender hears success */
+};
 struct sl_outcome {
 	struct sl_verdict verdict;	/* the one reply */
 	const char *facts;		/* JSON for the queue: senderip senderhelo saslusername serverid ... */
 	const struct sl_out_message *messages;	/* what must be stored before a 2xx is sent */
 	size_t n;
+	/*
+	 * Instead of messages: what to change when the verdict is 2xx, else NULL. The
+	 * exception is a Quarantine that rejects, which has changes too: the host
+	 * keeps the message and answers 5xx; if it can't do both, it keeps it.
+	 */
+	const struct sl_changes *changes;
 };
 typedef void sl_outcome_fn(void *arg, const struct sl_outcome *outcome);
 

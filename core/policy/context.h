@@ -71,6 +71,7 @@ struct sl_chosen {
 	struct sl_draft draft;
 	const char *quarantine;		/* NULL = delivery */
 	bool rejects;
+	const struct sl_rcpt *rcpt;	/* whose run chose it; NULL in eod */
 };
 
 /* A key that stays alive as long as the transaction. */
@@ -91,7 +92,9 @@ struct sl_transaction {
 	struct sl_session *session;
 	struct sl_generation *generation;	/* counted */
 	struct sl_arena *arena;		/* everything below that isn't counted */
+	const struct sl_server *server;	/* of that generation: whose flows run */
 	char id[48];			/* messageid */
+	const char *queueid;		/* what the host calls it, or NULL */
 	const char *sender, *senderdomain, *senderlocal;
 	struct sl_mail_params params;
 	struct sl_rcpt *rcpts;
@@ -147,6 +150,7 @@ struct sl_session {
 	struct sl_engine *engine;
 	struct sl_generation *generation;	/* counted; of the connection */
 	const struct sl_server *server;		/* of that generation's configuration */
+	bool changes;			/* another mail server has the message */
 	char id[48];
 	char *servername;
 	char senderip[64], serverip[64];

@@ -20,6 +20,7 @@ sl_context_choose(struct sl_context *ctx, const struct sl_draft *draft, const ch
 		return SL_ERR_NOMEM;
 	c->quarantine = quarantine;
 	c->rejects = rejects;
+	c->rcpt = ctx->rcpt;
 	*t->chosen_end = c;
 	t->chosen_end = &c->next;
 	t->actions++;

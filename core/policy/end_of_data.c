@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../auth/authres.h"
+#include "changes.h"
 #include "engine.h"
 #include "flow.h"
 #include "relay.h"
@@ -60,7 +61,7 @@ queue_facts(struct sl_transaction *t)
 	    add_fact(facts, "senderhelo", s->helo) == 0 &&
 	    add_fact(facts, "serverip", s->serverip) == 0 &&
 	    json_object_set_new(facts, "serverport", json_integer(s->serverport)) == 0 &&
-	    add_fact(facts, "serverid", s->servername) == 0 &&
+	    add_fact(facts, "serverid", t->server->name) == 0 &&
 	    add_fact(facts, "saslusername", s->saslusername) == 0)
 		text = json_dumps(facts, JSON_COMPACT);
 	json_decref(facts);
@@ -88,12 +89,26 @@ drop_chosen(struct sl_transaction *t, bool keep_rejecting_quarantine)
 static void
 commit_failed(struct sl_transaction *t, const struct sl_err *err)
 {
-	sl_event(t->session->engine->events, SL_ERROR, "commit_failed", SL_FIELDS(
+	sl_event(t->session->engine->events, SL_ERROR,
+	    err->code == SL_ERR_REFUSED ? "changes_failed" : "commit_failed", SL_FIELDS(
 	    SL_F_TEXT("id", t->id), SL_F_TEXT("error", err->text)));
 	t->session->call.phase = SL_DATA;
 	sl_verdict_make_error(&t->outcome.verdict, &t->session->call);
 	t->outcome.messages = NULL;
 	t->outcome.n = 0;
+	t->outcome.changes = NULL;
+}
+
+static int
+commit(struct sl_transaction *t, struct sl_err *err)
+{
+	t->outcome.facts = queue_facts(t);
+	if (t->outcome.facts == NULL)
+		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	if (t->session->changes)
+		return t->strongest.code < 300 || t->strongest.action == SL_QUARANTINE ?
+		    sl_changes_make(t, err) : 0;
+	return t->chosen != NULL ? sl_commit(t, err) : 0;
 }
 
 static void
@@ -107,13 +122,8 @@ conclude(struct sl_transaction *t)
 	*v = t->strongest;
 	if (v->code >= 300)
 		drop_chosen(t, v->code >= 500);
-	t->outcome.facts = queue_facts(t);
-	if (t->outcome.facts == NULL) {
-		sl_err_set(&err, SL_ERR_NOMEM, "out of memory");
+	if (commit(t, &err) != 0)
 		commit_failed(t, &err);
-	} else if (t->chosen != NULL && sl_commit(t, &err) != 0) {
-		commit_failed(t, &err);
-	}
 	tell_outcome(t);
 	sl_call_end(s);
 	fn(t->arg, &t->outcome);
@@ -335,9 +345,9 @@ sl_session_message(struct sl_session *s, struct sl_message *message, sl_outcome_
 		return 0;
 	}
 	server = sl_call_server(ctx);
-	if (ctx->engine->gateway && server->from_check && why != NULL)
+	if (sl_session_is_gateway(ctx->session) && server->from_check && why != NULL)
 		sl_flow_decide(ctx, SL_REJECT, 550, "5.7.1", why, "from_check");
-	else if (ctx->engine->gateway && from_not_owned(ctx, server))
+	else if (sl_session_is_gateway(ctx->session) && from_not_owned(ctx, server))
 		sl_flow_decide(ctx, SL_REJECT, 550, "5.7.1",
 		    "From address is not of your account's domains", "sender_login");
 	else

@@ -12,6 +12,7 @@
 #include "../engine/vm.h"
 #include "context.h"
 #include "engine.h"
+#include "transaction.h"
 
 #define CONNECTED	(SL_AT_CONNECT | SL_AT_HELO | SL_AT_AUTH | SL_AT_MAILFROM | SL_AT_RCPTTO | \
 			    SL_AT_EOD | SL_AT_DATA | SL_AT_DISCONNECT)
@@ -51,7 +52,7 @@ queued_fact(lua_State *L, const struct sl_queued *q, const char *name)
 static void
 f_senderip(lua_State *L, struct sl_context *ctx)
 {
-	sl_text(L, ctx->session->senderip);
+	text_or_none(L, ctx->session->senderip);
 }
 
 static void
@@ -63,7 +64,7 @@ f_senderport(lua_State *L, struct sl_context *ctx)
 static void
 f_serverip(lua_State *L, struct sl_context *ctx)
 {
-	sl_text(L, ctx->session->serverip);
+	text_or_none(L, ctx->session->serverip);
 }
 
 static void
@@ -75,7 +76,7 @@ f_serverport(lua_State *L, struct sl_context *ctx)
 static void
 f_serverid(lua_State *L, struct sl_context *ctx)
 {
-	sl_text(L, ctx->session->servername);
+	sl_text(L, sl_call_server(ctx)->name);
 }
 
 static void
@@ -148,6 +149,12 @@ static void
 f_messageid(lua_State *L, struct sl_context *ctx)
 {
 	sl_text(L, sl_context_id(ctx));
+}
+
+static void
+f_queueid(lua_State *L, struct sl_context *ctx)
+{
+	text_or_none(L, ctx->transaction->queueid);
 }
 
 /* The null reverse-path is "", not none: it is a sender. */
@@ -343,6 +350,8 @@ static const struct fact {
 	{ "context", CONNECTED, f_context,
 	    "table of plain data for the connection; context.message for the transaction" },
 	{ "messageid", ENVELOPE | LEAVING, f_messageid, "the engine's id of the transaction" },
+	{ "queueid", ENVELOPE, f_queueid,
+	    "what the mail server calls the message, behind a milter; none where it has no name (yet)" },
 	{ "sender", ENVELOPE | LEAVING, f_sender, "reverse-path; \"\" for the null path" },
 	{ "senderdomain", ENVELOPE | LEAVING, f_senderdomain,
 	    "domain of sender, none for the null path" },

@@ -85,6 +85,7 @@ sl_session_open(struct sl_engine *engine, const struct sl_session_info *info,
 	s->engine = engine;
 	s->generation = sl_generation_ref(engine->generation);
 	s->server = server;
+	s->changes = info->changes;
 	if (sl_uuid4(s->id) != 0) {
 		session_free(s);
 		return sl_err_set(err, SL_ERR_IO, "no random bytes to be had");
@@ -153,6 +154,25 @@ sl_session_recipients(const struct sl_session *s)
 }
 
 bool
+sl_session_is_gateway(const struct sl_session *s)
+{
+	return s->engine->gateway && !s->changes;
+}
+
+bool
+sl_session_trusted(const struct sl_session *s)
+{
+	return s->sender_addr.len > 0 && (sl_addr_is_loopback(&s->sender_addr) ||
+	    sl_config_trusted(s->engine->generation->config, &s->sender_addr));
+}
+
+bool
+sl_session_has_server(const struct sl_session *s, const char *name)
+{
+	return sl_config_server(s->engine->generation->config, name) != NULL;
+}
+
+bool
 sl_session_authenticated(const struct sl_session *s)
 {
 	return s->saslusername != NULL;
@@ -211,11 +231,7 @@ sl_call_begin(struct sl_session *s, enum sl_phase phase, sl_verdict_fn *fn, void
 const struct sl_server *
 sl_call_server(const struct sl_context *ctx)
 {
-	const struct sl_server *server = ctx->session->server;
-
-	if (ctx->generation != ctx->session->generation)
-		server = sl_config_server(ctx->generation->config, ctx->session->servername);
-	return server != NULL ? server : ctx->session->server;
+	return ctx->transaction != NULL ? ctx->transaction->server : ctx->session->server;
 }
 
 int
@@ -347,6 +363,19 @@ check_password(struct sl_session *s)
 		return;
 	}
 	sl_op_wait(s->op, password_checked, s);
+}
+
+int
+sl_session_account(struct sl_session *s, const char *mechanism, struct sl_str username)
+{
+	struct sl_context vouched = { .saslusername = username, .saslmechanism = mechanism };
+
+	if (s->busy || s->transaction != NULL)
+		return SL_ERR_INVAL;
+	if (username.n > 0)
+		return become(s, &vouched);
+	forget_account(s);
+	return 0;
 }
 
 static bool

@@ -13,11 +13,13 @@
 #include "flow.h"
 #include "relay.h"
 #include "scan.h"
+#include "sign.h"
 
 #define MAX_ARENA	(64 * 1024 * 1024)
 
 struct sl_transaction *
-sl_transaction_new(struct sl_session *s, struct sl_generation *generation)
+sl_transaction_new(struct sl_session *s, struct sl_generation *generation,
+    const struct sl_server *server)
 {
 	struct sl_transaction *t = sl_calloc(1, sizeof(*t));
 
@@ -33,6 +35,7 @@ sl_transaction_new(struct sl_session *s, struct sl_generation *generation)
 	}
 	t->session = s;
 	t->generation = sl_generation_ref(generation);
+	t->server = server;
 	t->chosen_end = &t->chosen;
 	return t;
 }
@@ -110,8 +113,25 @@ sender_login_refuses(const struct sl_context *ctx, const char *domain)
 {
 	const struct sl_server *server = sl_call_server(ctx);
 
-	return ctx->engine->gateway && server->sender_login && domain != NULL &&
+	return sl_session_is_gateway(ctx->session) && server->sender_login && domain != NULL &&
 	    !sl_session_owns(ctx->session, domain);
+}
+
+/* The newest generation that has it, for connections that last; else the session's own. */
+static const struct sl_server *
+find_server(const struct sl_session *s, const char *name, struct sl_generation **generation)
+{
+	const struct sl_server *server = NULL;
+
+	if (name == NULL)
+		name = s->servername;
+	*generation = s->engine->generation;
+	if (s->changes)
+		server = sl_config_server((*generation)->config, name);
+	if (server != NULL)
+		return server;
+	*generation = s->generation;
+	return sl_config_server(s->generation->config, name);
 }
 
 int
@@ -119,6 +139,8 @@ sl_session_mail(struct sl_session *s, struct sl_str path, const struct sl_mail_p
     sl_verdict_fn *fn, void *arg)
 {
 	struct sl_context *ctx = &s->call;
+	struct sl_generation *generation;
+	const struct sl_server *server;
 	struct sl_address a;
 	struct sl_str rest;
 	struct sl_err err;
@@ -126,7 +148,10 @@ sl_session_mail(struct sl_session *s, struct sl_str path, const struct sl_mail_p
 
 	if (s->busy || s->transaction != NULL)
 		return SL_ERR_INVAL;
-	s->transaction = sl_transaction_new(s, s->generation);
+	server = find_server(s, params->server, &generation);
+	if (server == NULL)
+		return SL_ERR_NOTFOUND;
+	s->transaction = sl_transaction_new(s, generation, server);
 	if (s->transaction == NULL)
 		return SL_ERR_NOMEM;
 	if ((rc = sl_call_begin(s, SL_MAILFROM, fn, arg)) != 0)
@@ -145,6 +170,19 @@ sl_session_mail(struct sl_session *s, struct sl_str path, const struct sl_mail_p
 	else
 		sl_flow_run(ctx, &sl_call_server(ctx)->flows[SL_MAILFROM]);
 	return 0;
+}
+
+int
+sl_session_queueid(struct sl_session *s, const char *queueid)
+{
+	struct sl_transaction *t = s->transaction;
+
+	if (t == NULL)
+		return SL_ERR_INVAL;
+	if (sl_same_text(t->queueid, queueid))
+		return 0;
+	t->queueid = sl_arena_strndup(t->arena, queueid, strlen(queueid));
+	return t->queueid != NULL ? 0 : SL_ERR_NOMEM;
 }
 
 /* ---- RCPT ------------------------------------------------------------ */
@@ -231,7 +269,7 @@ ask_rcpt(struct sl_context *ctx, const struct sl_address *a)
 	bool known = ctx->session->known;
 
 	r->row = sl_relay_find(server->relay, r->domain);
-	if (ctx->engine->gateway && (r->row == NULL || !sl_relay_permits(r->row, known) ||
+	if (sl_session_is_gateway(ctx->session) && (r->row == NULL || !sl_relay_permits(r->row, known) ||
 	    (!known && routes_further(a)))) {
 		deny_relay(ctx, r->address);
 		return;

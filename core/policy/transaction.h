@@ -4,9 +4,9 @@
 
 #include "context.h"
 
-/* NULL = out of memory. 'generation' is referenced. */
+/* NULL = out of memory. 'generation', which has 'server', is referenced. */
 struct sl_transaction *sl_transaction_new(struct sl_session *session,
-	    struct sl_generation *generation);
+	    struct sl_generation *generation, const struct sl_server *server);
 /* Everything of it; NULL is fine. Calls under way were cancelled before. */
 void	 sl_transaction_free(struct sl_transaction *t);
 
@@ -25,6 +25,8 @@ const struct sl_server *sl_call_server(const struct sl_context *ctx);
  */
 int	 sl_commit(struct sl_transaction *t, struct sl_err *err);
 
+/* Whether relaying, From and sender are for us to judge, not for another mail server. */
+bool	 sl_session_is_gateway(const struct sl_session *s);
 /* Whether the account of the session may use 'domain' (sender_login). */
 bool	 sl_session_owns(const struct sl_session *s, const char *domain);
 

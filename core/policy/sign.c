@@ -1,0 +1,93 @@
+/* Making the signatures that scripts asked for. See sign.h. */
+#include "sign.h"
+
+#include <string.h>
+
+#include "../auth/arc.h"
+#include "engine.h"
+
+bool
+sl_same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool
+sl_same_signs(const struct sl_sign_request *a, const struct sl_sign_request *b)
+{
+	for (; a != NULL && b != NULL && a != b; a = a->next, b = b->next)
+		if (a->dkim.key != b->dkim.key || a->discard_changes != b->discard_changes ||
+		    !sl_str_eq(a->dkim.selector, b->dkim.selector) ||
+		    !sl_str_eq(a->dkim.domain, b->dkim.domain) ||
+		    !sl_same_text(a->options, b->options) || a->seals != b->seals || a->cv != b->cv ||
+		    !sl_str_eq(a->results, b->results))
+			return false;
+	return a == b;
+}
+
+static int
+sign_one(struct sl_transaction *t, struct sl_head *head, const struct sl_sign_request *r,
+    struct sl_err *err)
+{
+	int64_t now = sl_loop_time_us(t->session->engine->loop) / 1000000;
+	struct sl_head *received = NULL;
+	struct sl_buf value = SL_BUF_INIT;
+	int rc;
+
+	if (r->discard_changes) {
+		received = sl_head_new(t->message, t->arena);
+		if (received == NULL)
+			return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	}
+	rc = sl_dkim_sign(&value, &r->dkim, t->message, received != NULL ? received : head,
+	    &t->bodies, now, err);
+	if (rc == 0)
+		rc = sl_head_insert(head, 0, SL_STR("DKIM-Signature"), sl_buf_str(&value), false, err);
+	if (rc != 0)
+		sl_err_prefix(err, "%s: DKIM signature of %.*s", r->where,
+		    (int)r->dkim.domain.n, r->dkim.domain.p);
+	sl_head_free(received);
+	sl_buf_clear(&value);
+	return rc;
+}
+
+/* The set goes on top: its seal first. */
+static int
+seal(struct sl_transaction *t, struct sl_head *head, const struct sl_sign_request *r,
+    struct sl_err *err)
+{
+	struct sl_arc_request q = { .dkim = r->dkim, .cv = r->cv, .results = r->results };
+	struct sl_arc_seal s;
+	int rc = sl_arc_seal(&s, &q, t->message, head, &t->bodies,
+	    sl_loop_time_us(t->session->engine->loop) / 1000000, err);
+
+	if (rc == 0)
+		rc = sl_head_insert(head, 0, SL_STR("ARC-Authentication-Results"),
+		    sl_buf_str(&s.results), false, err);
+	if (rc == 0)
+		rc = sl_head_insert(head, 0, SL_STR("ARC-Message-Signature"), sl_buf_str(&s.message),
+		    false, err);
+	if (rc == 0)
+		rc = sl_head_insert(head, 0, SL_STR("ARC-Seal"), sl_buf_str(&s.seal), false, err);
+	if (rc != 0)
+		sl_err_prefix(err, "%s: ARC seal of %.*s", r->where, (int)r->dkim.domain.n,
+		    r->dkim.domain.p);
+	sl_arc_seal_clear(&s);
+	return rc;
+}
+
+int
+sl_sign_all(struct sl_transaction *t, struct sl_head *head, const struct sl_sign_request *signs,
+    struct sl_err *err)
+{
+	const struct sl_sign_request *r;
+	int rc = 0;
+
+	for (r = signs; rc == 0 && r != NULL; r = r->next)
+		if (!r->seals)
+			rc = sign_one(t, head, r, err);
+	for (r = signs; rc == 0 && r != NULL; r = r->next)
+		if (r->seals)
+			rc = seal(t, head, r, err);
+	return rc;
+}

@@ -1,0 +1,16 @@
+/* The signatures that scripts asked for: made once all edits are known. */
+#ifndef SL_POLICY_SIGN_H
+#define SL_POLICY_SIGN_H
+
+#include "context.h"
+
+/* Puts them on top of 'head', in the order asked for. ARC sets come last: every other
+ * change is made before sealing (RFC 8617 5.1). */
+int	 sl_sign_all(struct sl_transaction *t, struct sl_head *head,
+	    const struct sl_sign_request *signs, struct sl_err *err);
+
+/* Whether two lists ask for the same signatures, over equal headers. */
+bool	 sl_same_signs(const struct sl_sign_request *a, const struct sl_sign_request *b);
+bool	 sl_same_text(const char *a, const char *b);	/* NULL is equal to NULL only */
+
+#endif

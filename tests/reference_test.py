@@ -8,7 +8,8 @@ import pytest
 from harness import ROOT, SLUICE
 
 # Modules whose functions need neither a phase nor the network.
-ALONE = {"cache", "core", "net", "password", "state"}
+ALONE = {"array", "cache", "core", "encoding", "hash", "net", "number", "password", "pcre", "state",
+         "string", "time"}
 
 
 def lua(*args):
@@ -56,6 +57,12 @@ QUESTIONS = {"in_network", "inet_includes", "is_subdomain", "domain_includes", "
              "DKIMSign", "DKIMSignFor", "ARCSeal"}
 # Numbers that are amounts: 0 is an answer of its own, not a "no".
 AMOUNTS = {"time": "seconds", "rate_count": "events", "memory_inc": "the sum"}
+AMOUNTS |= dict.fromkeys(["strlen", "length", "count"], "how long")
+AMOUNTS |= dict.fromkeys(["strpos", "strrpos", "str_find", "str_rfind"], "an offset; -1 is the no")
+AMOUNTS |= dict.fromkeys(["abs", "ceil", "floor", "round", "log", "pow", "sqrt", "number", "ord", "hash"],
+                         "what they compute")
+AMOUNTS |= dict.fromkeys(["rand", "random_number"], "by chance")
+AMOUNTS |= dict.fromkeys(["timelocal", "uptime", "executiontime", "sleep"], "seconds")
 
 
 def first_returns():

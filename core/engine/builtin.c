@@ -124,6 +124,12 @@ sl_run_phase(lua_State *L)
 	return sl_running(L)->spec.phase;
 }
 
+int64_t
+sl_run_age_us(lua_State *L)
+{
+	return sl_clock_us() - sl_running(L)->started_us;
+}
+
 /* ---- failures of the world --------------------------------------------- */
 
 int

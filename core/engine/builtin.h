@@ -59,6 +59,7 @@ int	 sl_end(lua_State *L);
 /* What the run belongs to: the pointer given to sl_run_start. */
 void	*sl_run_host(lua_State *L);
 unsigned sl_run_phase(lua_State *L);		/* one SL_AT_* bit */
+int64_t	 sl_run_age_us(lua_State *L);		/* since it began, waiting included */
 
 /* "data.lua:12" of the calling script line; buffer lives until the next call. */
 const char *sl_where(lua_State *L);

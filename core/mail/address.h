@@ -56,6 +56,8 @@ void	 sl_address_list_clear(struct sl_address_list *list);
 /* A domain name as DNS has it: LDH or UTF-8 labels to lower-case A-labels, no
  * final dot. out has 256 bytes. SL_ERR_SYNTAX for NUL, '/', "..", empty labels, >253 bytes. */
 int	 sl_domain_normalize(char *out, struct sl_str domain, struct sl_err *err);
+/* The name with its A-labels as U-labels, appended to 'out'. */
+int	 sl_domain_to_unicode(struct sl_buf *out, struct sl_str domain, struct sl_err *err);
 /* child == parent, or below it. Both normalized. */
 bool	 sl_domain_is_within(const char *child, const char *parent);
 

@@ -131,6 +131,23 @@ sl_domain_normalize(char *out, struct sl_str domain, struct sl_err *err)
 	return sl_domain_parse(out, domain, SL_DOMAIN_UNDERSCORE | SL_DOMAIN_FINAL_DOT, err);
 }
 
+int
+sl_domain_to_unicode(struct sl_buf *out, struct sl_str domain, struct sl_err *err)
+{
+	char name[256], *text;
+	int r = sl_domain_normalize(name, domain, err);
+
+	if (r < 0)
+		return r;
+	r = idn2_to_unicode_8z8z(name, &text, 0);
+	if (r != IDN2_OK)
+		return r == IDN2_MALLOC ? sl_err_set(err, SL_ERR_NOMEM, "out of memory") :
+		    bad(err, idn2_strerror(r));
+	sl_buf_puts(out, text);
+	idn2_free(text);
+	return out->failed ? sl_err_set(err, SL_ERR_NOMEM, "out of memory") : 0;
+}
+
 bool
 sl_domain_is_within(const char *child, const char *parent)
 {

@@ -1,0 +1,92 @@
+/*
+ * For the tests of builtins: tables of expressions and what they give, as the
+ * REPL prints it. A wanted text that begins with "!" is a part of the error.
+ */
+#ifndef SL_LUA_TESTING_H
+#define SL_LUA_TESTING_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../core/sluice.h"
+
+struct expression {
+	const char *script, *wanted;	/* without "return" in front if it has a ';' or a line end */
+};
+
+static char given[4000];
+static bool over;
+
+static inline void
+evaluated(void *arg, const struct sl_err *err, const char *text)
+{
+	(void)arg;
+	over = true;
+	if (err != NULL)
+		snprintf(given, sizeof(given), "!%s", err->text);
+	else
+		snprintf(given, sizeof(given), "%s", text != NULL ? text : "");
+}
+
+static inline struct sl_engine *
+testing_engine(void)
+{
+	const char *stdlib = getenv("SLUICE_STDLIB");
+	struct sl_engine_options o = { .stdlib = stdlib != NULL ? stdlib : "stdlib" };
+	struct sl_engine *e = sl_engine_new(&o, NULL);
+
+	assert_non_null(e);
+	return e;
+}
+
+/* What 'script' gives, until the next call. */
+static inline const char *
+evaluate(struct sl_engine *e, const char *name, const char *script)
+{
+	struct sl_err err;
+
+	over = false;
+	if (sl_engine_exec(e, name, sl_str_of(script), evaluated, NULL, &err) != 0) {
+		snprintf(given, sizeof(given), "!%s", err.text);
+		return given;
+	}
+	while (!over)
+		assert_int_equal(sl_engine_wait(e, -1), 0);
+	return given;
+}
+
+static inline bool
+as_wanted(const char *wanted)
+{
+	if (wanted[0] == '!')
+		return given[0] == '!' && strstr(given, wanted + 1) != NULL;
+	return strcmp(given, wanted) == 0;
+}
+
+static inline void
+expressions(const struct expression *rows, size_t n)
+{
+	struct sl_engine *e = testing_engine();
+	char script[4000];
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		snprintf(script, sizeof(script), "%s%s",
+		    strpbrk(rows[i].script, ";\n") != NULL ? "" : "return ", rows[i].script);
+		evaluate(e, "test.lua", script);
+		if (!as_wanted(rows[i].wanted))
+			fail_msg("%s\n  gives  %s\n  wanted %s", rows[i].script, given, rows[i].wanted);
+	}
+	sl_engine_free(e);
+}
+
+/* CASE(bytes) makes a test of the table 'bytes'. */
+#define CASE(rows)	static void test_##rows(void **state) \
+	{ (void)state; expressions(rows, sizeof(rows) / sizeof(rows[0])); }
+
+#endif

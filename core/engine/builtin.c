@@ -55,6 +55,69 @@ wrong_phase(lua_State *L, const struct sl_builtin *row, const struct sl_run *run
 	    sl_phases_text(row->flags & SL_AT_ANY, there, sizeof(there)));
 }
 
+/* ---- none as an argument ------------------------------------------------ */
+
+/*
+ * In HSL none for an argument that is needed isn't an error: published scripts
+ * hand on what a dead API gave. The builtin gives none, and an event says so. Only
+ * calls with a none among their arguments are made in this way.
+ */
+static int
+none_given(lua_State *L, int status, lua_KContext ctx)
+{
+	const struct sl_builtin *row = lua_touserdata(L, lua_upvalueindex(1));
+	struct sl_run *run = sl_running(L);
+
+	(void)ctx;
+	if (run->ending)
+		return sl_go_on_ending(L);
+	if (status == LUA_OK || status == LUA_YIELD)
+		return lua_gettop(L);
+	if (sl_is_memory_error(L, status, -1)) {
+		sl_begin_ending(L, SL_RUN_LIMIT, "out of memory (%zu bytes)", run->limits.memory);
+		return sl_go_on_ending(L);
+	}
+	if (lua_touserdata(L, -1) != &sl_none_argument)
+		return lua_error(L);
+	sl_event(sl_vm_events(run->vm), SL_NOTICE, "none_argument", SL_FIELDS(
+	    SL_F_TEXT("id", sl_vm_run_id(L)), SL_F_TEXT("builtin", row->name),
+	    SL_F_TEXT("where", sl_where(L))));
+	return 0;
+}
+
+static int
+call_row(lua_State *L)
+{
+	const struct sl_builtin *row = lua_touserdata(L, lua_upvalueindex(1));
+
+	return row->fn(L);
+}
+
+static bool
+has_none(lua_State *L)
+{
+	int i;
+
+	for (i = lua_gettop(L); i > 0; i--)
+		if (lua_isnil(L, i))
+			return true;
+	return false;
+}
+
+/* The row's function as one of its own, so that it can be left. */
+static int
+call_with_none(lua_State *L, const struct sl_builtin *row)
+{
+	int n = lua_gettop(L), status;
+
+	lua_pushlightuserdata(L, (void *)(uintptr_t)row);
+	lua_pushlightuserdata(L, (void *)(uintptr_t)&sl_hsl_mark);
+	lua_pushcclosure(L, call_row, 2);
+	lua_insert(L, 1);
+	status = lua_pcallk(L, n, LUA_MULTRET, 0, 0, none_given);
+	return none_given(L, status, 0);
+}
+
 static int
 guard(lua_State *L)
 {
@@ -72,7 +135,7 @@ guard(lua_State *L)
 		memccpy(run->vm->now->builtin, row->name, '\0', sizeof(run->vm->now->builtin) - 1);
 	if ((row->flags & SL_WAITS) && (run->unyieldable > 0 || !lua_isyieldable(L)))
 		return luaL_error(L, "%s waits and can't be called inside %s", row->name, blocker(L));
-	n = row->fn(L);
+	n = sl_is_hsl(L) && has_none(L) ? call_with_none(L, row) : row->fn(L);
 	if (row->flags & SL_FINAL)
 		run->finals_returned++;
 	return n;
@@ -86,17 +149,22 @@ sl_builtins_add(struct sl_vm *vm, const struct sl_builtin *rows)
 	int rc;
 
 	sl_ref_push(L, vm->refs.names);
+	sl_ref_push(L, vm->refs.hsl_names);
 	for (row = rows; row->name != NULL; row++) {
 		rc = sl_dict_set(vm->rows, sl_str_of(row->name), (void *)(uintptr_t)row, NULL);
 		if (rc != 0) {
-			lua_pop(L, 1);
+			lua_pop(L, 2);
 			return rc;
 		}
 		lua_pushlightuserdata(L, (void *)(uintptr_t)row);
 		lua_pushcclosure(L, guard, 1);
+		lua_setfield(L, -3, row->name);
+		lua_pushlightuserdata(L, (void *)(uintptr_t)row);
+		lua_pushlightuserdata(L, (void *)(uintptr_t)&sl_hsl_mark);
+		lua_pushcclosure(L, guard, 2);
 		lua_setfield(L, -2, row->name);
 	}
-	lua_pop(L, 1);
+	lua_pop(L, 2);
 	return 0;
 }
 

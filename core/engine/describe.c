@@ -86,6 +86,43 @@ describe_table(lua_State *L, int index, struct sl_buf *out, size_t max, int dept
 	lua_settop(L, top);
 }
 
+/* HSL's own form: ["result"=>[0=>"192.0.2.1"],"dnssec"=>false] */
+static void
+describe_map(lua_State *L, int index, struct sl_buf *out, size_t max, int depth)
+{
+	int top = lua_gettop(L);
+	size_t at;
+
+	sl_buf_putc(out, '[');
+	for (at = 0; sl_map_each(L, index, &at); lua_settop(L, top)) {
+		if (lua_gettop(L) > top + 2 || out->n > max || depth >= MAX_DEPTH) {
+			sl_buf_puts(out, "...");
+			break;
+		}
+		if (out->p[out->n - 1] != '[')
+			sl_buf_putc(out, ',');
+		describe(L, top + 1, out, max, MAX_DEPTH);
+		sl_buf_puts(out, "=>");
+		describe(L, top + 2, out, max, depth + 1);
+	}
+	lua_settop(L, top);
+	sl_buf_putc(out, ']');
+}
+
+static void
+describe_number(lua_State *L, int index, struct sl_buf *out)
+{
+	char text[SL_NUMBER_MAX];
+	double n = lua_tonumber(L, index);
+
+	if (lua_isinteger(L, index))
+		sl_buf_printf(out, "%lld", (long long)lua_tointeger(L, index));
+	else if (sl_is_hsl(L))
+		sl_buf_put(out, text, sl_number_text(n, text));
+	else
+		sl_buf_printf(out, "%.14g", n);
+}
+
 static void
 describe(lua_State *L, int index, struct sl_buf *out, size_t max, int depth)
 {
@@ -94,16 +131,13 @@ describe(lua_State *L, int index, struct sl_buf *out, size_t max, int depth)
 
 	switch (lua_type(L, index)) {
 	case LUA_TNIL:
-		sl_buf_puts(out, "nil");
+		sl_buf_puts(out, sl_is_hsl(L) ? "none" : "nil");
 		break;
 	case LUA_TBOOLEAN:
 		sl_buf_puts(out, lua_toboolean(L, index) ? "true" : "false");
 		break;
 	case LUA_TNUMBER:
-		if (lua_isinteger(L, index))
-			sl_buf_printf(out, "%lld", (long long)lua_tointeger(L, index));
-		else
-			sl_buf_printf(out, "%.14g", lua_tonumber(L, index));
+		describe_number(L, index, out);
 		break;
 	case LUA_TSTRING:
 		s.p = lua_tolstring(L, index, &s.n);
@@ -112,7 +146,11 @@ describe(lua_State *L, int index, struct sl_buf *out, size_t max, int depth)
 		sl_buf_clear(&clean);
 		break;
 	case LUA_TTABLE:
-		describe_table(L, index, out, max, depth);
+		luaL_checkstack(L, 12, NULL);
+		if (sl_is_map(L, index))
+			describe_map(L, index, out, max, depth);
+		else
+			describe_table(L, index, out, max, depth);
 		break;
 	default:
 		sl_buf_puts(out, luaL_typename(L, index));

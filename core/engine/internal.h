@@ -19,6 +19,7 @@
 #include "../base/dict.h"
 #include "builtin.h"
 #include "cache.h"
+#include "map.h"
 #include "value.h"
 #include "vm.h"
 
@@ -53,11 +54,12 @@ void	*sl_lua_alloc(void *ud, void *p, size_t osize, size_t nsize);
 struct refs {
 	int env_meta;		/* metatable of every run's environment */
 	int names;		/* builtins (guarded) and the allowed library, by name */
+	int hsl_names;		/* builtins as HSL calls them, by name */
 	int builtin;		/* the read-only table "builtin" */
 	int order;		/* ephemeron: table -> list of its keys in the builder's order */
 	int readonly;		/* ephemeron: proxy -> what it stands for */
 	int readonly_meta;
-	int map_meta;
+	int map_meta;			/* of HSL's arrays; map.c */
 };
 
 struct sl_vm {
@@ -68,6 +70,7 @@ struct sl_vm {
 	void *owner;
 	struct sl_run *running;
 	struct refs refs;
+	const void *map_meta;		/* the same by address: asked for each value */
 	struct sl_list runs;		/* all alive */
 	struct sl_list waiting;		/* not begun: too many were alive */
 	unsigned alive;
@@ -182,6 +185,7 @@ void	 sl_open_pairs(lua_State *L);
 void	 sl_open_modules(lua_State *L);
 void	 sl_open_env(lua_State *L);
 void	 sl_open_readonly(lua_State *L);
+void	 sl_open_map(lua_State *L);
 void	 sl_push_ephemeron(lua_State *L);	/* [-0, +1, m] a table with weak keys */
 void	 sl_set_function(lua_State *L, const char *name, lua_CFunction fn);
 void	 sl_readonly(lua_State *L);		/* [-1, +1] a proxy for the table on top */
@@ -195,7 +199,16 @@ void	 sl_scope_need(lua_State *L, struct sl_scope *scope);	/* [-0, +0, m] makes 
 /* Pushes a data file; false if there is none. program.c */
 bool	 sl_data_push(lua_State *L, const struct sl_program *program, const char *path);
 
-/* builtin.c */
+/*
+ * builtin.c. Which language called is an upvalue of what was called: this address
+ * as the second one of the C function that runs means HSL. So it holds in a
+ * builtin, in what continues it and when an operation is done, without a flag
+ * that anybody could leave wrong.
+ */
+extern const char sl_hsl_mark;
+/* What sl_arg_* raises for none where HSL called: the guard makes none of it. */
+extern const char sl_none_argument;
+
 int	 sl_builtins_add(struct sl_vm *vm, const struct sl_builtin *rows);
 /* Pushes the function a script gets for 'name': override, builtin or library. */
 int	 sl_name_push(lua_State *L, const char *name);

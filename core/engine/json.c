@@ -1,5 +1,6 @@
 /* Values to JSON and back. jansson parses and prints; the walk is ours. */
 #include <jansson.h>
+#include <math.h>
 #include <string.h>
 
 #include "internal.h"
@@ -45,14 +46,17 @@ static const char *
 key_text(lua_State *L, int index, char *number, size_t size)
 {
 	const char *key;
+	int integral;
+	lua_Integer i;
 	size_t n;
 
 	if (lua_type(L, index) == LUA_TSTRING) {
 		key = lua_tolstring(L, index, &n);
 		return strlen(key) == n ? key : NULL;
 	}
-	if (lua_isinteger(L, index)) {
-		snprintf(number, size, "%lld", (long long)lua_tointeger(L, index));
+	i = lua_tointegerx(L, index, &integral);
+	if (integral) {
+		snprintf(number, size, "%lld", (long long)i);
 		return number;
 	}
 	return NULL;
@@ -89,6 +93,19 @@ put_members(lua_State *L, int index, int depth, json_t *out, struct sl_err *err)
 	return 0;
 }
 
+/* HSL's numbers are floats: 5 is one too, and stays 5. */
+static json_t *
+number(lua_State *L, int index)
+{
+	double n = lua_tonumber(L, index);
+
+	if (lua_isinteger(L, index))
+		return json_integer(lua_tointeger(L, index));
+	if (sl_is_hsl(L) && floor(n) == n && fabs(n) < 9007199254740992.0)
+		return json_integer((json_int_t)n);
+	return json_real(n);		/* NULL for nan and inf */
+}
+
 static json_t *
 scalar(lua_State *L, int index)
 {
@@ -101,15 +118,20 @@ scalar(lua_State *L, int index)
 	case LUA_TBOOLEAN:
 		return json_boolean(lua_toboolean(L, index));
 	case LUA_TNUMBER:
-		if (lua_isinteger(L, index))
-			return json_integer(lua_tointeger(L, index));
-		return json_real(lua_tonumber(L, index));	/* NULL for nan and inf */
+		return number(L, index);
 	case LUA_TSTRING:
 		s = lua_tolstring(L, index, &n);
 		return json_stringn(s, n);
 	default:
 		return NULL;
 	}
+}
+
+/* Lua can't tell an empty list from an empty map; HSL's have no names. */
+static bool
+is_array(lua_State *L, int index)
+{
+	return sl_is_list(L, index) && (sl_is_map(L, index) || sl_count(L, index) > 0);
 }
 
 static int
@@ -121,7 +143,7 @@ put_value(lua_State *L, int index, int depth, json_t *parent, const char *key, s
 	if (depth > MAX_DEPTH)
 		return sl_err_set(err, SL_ERR_LIMIT, "nested deeper than %d", MAX_DEPTH);
 	if (table)
-		value = sl_is_list(L, index) && sl_count(L, index) > 0 ? json_array() : json_object();
+		value = is_array(L, index) ? json_array() : json_object();
 	else
 		value = scalar(L, index);
 	if (value == NULL || attach(parent, key, value) != 0)
@@ -192,22 +214,29 @@ push(lua_State *L, const json_t *v)
 	case JSON_OBJECT:
 		sl_map_new(L);
 		json_object_foreach((json_t *)(uintptr_t)v, key, item) {
+			lua_pushstring(L, key);
 			push(L, item);
-			sl_map_set(L, key);
+			sl_map_set_key(L);
 		}
 		return;
 	case JSON_ARRAY:
 		sl_list_new(L);
 		json_array_foreach(v, i, item) {
 			push(L, item);
-			lua_rawseti(L, -2, (lua_Integer)i + 1);
+			if (sl_is_map(L, -2))
+				sl_list_add(L);
+			else
+				lua_rawseti(L, -2, (lua_Integer)i + 1);	/* null keeps its place */
 		}
 		return;
 	case JSON_STRING:
 		lua_pushlstring(L, json_string_value(v), json_string_length(v));
 		return;
 	case JSON_INTEGER:
-		lua_pushinteger(L, json_integer_value(v));	/* all its digits */
+		if (sl_is_hsl(L))
+			lua_pushnumber(L, (lua_Number)json_integer_value(v));
+		else
+			lua_pushinteger(L, json_integer_value(v));	/* all its digits */
 		return;
 	case JSON_REAL:
 		sl_number(L, json_real_value(v));

@@ -193,11 +193,26 @@ ordered_by_builder(lua_State *L, int table)
 	return true;
 }
 
+static void
+keys_of_map(lua_State *L, int table)
+{
+	lua_Integer n = 0;
+	size_t at;
+
+	lua_newtable(L);
+	for (at = 0; sl_map_each(L, table, &at);) {
+		lua_pop(L, 1);
+		lua_rawseti(L, -2, ++n);
+	}
+}
+
 int
 sl_sort_keys(lua_State *L, int table)
 {
 	luaL_checkstack(L, 10, NULL);
-	if (!ordered_by_builder(L, table))
+	if (sl_is_map(L, table))
+		keys_of_map(L, table);
+	else if (!ordered_by_builder(L, table))
 		sort_all(L, table);
 	return 1;
 }

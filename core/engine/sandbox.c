@@ -204,6 +204,7 @@ sl_sandbox_open(lua_State *L)
 	struct sl_vm *vm = sl_vm_from(L);
 
 	sl_open_readonly(L);
+	sl_open_map(L);
 	sl_push_ephemeron(L);
 	vm->refs.order = luaL_ref(L, LUA_REGISTRYINDEX);
 	lua_newtable(L);
@@ -217,6 +218,8 @@ sl_sandbox_open(lua_State *L)
 	open_utf8(L);
 	sl_open_modules(L);
 	vm->refs.names = luaL_ref(L, LUA_REGISTRYINDEX);
+	lua_newtable(L);
+	vm->refs.hsl_names = luaL_ref(L, LUA_REGISTRYINDEX);
 	sl_open_env(L);
 	return 0;
 }

@@ -1,8 +1,12 @@
 /*
  * Values between builtins and scripts. Builtins use these calls and never raw
- * lua_*table or lua_pushinteger, because they know the language of the run:
- * HSL maps keep order and count from 0, Lua's count from 1.
+ * lua_*table or lua_pushinteger, because they know the language of the caller:
+ * HSL maps keep order and count from 0, Lua's count from 1. What makes a value
+ * makes the caller's kind; what reads one takes both kinds.
  * Effects are given as in Lua's manual: [-pop, +push, may raise].
+ *
+ * A builtin never changes a table it was given: HSL's arrays are values, others
+ * may hold the same one. It makes a new one; elements may be taken over as they are.
  */
 #ifndef SL_ENGINE_VALUE_H
 #define SL_ENGINE_VALUE_H
@@ -13,9 +17,13 @@
 #include "../base/bytes.h"
 #include "../base/err.h"
 
+/* Whether HSL code called this builtin. True also in what continues it (sl_await's
+ * 'done', continuations of lua_callk); not inside a callback. */
+bool	 sl_is_hsl(lua_State *L);
+
 /* Making */
 void	 sl_none(lua_State *L);					/* [-0, +1, -] nil / none */
-void	 sl_number(lua_State *L, double n);			/* [-0, +1, -] integral values print without ".0" */
+void	 sl_number(lua_State *L, double n);			/* [-0, +1, -] integral values print without ".0"; HSL's numbers are floats */
 void	 sl_bool(lua_State *L, bool b);				/* [-0, +1, -] */
 void	 sl_string(lua_State *L, struct sl_str s);		/* [-0, +1, m] */
 void	 sl_text(lua_State *L, const char *s);			/* [-0, +1, m] NULL = none */
@@ -24,6 +32,10 @@ void	 sl_list_add(lua_State *L);				/* [-1, +0, m] value on top, list below */
 void	 sl_map_new(lua_State *L);				/* [-0, +1, m] keeps order of insertion for pairs */
 void	 sl_map_set(lua_State *L, const char *key);		/* [-1, +0, m] value on top, map below; none is left out */
 void	 sl_map_set_str(lua_State *L, struct sl_str key);	/* [-1, +0, m] */
+/* Any key: [-2, +0, e] key, value on top of it, map below both. Keeps the order of insertion;
+ * HSL's maps keep none as a value and turn "1", 1.9, true into numbers, as HSL does. For
+ * builtins that keep the keys of what they were given: for (... sl_each ...) key, value. */
+void	 sl_map_set_key(lua_State *L);
 
 /* Reading arguments: raise with argument number, name and what was given. */
 struct sl_str	 sl_arg_string(lua_State *L, int arg);
@@ -51,14 +63,29 @@ bool		 sl_opt_push(lua_State *L, int arg, const char *name);
 
 /*
  * Walks a list or map at 'index' in the script's order: pushes key and value
- * for each, the body pops the value (or settop). Lists: keys 1..n (Lua).
+ * for each, the body pops the value (or settop). Lists: keys 1..n (Lua), 0..n-1 (HSL).
  *	for (i = 0; sl_each(L, index, &i); lua_pop(L, 2)) ...
  */
 bool	 sl_each(lua_State *L, int index, size_t *i);		/* [-0, +2 or +0, m] */
 /* The n-th element of a list, counted from 1 in every language; false = it has none. */
 bool	 sl_list_get(lua_State *L, int index, size_t n);	/* [-0, +1, e] */
 size_t	 sl_count(lua_State *L, int index);			/* number of elements */
-bool	 sl_is_list(lua_State *L, int index);			/* keys are exactly 1..n; empty counts */
+bool	 sl_is_list(lua_State *L, int index);			/* keys are exactly 1..n (HSL 0..n-1); empty counts */
+/* The value of a key in either kind, as the script's own t[key] would be. [-1, +1, e] key */
+bool	 sl_map_lookup(lua_State *L, int index);
+
+/*
+ * HSL's conversions (convert.c), for builtins of its library.
+ */
+bool	 sl_truth(lua_State *L, int index);	/* none, false, 0, "" and empty arrays are false */
+bool	 sl_equal(lua_State *L, int a, int b);	/* "==": 1 == "1"; arrays by value and order */
+bool	 sl_identical(lua_State *L, int a, int b);	/* "===": nothing is converted */
+double	 sl_to_number(lua_State *L, int index);	/* number(): decimal or 0x...; what isn't one is 0 */
+/* string(): numbers in their shortest form. Raises for none, arrays, functions. [-0, +1, e] */
+void	 sl_to_string(lua_State *L, int index);
+#define SL_NUMBER_MAX	32
+size_t	 sl_number_text(double n, char out[SL_NUMBER_MAX]);	/* "1", "0.1", "1e+300" */
+const char *sl_type_name(lua_State *L, int index);	/* "none", "array" for HSL; else Lua's */
 
 /* Values to JSON and back (jansson inside); -1 and err for what JSON can't hold. */
 int	 sl_json_encode(lua_State *L, int index, struct sl_buf *out, bool ascii, bool pretty,

@@ -1,0 +1,193 @@
+/* HSL's conversions: truth, text, number, equality. hsl.md's tables in code. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define MAX_DEPTH	100	/* of arrays that are compared */
+
+const char *
+sl_type_name(lua_State *L, int index)
+{
+	if (sl_is_map(L, index))
+		return "array";
+	if (sl_is_hsl(L) && lua_isnil(L, index))
+		return "none";
+	return luaL_typename(L, index);
+}
+
+bool
+sl_truth(lua_State *L, int index)
+{
+	switch (lua_type(L, index)) {
+	case LUA_TNONE:
+	case LUA_TNIL:
+		return false;
+	case LUA_TBOOLEAN:
+		return lua_toboolean(L, index);
+	case LUA_TNUMBER:
+		return lua_tonumber(L, index) != 0;
+	case LUA_TSTRING:
+		return lua_rawlen(L, index) > 0;
+	case LUA_TTABLE:
+		return !sl_is_map(L, index) || sl_map_count(L, index) > 0;
+	default:
+		return true;
+	}
+}
+
+/* ---- numbers and texts -------------------------------------------------------------- */
+
+/* The shortest form that reads back as the same number. */
+size_t
+sl_number_text(double n, char out[SL_NUMBER_MAX])
+{
+	int digits, len = 0;
+
+	if (isnan(n))
+		return (size_t)snprintf(out, SL_NUMBER_MAX, "nan");
+	if (n == 0)		/* no minus in front of it */
+		return (size_t)snprintf(out, SL_NUMBER_MAX, "0");
+	if (floor(n) == n && fabs(n) < 1e15)
+		return (size_t)snprintf(out, SL_NUMBER_MAX, "%.0f", n);
+	for (digits = 15; digits <= 17; digits++) {
+		len = snprintf(out, SL_NUMBER_MAX, "%.*g", digits, n);
+		if (strtod(out, NULL) == n)
+			break;
+	}
+	return (size_t)len;
+}
+
+void
+sl_to_string(lua_State *L, int index)
+{
+	char text[SL_NUMBER_MAX];
+
+	switch (lua_type(L, index)) {
+	case LUA_TSTRING:
+		lua_pushvalue(L, index);
+		return;
+	case LUA_TNUMBER:
+		lua_pushlstring(L, text, sl_number_text(lua_tonumber(L, index), text));
+		return;
+	case LUA_TBOOLEAN:
+		lua_pushstring(L, lua_toboolean(L, index) ? "true" : "false");
+		return;
+	default:
+		luaL_error(L, "%s can't be made a string", lua_isnoneornil(L, index) ? "none" :
+		    sl_type_name(L, index));
+	}
+}
+
+/* strtod knows more than HSL: inf, nan, hexadecimal fractions. */
+static double
+number_of(struct sl_str s)
+{
+	char text[64];
+	size_t i, n;
+	bool hex;
+
+	s = sl_str_trim(s);
+	n = s.n < sizeof(text) - 1 ? s.n : sizeof(text) - 1;
+	memcpy(text, s.p, n);
+	text[n] = '\0';
+	i = text[0] == '-' || text[0] == '+';
+	hex = text[i] == '0' && (text[i + 1] == 'x' || text[i + 1] == 'X');
+	if (hex)
+		return (text[0] == '-' ? -1.0 : 1.0) * (double)strtoull(text + i + 2, NULL, 16);
+	if (!sl_isdigit(text[i]) && !(text[i] == '.' && sl_isdigit(text[i + 1])))
+		return 0;
+	return strtod(text, NULL);
+}
+
+double
+sl_to_number(lua_State *L, int index)
+{
+	struct sl_str s;
+
+	switch (lua_type(L, index)) {
+	case LUA_TNUMBER:
+		return lua_tonumber(L, index);
+	case LUA_TBOOLEAN:
+		return lua_toboolean(L, index);
+	case LUA_TSTRING:
+		s.p = lua_tolstring(L, index, &s.n);
+		return number_of(s);
+	default:
+		return 0;
+	}
+}
+
+/* ---- equality ------------------------------------------------------------------------ */
+
+static bool equal(lua_State *L, int a, int b, bool loose, int depth);
+
+/* Equal keys in the same order, equal values. */
+static bool
+equal_maps(lua_State *L, int a, int b, bool loose, int depth)
+{
+	size_t at_a = 0, at_b = 0;
+	int top = lua_gettop(L);
+	bool same = sl_map_count(L, a) == sl_map_count(L, b);
+
+	if (depth > MAX_DEPTH)
+		luaL_error(L, "arrays are nested deeper than %d", MAX_DEPTH);
+	luaL_checkstack(L, 12, NULL);
+	while (same && sl_map_each(L, a, &at_a)) {
+		sl_charge(L, 1);
+		same = sl_map_each(L, b, &at_b) && lua_rawequal(L, top + 1, top + 3) &&
+		    equal(L, top + 2, top + 4, loose, depth + 1);
+		lua_settop(L, top);
+	}
+	lua_settop(L, top);
+	return same;
+}
+
+static bool
+is_scalar(int type)
+{
+	return type == LUA_TSTRING || type == LUA_TNUMBER || type == LUA_TBOOLEAN;
+}
+
+/* Values of different types, neither none. */
+static bool
+equal_mixed(lua_State *L, int a, int b, int ta, int tb)
+{
+	if (is_scalar(ta) && is_scalar(tb)) {
+		if ((ta == LUA_TBOOLEAN && tb == LUA_TSTRING) ||
+		    (ta == LUA_TSTRING && tb == LUA_TBOOLEAN))
+			return sl_truth(L, a) == sl_truth(L, b);
+		return sl_to_number(L, a) == sl_to_number(L, b);
+	}
+	if (ta == LUA_TSTRING || tb == LUA_TSTRING)
+		return false;
+	return sl_truth(L, a) == sl_truth(L, b);
+}
+
+static bool
+equal(lua_State *L, int a, int b, bool loose, int depth)
+{
+	int ta = lua_type(L, a), tb = lua_type(L, b);
+
+	if (lua_rawequal(L, a, b))
+		return true;
+	if (ta == LUA_TTABLE && tb == LUA_TTABLE && sl_is_map(L, a) && sl_is_map(L, b))
+		return equal_maps(L, a, b, loose, depth);
+	if (ta == tb || !loose || ta == LUA_TNIL || tb == LUA_TNIL)
+		return false;
+	return equal_mixed(L, a, b, ta, tb);
+}
+
+bool
+sl_equal(lua_State *L, int a, int b)
+{
+	return equal(L, lua_absindex(L, a), lua_absindex(L, b), true, 0);
+}
+
+bool
+sl_identical(lua_State *L, int a, int b)
+{
+	return equal(L, lua_absindex(L, a), lua_absindex(L, b), false, 0);
+}

@@ -9,6 +9,7 @@ import socket
 import socketserver
 import ssl
 import struct
+import subprocess
 import threading
 import time
 import urllib.request
@@ -335,6 +336,26 @@ def test_A33_unverified_tls(make, tmp_path):
                   extra=f'api = {{ url = "{api.url}" }},')
     assert send(server) == "451 4.7.1 tls"
     assert api.calls == 0
+    api.stop()
+
+
+def test_A33_own_certificate_authority(make, tmp_path):
+    """api.ca vouches for a server of one's own, and for the name it was made for only."""
+    key, cert = tmp_path / "ca.key", tmp_path / "ca.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
+                    "-subj", "/CN=keys", "-addext", "subjectAltName=IP:127.0.0.1"], check=True,
+                   capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    api = RawApi(lambda: [ok(b'{"a":1}')], context)
+    for url, said in ((api.url, "550 5.7.1 taken"),
+                      (api.url.replace("127.0.0.1", "localhost"), "451 4.7.1 tls")):
+        server = make('local a, err, code = api_call("?x") '
+                      'if a then Reject("taken") else Defer(code) end',
+                      {"ca.pem": cert.read_text(), "zone.txt": "localhost. IN A 127.0.0.1\n"},
+                      extra=f'api = {{ url = "{url}", ca = "ca.pem" }},')
+        assert send(server) == said, server.text()[-1000:]
     api.stop()
 
 

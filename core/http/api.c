@@ -40,6 +40,7 @@ struct sl_api {
 	struct sl_api_options o;
 	char *name, *url;
 	char **headers;
+	struct sl_buf ca_pem;
 	struct sl_dict *entries;
 	struct sl_list lru;		/* least recently used first */
 	size_t bytes;			/* of all entries */
@@ -92,7 +93,8 @@ sl_api_new(struct sl_loop *loop, struct sl_http *http, struct sl_events *events,
 	api->name = sl_strdup(options->name);
 	api->url = sl_strdup(options->url);
 	api->entries = sl_dict_new();
-	if (api->name == NULL || api->url == NULL || api->entries == NULL ||
+	sl_buf_putstr(&api->ca_pem, options->ca_pem);
+	if (api->ca_pem.failed || api->name == NULL || api->url == NULL || api->entries == NULL ||
 	    copy_headers(api, options->headers) != 0) {
 		sl_api_free(api);
 		return NULL;
@@ -138,6 +140,7 @@ sl_api_free(struct sl_api *api)
 		sl_free(api->headers[i]);
 	}
 	sl_free(api->headers);
+	sl_buf_clear(&api->ca_pem);
 	sl_free(api->name);
 	sl_free(api->url);
 	sl_free(api);
@@ -454,6 +457,7 @@ ask(struct sl_api *api, struct entry *e)
 {
 	struct sl_http_request r = {
 		.url = e->url, .headers = (const char *const *)api->headers,
+		.ca_pem = sl_buf_str(&api->ca_pem),
 		.connect_timeout_ms = api->o.timeout_ms, .timeout_ms = api->o.timeout_ms,
 		.max_body = api->o.max_body, .allow_private = true,
 	};

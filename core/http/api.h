@@ -14,6 +14,7 @@ struct sl_api_options {
 	const char *name;		/* for events */
 	const char *url;		/* base; may have a query of its own */
 	const char *const *headers;	/* "Name: value", NULL-terminated; may be NULL */
+	struct sl_str ca_pem;		/* who vouches for its certificate; empty = the system's roots */
 	int64_t timeout_ms;		/* of a request */
 	int64_t ttl_ms, negative_ttl_ms;	/* how long an answer, "nothing" serves */
 	int64_t stale_ms;		/* how long an old answer serves while the API fails */

@@ -174,6 +174,8 @@ static const struct key listener_keys[] = {
 static const struct key api_keys[] = {
 	{ .name = "url", .type = KEY_STRING, .offset = API(url), .text = "base URL" },
 	{ .name = "headers", .type = KEY_ANY, .offset = API(headers), .text = "names and values" },
+	{ .name = "ca", .type = KEY_STRING, .offset = API(ca),
+	    .text = "certificates that vouch for it, a PEM file of the policy; the system's if not given" },
 	{ .name = "timeout", .type = KEY_SECONDS, .offset = API(timeout), .dflt = "5", .min = 0.1,
 	    .max = 600, .text = "of a request" },
 	{ .name = "ttl", .type = KEY_SECONDS, .offset = API(ttl), .dflt = "3600", .min = 0, .max = 1e7,
@@ -365,6 +367,18 @@ sl_config_take_transports(struct loader *l, const json_t *v)
 	}
 }
 
+/* A file of the policy, or "pki:NAME". */
+static void
+take_pem(struct loader *l, const char *name, const char *path, struct sl_str *out)
+{
+	if (name == NULL)
+		return;
+	if (strncmp(name, "pki:", 4) == 0 ? sl_config_key(l->config, sl_str_of(name), out) :
+	    sl_image_find(l->config->image, name, out))
+		return;
+	schema_error(l, path, "%s: the policy has no \"%s\"", path, name);
+}
+
 static void
 take_api(struct loader *l, struct sl_api_config *api, const char *name, const json_t *v,
     const char *path)
@@ -377,6 +391,8 @@ take_api(struct loader *l, struct sl_api_config *api, const char *name, const js
 	api->name = name;
 	if (api->url == NULL)
 		schema_error(l, path, "%s: url is missing", path);
+	snprintf(below, sizeof(below), "%s.ca", path);
+	take_pem(l, api->ca, below, &api->ca_pem);
 	snprintf(below, sizeof(below), "%s.headers", path);
 	if (api->headers != NULL && !json_is_object(api->headers)) {
 		schema_error(l, below, "%s: a table of names and values expected", below);
@@ -472,18 +488,6 @@ take_retry(struct loader *l, const json_t *v)
 	if (n == 0)
 		for (; c->nretry < 7; c->nretry++)
 			c->retry[c->nretry] = usual[c->nretry];
-}
-
-/* A file of the policy, or "pki:NAME". */
-static void
-take_pem(struct loader *l, const char *name, const char *path, struct sl_str *out)
-{
-	if (name == NULL)
-		return;
-	if (strncmp(name, "pki:", 4) == 0 ? sl_config_key(l->config, sl_str_of(name), out) :
-	    sl_image_find(l->config->image, name, out))
-		return;
-	schema_error(l, path, "%s: the policy has no \"%s\"", path, name);
 }
 
 static void

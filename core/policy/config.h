@@ -55,6 +55,8 @@ struct sl_transport {
 
 struct sl_api_config {
 	const char *name, *url;
+	const char *ca;			/* file of the policy, or NULL */
+	struct sl_str ca_pem;
 	json_t *headers;		/* object of strings, or NULL */
 	double timeout, ttl, negative_ttl, stale;
 	int64_t max_body;

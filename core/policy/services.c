@@ -91,7 +91,7 @@ open_api(struct sl_engine *e, struct sl_http *http, const struct sl_api_config *
 	struct sl_buf lines[MAX_HEADERS];
 	const char *headers[MAX_HEADERS + 1] = { NULL };
 	struct sl_api_options o = {
-		.name = c->name, .url = c->url, .headers = headers,
+		.name = c->name, .url = c->url, .headers = headers, .ca_pem = c->ca_pem,
 		.timeout_ms = (int64_t)(c->timeout * 1000), .ttl_ms = (int64_t)(c->ttl * 1000),
 		.negative_ttl_ms = (int64_t)(c->negative_ttl * 1000),
 		.stale_ms = (int64_t)(c->stale * 1000), .max_body = (size_t)c->max_body,

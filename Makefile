@@ -2,13 +2,20 @@
 #
 #   B=DIR      build folder (default build)        SAN=1   ASan + UBSan
 #   CC=clang   another compiler                    V=1     show commands
+#   WITH_REPORTS=0   without sluice dmarc (expat, zlib)
 
 CC      = gcc
 B      ?= build
 PREFIX ?= /usr/local
 DESTDIR =
 
+WITH_REPORTS ?= 1
 PKGS     = lua5.4 openssl libcurl libidn2 libpsl jansson libmicrohttpd libedit
+ifeq ($(WITH_REPORTS),1)
+PKGS    += expat zlib
+else
+WITHOUT  = core/auth/report% core/cmd/dmarc.c
+endif
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
@@ -23,13 +30,13 @@ B        := $(if $(filter build,$(B)),build-asan,$(B))
 LDSAN    = -fsanitize=address,undefined
 endif
 CFLAGS   = -std=c11 -D_GNU_SOURCE $(WARN) $(OPT) -fPIC -pthread $(PKG_CFLAGS) \
-           -DSL_STDLIB='"$(STDLIB)"'
+           -DSL_STDLIB='"$(STDLIB)"' -DWITH_REPORTS=$(WITH_REPORTS)
 LDLIBS   = $(PKG_LIBS) -lunbound -lcrypt -lm -pthread
 STDLIB   = $(PREFIX)/share/sluice/stdlib
 
-SOURCES := $(filter-out %_test.c %_bench.c core/cmd/%,$(wildcard core/*/*.c lua/*/*.c))
-CMD     := $(filter-out %_test.c,$(wildcard core/cmd/*.c))
-UNITS   := $(wildcard core/*/*_test.c lua/*/*_test.c)
+SOURCES := $(filter-out %_test.c %_bench.c core/cmd/% $(WITHOUT),$(wildcard core/*/*.c lua/*/*.c))
+CMD     := $(filter-out %_test.c $(WITHOUT),$(wildcard core/cmd/*.c))
+UNITS   := $(filter-out $(WITHOUT),$(wildcard core/*/*_test.c lua/*/*_test.c))
 MODULES := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard lua/*/*.c)))))
 
 OBJ      = $(SOURCES:%.c=$(B)/%.o) $(B)/modules.o
@@ -102,7 +109,7 @@ check: $(B)/sluice $(TESTS)
 	@sh tools/run-tests $(B) $(TESTS)
 
 # Recorded conformance suites: make vectors V=FOLDER.
-VECTORS := $(patsubst %.c,$(B)/test/%,$(wildcard core/*/*_vectors_test.c))
+VECTORS := $(patsubst %.c,$(B)/test/%,$(filter %_vectors_test.c,$(UNITS)))
 
 vectors: install-test
 	@$(MAKE) --no-print-directory $(VECTORS)

@@ -24,6 +24,7 @@ int	 cmd_quarantine(int argc, char **argv);
 int	 cmd_sign(int argc, char **argv);
 int	 cmd_verify(int argc, char **argv);
 int	 cmd_keys(int argc, char **argv);
+int	 cmd_dmarc(int argc, char **argv);
 int	 cmd_domain(int argc, char **argv);
 int	 cmd_builtins(int argc, char **argv);
 int	 cmd_schema(int argc, char **argv);

@@ -35,6 +35,9 @@ static const struct {
 	    "--selector S --key FILE" },
 	{ "domain", cmd_domain, "what DNS says of a domain's mail: sluice domain check DOMAIN "
 	    "[--selector S]" },
+#if WITH_REPORTS
+	{ "dmarc", cmd_dmarc, "what reports say of a domain's mail: sluice dmarc report FILE..." },
+#endif
 	{ "--builtins", cmd_builtins, "list the builtins: name, phases, flags" },
 	{ "--schema", cmd_schema, "list the keys of sluice.lua: key, type, default, text" },
 	{ "version", cmd_version, "print the version" },

@@ -91,6 +91,9 @@ $(B)/test/%: %.c $(B)/libsluice.a
 
 PYTEST   = /usr/bin/python3 -m pytest -q --no-header -p no:cacheprovider
 
+# As many compilers as cores, unless the caller said how many.
+JOBS     = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 install-build:
 	@sh tools/install build
 install-test:
@@ -99,11 +102,11 @@ install-test:
 # The installs come first and in their own make, for pkg-config is asked when
 # the Makefile is read.
 run: install-test
-	@$(MAKE) --no-print-directory $(B)/sluice
+	@$(MAKE) --no-print-directory $(JOBS) $(B)/sluice
 	@sh tools/demo $(B)
 
 test: install-test
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory $(JOBS) check
 
 check: $(B)/sluice $(TESTS)
 	@sh tools/run-tests $(B) $(TESTS)
@@ -116,11 +119,11 @@ vectors: install-test
 	@sh tools/vectors $(or $(filter-out 1,$(V)),../shared/vectors) $(VECTORS)
 
 asan: install-test
-	@$(MAKE) --no-print-directory SAN=1 check
+	@$(MAKE) --no-print-directory $(JOBS) SAN=1 check
 
 # The long forms: more kills and reloads, and the fuzzers.
 soak: install-test
-	@$(MAKE) --no-print-directory SAN=1 SLUICE_KILLS=50 SLUICE_RELOADS=1000 check
+	@$(MAKE) --no-print-directory $(JOBS) SAN=1 SLUICE_KILLS=50 SLUICE_RELOADS=1000 check
 	@$(MAKE) --no-print-directory fuzz
 
 FUZZERS  = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))

@@ -199,11 +199,11 @@ add_header(lua_State *L)
 	return 0;
 }
 
-/* How many fields were changed; false for none, since 0 is true in Lua. */
+/* How many fields were changed; false for none in Lua, where 0 is true. */
 static int
 changed(lua_State *L, unsigned n)
 {
-	if (n > 0)
+	if (n > 0 || sl_is_hsl(L))
 		sl_number(L, n);
 	else
 		sl_bool(L, false);

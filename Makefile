@@ -9,8 +9,13 @@ B      ?= build
 PREFIX ?= /usr/local
 DESTDIR =
 
+VERSION   := $(shell sed -n 's/^.define SL_VERSION "\(.*\)"/\1/p' core/sluice.h)
+SOVERSION  = 0
+
+# Of the library, and what the program needs besides.
 WITH_REPORTS ?= 1
-PKGS     = lua5.4 openssl libcurl libidn2 libpsl jansson libmicrohttpd libedit
+LIBPKGS  = lua5.4 openssl libcurl libidn2 libpsl jansson
+PKGS     = $(LIBPKGS) libmicrohttpd libedit
 ifeq ($(WITH_REPORTS),1)
 PKGS    += expat zlib
 else
@@ -18,6 +23,7 @@ WITHOUT  = core/auth/report% core/cmd/dmarc.c
 endif
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+LIB_LIBS   := $(shell pkg-config --libs $(LIBPKGS) 2>/dev/null)
 
 # Texts for people may be cut; only gcc warns of it.
 CUTS    := $(if $(findstring clang,$(CC)),,-Wno-format-truncation)
@@ -31,7 +37,8 @@ LDSAN    = -fsanitize=address,undefined
 endif
 CFLAGS   = -std=c11 -D_GNU_SOURCE $(WARN) $(OPT) -fPIC -pthread $(PKG_CFLAGS) \
            -DSL_STDLIB='"$(STDLIB)"' -DWITH_REPORTS=$(WITH_REPORTS)
-LDLIBS   = $(PKG_LIBS) -lunbound -lcrypt -lm -pthread
+LIBLIBS  = -lunbound -lcrypt -lm -pthread
+LDLIBS   = $(PKG_LIBS) $(LIBLIBS)
 STDLIB   = $(PREFIX)/share/sluice/stdlib
 
 SOURCES := $(filter-out %_test.c %_bench.c core/cmd/% $(WITHOUT),$(wildcard core/*/*.c lua/*/*.c))
@@ -39,22 +46,42 @@ CMD     := $(filter-out %_test.c $(WITHOUT),$(wildcard core/cmd/*.c))
 UNITS   := $(filter-out $(WITHOUT),$(wildcard core/*/*_test.c lua/*/*_test.c))
 MODULES := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard lua/*/*.c)))))
 
+# Of these folders is the library; the gateway's aren't in it, nor what only the tool does.
+LIBDIRS  = base net mail crypto dns auth http state engine policy
+LIBSRC   = $(filter-out core/auth/report%,$(filter $(LIBDIRS:%=core/%/%) lua/%,$(SOURCES)))
+
 OBJ      = $(SOURCES:%.c=$(B)/%.o) $(B)/modules.o
+LIBOBJ   = $(LIBSRC:%.c=$(B)/%.o) $(B)/modules.o
 CMDOBJ   = $(CMD:%.c=$(B)/%.o)
 TESTS    = $(UNITS:%.c=$(B)/test/%)
 
 Q        = $(if $(filter 1,$(V)),,@)
 say      = $(if $(filter 1,$(V)),,@echo "  $(1)  $(2)")
 
-all: $(B)/sluice
+all: $(B)/sluice $(B)/libsluice.so.$(SOVERSION) $(B)/libsluice.a
 
-$(B)/sluice: $(CMDOBJ) $(B)/libsluice.a
+# All but main(), for the program and the tests.
+$(B)/sluice: $(CMDOBJ) $(B)/sluice.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDSAN) -o $@ $^ $(LDLIBS)
 
-$(B)/libsluice.a: $(OBJ)
+$(B)/sluice.a: $(OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
+
+# The library for other programs shows what core/sluice.map names. The archive
+# is one object, so that it can keep the rest to itself too.
+$(B)/libsluice.so.$(SOVERSION): $(LIBOBJ) core/sluice.map
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDSAN) -shared -Wl,-soname,libsluice.so.$(SOVERSION) -Wl,--version-script,core/sluice.map \
+	    $(if $(SAN),,-Wl,--no-undefined) -o $@ $(LIBOBJ) $(LIB_LIBS) $(LIBLIBS)
+
+$(B)/libsluice.a: $(LIBOBJ) core/sluice.map
+	$(call say,AR,$@)
+	$(Q)sed -n 's/^\t\(sl_.*\);$$/\1/p' core/sluice.map > $(B)/exported
+	$(Q)$(CC) -r -nostdlib -o $(B)/libsluice.o $(LIBOBJ)
+	$(Q)objcopy --keep-global-symbols=$(B)/exported $(B)/libsluice.o
+	$(Q)rm -f $@ && ar rcs $@ $(B)/libsluice.o
 
 # The table of builtins: one row per folder of lua/.
 $(B)/modules.c: $(wildcard lua/*) Makefile
@@ -80,10 +107,10 @@ $(B)/%.o: %.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/test/%: %.c $(B)/libsluice.a
+$(B)/test/%: %.c $(B)/sluice.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(B)/libsluice.a $(LDLIBS) -lcmocka
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(B)/sluice.a $(LDLIBS) -lcmocka
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
@@ -131,10 +158,10 @@ FUZZTIME ?= 60
 
 fuzz: install-test
 	@$(MAKE) --no-print-directory B=build-fuzz CC=clang OPT='-O1 -g -fsanitize=fuzzer-no-link,address,undefined' \
-	    build-fuzz/libsluice.a
+	    build-fuzz/sluice.a
 	@for f in $(FUZZERS); do \
 	  clang -std=c11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined $(PKG_CFLAGS) -o build-fuzz/$$f \
-	    tests/fuzz/$$f.c build-fuzz/libsluice.a $(LDLIBS) && \
+	    tests/fuzz/$$f.c build-fuzz/sluice.a $(LDLIBS) && \
 	  build-fuzz/$$f -max_total_time=$(FUZZTIME) -print_final_stats=0 -verbosity=0 || exit 1; done
 
 lint:
@@ -142,7 +169,7 @@ lint:
 
 bench: $(B)/sluice
 	@for b in $(patsubst %.c,%,$(wildcard core/*/*_bench.c)); do \
-	  mkdir -p $(B)/$$(dirname $$b) && $(CC) $(CFLAGS) -o $(B)/$$b $$b.c $(B)/libsluice.a $(LDLIBS) && \
+	  mkdir -p $(B)/$$(dirname $$b) && $(CC) $(CFLAGS) -o $(B)/$$b $$b.c $(B)/sluice.a $(LDLIBS) && \
 	  echo "$$b" && $(B)/$$b || exit 1; done
 	@echo "the whole program" && tools/bench $(B)
 
@@ -153,13 +180,21 @@ docs: $(B)/sluice
 	@lua5.4 tools/reference.lua $(B)/sluice > doc/reference.md
 	@lua5.4 tools/manual.lua $(B)/sluice > doc/sluice.lua.5
 
-install: $(B)/sluice
+install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(STDLIB) $(DESTDIR)$(PREFIX)/share/man/man1 \
 	    $(DESTDIR)$(PREFIX)/share/man/man5
 	install $(B)/sluice $(DESTDIR)$(PREFIX)/bin/sluice
 	cp -r stdlib/. $(DESTDIR)$(STDLIB)
 	install -m 644 doc/sluice.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 doc/sluice.lua.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/sluice/base
+	install -m 644 core/sluice.h $(DESTDIR)$(PREFIX)/include/sluice
+	install -m 644 core/base/types.h $(DESTDIR)$(PREFIX)/include/sluice/base
+	install $(B)/libsluice.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib
+	ln -sf libsluice.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/libsluice.so
+	install -m 644 $(B)/libsluice.a $(DESTDIR)$(PREFIX)/lib
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LIB_LIBS) $(LIBLIBS)|' \
+	    core/sluice.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/sluice.pc
 
 clean:
 	rm -rf build build-*

@@ -2,24 +2,40 @@
  * sluice.h - the public API of the sluice policy engine.
  *
  * An engine holds one loaded policy and runs its scripts for the sessions
- * that a host feeds to it: the gateway, the milter, a program that embeds
- * libsluice, the REPL and the tests use these calls and nothing else.
+ * that a host feeds to it. The host says what happens on a connection (peer,
+ * HELO, TLS, account, envelope, message), gets a verdict for each step, and at
+ * the end what is to be done with the message; doing it is the host's part.
  *
- *   engine = sl_engine_new(&options, &err);
- *   sl_engine_load(engine, image, ...);
- *   session = sl_session_open(engine, &info, &err);
- *   sl_session_connect(session, on_verdict, me);
- *   ... sl_session_helo, _mail, _rcpt, _message ...
- *   sl_session_close(session);
+ *	engine = sl_engine_new(&options, &err);
+ *	sl_engine_load(engine, "/etc/sluice", on_line, NULL);
+ *	sl_session_open(engine, &info, &session, &err);
+ *	sl_session_connect(session, on_verdict, me);
+ *	... sl_session_helo, _mail, _rcpt, _data, _data_end ...
+ *	sl_session_close(session);
+ *	sl_engine_free(engine);
  *
- * One engine belongs to one thread. Nothing here exits, prints, installs
- * signal handlers or starts threads (unless asked in the options). Calls
- * return 0 or a negative SL_ERR_* (base/err.h) and fill struct sl_err.
+ * Threads: an engine belongs to the thread that uses it, with all its sessions;
+ * engines share nothing, so a program may have one per thread. Nothing here
+ * exits, prints, installs signal handlers, raises SIGPIPE or changes the
+ * locale. A thread is started for one thing only: checking a password against
+ * the policy's users file or by password_verify().
  *
- * Asynchronous calls take a function and a pointer. The function is called
- * exactly once, from sl_engine_dispatch, never inside the call that took it;
- * after sl_session_close none of the session's is called any more. One call
- * per session may be under way.
+ * Results: 0 or a negative SL_ERR_*; out of memory is SL_ERR_NOMEM like any
+ * other. A struct sl_err gets the words, and may be NULL. Strings given to a
+ * call are copied unless it says otherwise; NULL is allowed where it says so.
+ *
+ * Waiting: calls that take a function and a pointer begin something. The
+ * function is called exactly once, while the engine is turned, never inside the
+ * call that took it, unless that returned an error: then never. After
+ * sl_session_close none of the session's is called any more. A session does one
+ * thing at a time; SL_ERR_INVAL says that another is under way. From inside the
+ * function the next call on the session may be made.
+ *
+ * Turning the engine, in one of three ways:
+ *	sl_session_wait(session)	waits until the call under way is over
+ *	sl_engine_fd, sl_engine_dispatch	one descriptor for poll, epoll or a
+ *			loop like libuv: readable = call dispatch
+ *	sl_engine_wait(engine, ms)	a host that has nothing else to wait for
  */
 #ifndef SLUICE_H
 #define SLUICE_H
@@ -28,20 +44,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/bytes.h"
-#include "base/err.h"
+#include "base/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 struct sl_engine;
 struct sl_session;
-struct sl_loop;		/* core/net/loop.h, for hosts that are part of sluice */
-struct sl_dns;
-struct sl_http;
-struct sl_events;
-struct sl_state;
-struct sl_message;
-struct sl_config;	/* the effective configuration, core/policy/config.h */
+struct sl_engine_parts;	/* sluice_host.h: of programs that are part of sluice */
 
 #define SL_VERSION "0.1.0"
+const char *sl_version(void);	/* of the library that runs */
 
 enum sl_phase {
 	SL_CONNECT, SL_HELO, SL_AUTH, SL_MAILFROM, SL_RCPTTO, SL_EOD, SL_DATA,
@@ -79,65 +93,46 @@ typedef void sl_verdict_fn(void *arg, const struct sl_verdict *verdict);
 /* ---- engine ---------------------------------------------------------- */
 
 struct sl_engine_options {
-	struct sl_loop *loop;		/* NULL = an own one */
-	struct sl_dns *dns;		/* NULL = by the policy's dns = {} */
-	struct sl_http *http;		/* NULL = an own one */
-	struct sl_state *state;		/* rates, memory_*; NULL = in this process */
-	struct sl_events *events;	/* NULL = none */
-	bool gateway;			/* permission to relay is decided here (design: gateway only) */
-	const char *stdlib;		/* folder of stdlib/; NULL = the installed one */
+	/*
+	 * false: permission to relay, from_check and sender_login are the host's
+	 * business, as in a library. true: decided here, by the configuration.
+	 */
+	bool gateway;
+	const char *stdlib;		/* folder of the library's Lua part; NULL = the installed one */
+	const struct sl_engine_parts *parts;	/* NULL */
+	/*
+	 * What the engine calls, each with 'arg', or NULL. They are called while the
+	 * engine is turned or one of its calls is made, and mustn't call back into it
+	 * unless it says so.
+	 */
+	void *arg;
+	/* What happened, for a log: script errors, verdicts, signatures, echo(). 'json' is the
+	 * whole event as one line without its newline; borrowed. Those of 'level' and above. */
+	void (*event)(void *arg, enum sl_level level, const char *name, struct sl_str json);
+	enum sl_level level;
+	/* The time of day that scripts and signatures see, microseconds since 1970. NULL = the system's. */
+	int64_t (*clock)(void *arg);
 };
 
 struct sl_engine *sl_engine_new(const struct sl_engine_options *options, struct sl_err *err);
-void	 sl_engine_free(struct sl_engine *engine);	/* sessions must be closed */
-int	 sl_engine_fd(const struct sl_engine *engine);	/* readable = call dispatch */
-int	 sl_engine_dispatch(struct sl_engine *engine);	/* doesn't wait */
-int	 sl_engine_wait(struct sl_engine *engine, int timeout_ms);	/* waits, then dispatches */
+/* NULL is fine. Sessions that are still open end without their disconnect flow. */
+void	 sl_engine_free(struct sl_engine *engine);
 
 /*
- * Loading a policy makes a generation. prepare reads and compiles everything
- * and reports all errors (one per line in *report, "file:line:column: text");
- * the running generation serves on. commit switches: sessions and
- * transactions under way stay with theirs.
+ * Loads the policy in 'folder' and runs it from now on. Every error in it is
+ * told to 'line' (may be NULL), one "file:line:column: text" each, borrowed; a
+ * policy loaded before then goes on. Sessions and transactions keep the policy
+ * they began with. Reads files and blocks for it.
  */
-struct sl_generation;
-int	 sl_engine_prepare(struct sl_engine *engine, int image_fd, struct sl_generation **out,
-	    struct sl_buf *report);
-int	 sl_engine_prepare_folder(struct sl_engine *engine, const char *folder,
-	    struct sl_generation **out, struct sl_buf *report);
-void	 sl_engine_commit(struct sl_engine *engine, struct sl_generation *generation);	/* taken */
-void	 sl_generation_free(struct sl_generation *generation);	/* one that isn't committed */
-const char *sl_engine_generation(const struct sl_engine *engine);	/* hex SHA-256, or "" */
-const struct sl_config *sl_engine_config(const struct sl_engine *engine);	/* of the running one; NULL if none */
-const struct sl_config *sl_generation_config(const struct sl_generation *generation);
-const char *sl_generation_name(const struct sl_generation *generation);	/* hex SHA-256 */
+typedef void sl_line_fn(void *arg, struct sl_str line);
+int	 sl_engine_load(struct sl_engine *engine, const char *folder, sl_line_fn *line, void *arg);
+/* The running policy: hex SHA-256 of its content, "" = none yet. */
+const char *sl_engine_generation(const struct sl_engine *engine);
 
-struct sl_dns *sl_engine_resolver(struct sl_engine *engine);	/* the one it uses; NULL if none */
-
-/* Where the engine counts (core/policy/counters.h); the host's memory. */
-struct sl_counters;
-void	 sl_engine_count(struct sl_engine *engine, struct sl_counters *counters);
-unsigned sl_engine_runs(const struct sl_engine *engine);	/* alive now */
-/* Ends the run that executes now, when it comes back to script code. For signal handlers. */
-void	 sl_engine_interrupt(struct sl_engine *engine);
-
-/*
- * Runs one script outside SMTP ("sluice exec"), or a line of the REPL; files
- * and data of the running policy are there. Its results, described and joined
- * by ", ", are in 'text' of the callback, NULL if there are none; of an error the
- * source line, the place on it, the functions that led there. SL_ERR_SYNTAX if
- * it doesn't compile.
- */
-typedef void sl_exec_fn(void *arg, const struct sl_err *err, const char *text);
-int	 sl_engine_exec(struct sl_engine *engine, const char *name, struct sl_str source,
-	    sl_exec_fn *fn, void *arg, struct sl_err *err);
-/* From now on what one exec assigns or redefines, the next one sees, as the
- * lines of a REPL: one begins when the one before has ended. */
-int	 sl_engine_exec_keep(struct sl_engine *engine);
-/* Ends what exec runs, also while it waits: the callbacks get SL_ERR_CANCELED, here. */
-void	 sl_engine_exec_stop(struct sl_engine *engine);
-/* Where echo of exec and REPL goes; NULL = events only. */
-void	 sl_engine_on_echo(struct sl_engine *engine, void (*fn)(void *arg, struct sl_str line), void *arg);
+int	 sl_engine_fd(const struct sl_engine *engine);	/* readable = call dispatch; the engine's */
+int	 sl_engine_dispatch(struct sl_engine *engine);	/* what can be done now; doesn't wait */
+/* Waits up to timeout_ms (-1 = for ever) for something to do, and does it. */
+int	 sl_engine_wait(struct sl_engine *engine, int timeout_ms);
 
 /* ---- sessions -------------------------------------------------------- */
 
@@ -160,8 +155,14 @@ int	 sl_session_open(struct sl_engine *engine, const struct sl_session_info *inf
 /* Cancels what is under way, runs the disconnect flow, frees. NULL is fine. */
 void	 sl_session_close(struct sl_session *session);
 const char *sl_session_id(const struct sl_session *session);
-/* Milliseconds since the generation of this session was replaced; -1 = it runs. */
+/* Milliseconds since the policy of this session was replaced; -1 = it runs. */
 int64_t	 sl_session_outdated(const struct sl_session *session);
+/*
+ * Turns the engine until the session's call under way has been answered; other
+ * sessions move on meanwhile. 0 (also if there is none), or SL_ERR_* if the
+ * engine can't wait. Not from inside a callback.
+ */
+int	 sl_session_wait(struct sl_session *session);
 
 int	 sl_session_connect(struct sl_session *session, sl_verdict_fn *fn, void *arg);
 int	 sl_session_helo(struct sl_session *session, const char *name, bool extended,
@@ -254,7 +255,8 @@ struct sl_changes {
 struct sl_outcome {
 	struct sl_verdict verdict;	/* the one reply */
 	const char *facts;		/* JSON for the queue: senderip senderhelo saslusername serverid ... */
-	const struct sl_out_message *messages;	/* what must be stored before a 2xx is sent */
+	/* What is to be stored or passed on before a 2xx is sent. With 5xx: copies for a quarantine only. */
+	const struct sl_out_message *messages;
 	size_t n;
 	/*
 	 * Instead of messages: what to change when the verdict is 2xx, else NULL. The
@@ -266,12 +268,21 @@ struct sl_outcome {
 typedef void sl_outcome_fn(void *arg, const struct sl_outcome *outcome);
 
 /*
- * End of data: the eod flow, the data flow per recipient, commit (signatures).
- * 'message' is referenced. The outcome is borrowed until sl_session_reset,
- * which the host calls when it has stored and answered.
+ * The message, in chunks as they come: appended, copied. Lines end in CRLF, dots
+ * aren't doubled. The policy's 'size' is the cap: SL_ERR_LIMIT beyond, and the
+ * transaction is to be reset. Not while a call is under way.
  */
-int	 sl_session_message(struct sl_session *session, struct sl_message *message,
-	    sl_outcome_fn *fn, void *arg);
+int	 sl_session_data(struct sl_session *session, struct sl_str chunk);
+/*
+ * End of data: the eod flow, the data flow per recipient, signatures. The
+ * outcome is borrowed until sl_session_reset, which the host calls when it has
+ * done what it says. SL_ERR_INVAL without a recipient; SL_ERR_SYNTAX, _LIMIT for a
+ * message that can't be taken (over 1000 header fields, say).
+ */
+int	 sl_session_data_end(struct sl_session *session, sl_outcome_fn *fn, void *arg);
+/* The same with a file from its start to its end instead of chunks. It is mapped, so
+ * it mustn't change before the reset; the descriptor stays the caller's. */
+int	 sl_session_data_file(struct sl_session *session, int fd, sl_outcome_fn *fn, void *arg);
 
 /* ---- delivery -------------------------------------------------------- */
 
@@ -306,5 +317,9 @@ int	 sl_engine_predelivery(struct sl_engine *engine, const struct sl_attempt *at
 	    sl_attempt_fn *fn, void *arg);
 int	 sl_engine_postdelivery(struct sl_engine *engine, const struct sl_attempt *attempt,
 	    sl_attempt_fn *fn, void *arg);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

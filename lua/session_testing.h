@@ -17,7 +17,7 @@
 
 #include "../core/base/alloc.h"
 #include "../core/mail/message.h"
-#include "../core/sluice.h"
+#include "../core/sluice_host.h"
 
 #define MAX_COPIES	8
 

@@ -1,7 +1,7 @@
 """Our DKIM against other people's: what one signs the others must verify.
 
 Run with /usr/bin/python3 -m pytest. Needs the built library (SLUICE_LIB,
-default build/libsluice.a), a C compiler, and dkimpy or libopendkim; what is
+default build/sluice.a), a C compiler, and dkimpy or libopendkim; what is
 missing is skipped.
 """
 
@@ -14,7 +14,7 @@ import pytest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-LIB = os.path.join(ROOT, os.environ.get("SLUICE_LIB", "build/libsluice.a"))
+LIB = os.path.join(ROOT, os.environ.get("SLUICE_LIB", "build/sluice.a"))
 PACKAGES = ("lua5.4 openssl libunbound libcurl libidn2 libpsl jansson "
             "libmicrohttpd libedit").split()
 

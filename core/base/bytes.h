@@ -1,6 +1,6 @@
 /*
- * Bytes: a view (sl_str, borrowed, not terminated) and a growing buffer
- * (sl_buf, owned, always NUL-terminated after its content).
+ * Bytes: views (struct sl_str of types.h) and a growing buffer (sl_buf, owned,
+ * always NUL-terminated after its content).
  */
 #ifndef SL_BASE_BYTES_H
 #define SL_BASE_BYTES_H
@@ -11,14 +11,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct sl_str {
-	const char *p;
-	size_t n;
-};
+#include "types.h"
 
 #define SL_STR(literal)	((struct sl_str){ (literal), sizeof(literal) - 1 })
 
-struct sl_str	 sl_str_of(const char *s);	/* NULL gives the empty view */
 struct sl_str	 sl_str_sub(struct sl_str s, size_t from, size_t to);	/* clamped */
 struct sl_str	 sl_str_trim(struct sl_str s);	/* space, tab, CR, LF */
 bool		 sl_str_eq(struct sl_str a, struct sl_str b);

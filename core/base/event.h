@@ -9,8 +9,6 @@
 #include "bytes.h"
 #include "err.h"
 
-enum sl_level { SL_DEBUG, SL_INFO, SL_NOTICE, SL_WARNING, SL_ERROR, SL_CRITICAL };
-
 enum sl_field_kind { SL_FIELD_END, SL_FIELD_STR, SL_FIELD_INT, SL_FIELD_REAL, SL_FIELD_BOOL };
 
 struct sl_event_field {
@@ -67,7 +65,6 @@ sl_event_wanted(const struct sl_events *events, enum sl_level level)
 void	 sl_event(struct sl_events *events, enum sl_level level, const char *name,
 	    const struct sl_event_field *fields);
 
-const char *sl_level_word(enum sl_level level);
 int	 sl_level_parse(const char *word, enum sl_level *out);
 
 /* One line without its newline: control bytes and invalid UTF-8 escaped. */

@@ -7,7 +7,7 @@
 #include "../policy/config.h"
 #include "../policy/facts.h"
 #include "../policy/phase.h"
-#include "../sluice.h"
+#include "../sluice_host.h"
 #include "cmd.h"
 
 static int

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "../engine/builtin.h"
-#include "../sluice.h"
+#include "../sluice_host.h"
 #include "cmd.h"
 
 #define MAX_SCRIPT	(1024 * 1024)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../sluice.h"
+#include "../sluice_host.h"
 #include "cmd.h"
 
 static int

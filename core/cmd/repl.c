@@ -14,7 +14,7 @@
 #include "../dns/dns.h"
 #include "../engine/builtin.h"
 #include "../http/client.h"
-#include "../sluice.h"
+#include "../sluice_host.h"
 #include "cmd.h"
 
 #define MAX_CHUNK	(1024 * 1024)
@@ -394,24 +394,26 @@ run(struct sl_engine *engine)
 
 /* Without a policy the system's resolver serves, and HTTP with it. */
 static int
-open_services(struct sl_engine_options *o, struct sl_events *events, struct sl_err *err)
+open_services(struct sl_engine_parts *parts, struct sl_events *events, struct sl_err *err)
 {
 	static const struct sl_dns_options system_resolver;
 
 	sl_events_init(events);
-	o->events = events;
-	if ((o->loop = sl_loop_new(err)) == NULL)
+	parts->events = events;
+	if ((parts->loop = sl_loop_new(err)) == NULL)
 		return err->code;
-	if ((o->dns = sl_dns_open(o->loop, &system_resolver, err)) == NULL)
+	if ((parts->dns = sl_dns_open(parts->loop, &system_resolver, err)) == NULL)
 		return err->code;
-	o->http = sl_http_open(o->loop, o->dns, events, err);
-	return o->http != NULL ? 0 : err->code;
+	parts->http = sl_http_open(parts->loop, parts->dns, events, err);
+	return parts->http != NULL ? 0 : err->code;
 }
 
 int
 cmd_repl(int argc, char **argv)
 {
-	struct sl_engine_options o = { .gateway = true, .stdlib = cmd_stdlib() };
+	struct sl_engine_parts parts = { 0 };
+	struct sl_engine_options o = { .gateway = true, .stdlib = cmd_stdlib(),
+		.parts = &parts };
 	struct sl_engine *engine = NULL;
 	struct sl_events events;
 	struct sl_err err;
@@ -421,14 +423,14 @@ cmd_repl(int argc, char **argv)
 		fprintf(stderr, "usage: sluice repl [POLICY]\n");
 		return 2;
 	}
-	if ((argc == 1 && open_services(&o, &events, &err) != 0) ||
+	if ((argc == 1 && open_services(&parts, &events, &err) != 0) ||
 	    (engine = sl_engine_new(&o, &err)) == NULL)
 		fprintf(stderr, "sluice: %s\n", err.text);
 	else if (argc == 1 || load(engine, argv[1]) == 0)
 		rc = run(engine);
 	sl_engine_free(engine);
-	sl_http_close(o.http);
-	sl_dns_unref(o.dns);
-	sl_loop_free(o.loop);
+	sl_http_close(parts.http);
+	sl_dns_unref(parts.dns);
+	sl_loop_free(parts.loop);
 	return rc;
 }

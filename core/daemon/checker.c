@@ -2,14 +2,15 @@
 #include "child.h"
 
 #include "../base/alloc.h"
-#include "../sluice.h"
+#include "../sluice_host.h"
 #include "plan.h"
 
 static int
 check(struct sl_child *child, int image, struct sl_buf *plan, struct sl_buf *report)
 {
 	char *stdlib = sl_plan_string(child->start, "stdlib");
-	struct sl_engine_options o = { .loop = child->loop, .gateway = true, .stdlib = stdlib };
+	struct sl_engine_parts parts = { .loop = child->loop };
+	struct sl_engine_options o = { .gateway = true, .stdlib = stdlib, .parts = &parts };
 	struct sl_generation *g = NULL;
 	struct sl_engine *engine;
 	struct sl_err err;

@@ -325,8 +325,9 @@ gauge(struct sl_timer *timer)
 static int
 open_engine(struct sl_gateway *g, struct sl_err *err)
 {
-	struct sl_engine_options e = { .loop = g->o.loop, .events = g->o.events, .gateway = true,
-		.state = g->o.state, .stdlib = g->o.stdlib };
+	struct sl_engine_parts parts = { .loop = g->o.loop, .events = g->o.events,
+		.state = g->o.state };
+	struct sl_engine_options e = { .gateway = true, .stdlib = g->o.stdlib, .parts = &parts };
 
 	g->engine = sl_engine_new(&e, err);
 	if (g->engine != NULL)

@@ -8,7 +8,7 @@
 
 #include "../base/event.h"
 #include "../net/loop.h"
-#include "../sluice.h"
+#include "../sluice_host.h"
 #include "listeners.h"
 #include "shared.h"
 

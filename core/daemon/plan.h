@@ -14,7 +14,7 @@
 
 #include "../base/bytes.h"
 #include "../base/err.h"
-#include "../sluice.h"
+#include "../sluice_host.h"
 
 /* A value with a line end in it is refused. */
 int	 sl_plan_of(const struct sl_config *config, const char *generation, struct sl_buf *out,

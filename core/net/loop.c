@@ -39,6 +39,8 @@ struct sl_loop {
 	unsigned depth;			/* steps on the stack */
 	int64_t now;
 	int64_t fixed_us;
+	int64_t (*clock)(void *arg);	/* NULL = the system's */
+	void *clock_arg;
 	int64_t armed;			/* what timerfd is set to, INT64_MAX = off */
 	struct sl_timer **heap;
 	size_t timers, cap;
@@ -84,7 +86,16 @@ sl_loop_now(const struct sl_loop *loop)
 int64_t
 sl_loop_time_us(const struct sl_loop *loop)
 {
-	return loop->fixed_us != 0 ? loop->fixed_us : clock_ns(CLOCK_REALTIME) / 1000;
+	if (loop->fixed_us != 0)
+		return loop->fixed_us;
+	return loop->clock != NULL ? loop->clock(loop->clock_arg) : clock_ns(CLOCK_REALTIME) / 1000;
+}
+
+void
+sl_loop_set_clock(struct sl_loop *loop, int64_t (*fn)(void *arg), void *arg)
+{
+	loop->clock = fn;
+	loop->clock_arg = arg;
 }
 
 void

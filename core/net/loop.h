@@ -30,11 +30,13 @@ void		 sl_loop_stop(struct sl_loop *loop);
  * The clock. now: monotonic milliseconds, read once per step (deadlines).
  * time_us: wall clock in microseconds since 1970, what scripts, signatures
  * and the queue see; sl_loop_set_time fixes it for tests, traces and replays
- * (0 = back to the system's clock).
+ * (0 = back to the system's clock); sl_loop_set_clock takes it from a function
+ * (NULL = the same).
  */
 int64_t		 sl_loop_now(const struct sl_loop *loop);
 int64_t		 sl_loop_time_us(const struct sl_loop *loop);
 void		 sl_loop_set_time(struct sl_loop *loop, int64_t time_us);
+void		 sl_loop_set_clock(struct sl_loop *loop, int64_t (*fn)(void *arg), void *arg);
 int64_t		 sl_clock_us(void);	/* monotonic, for measuring */
 
 /* Where this loop's operations are measured (op_times.h): the host's memory,

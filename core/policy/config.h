@@ -10,7 +10,7 @@
 #include "../base/dict.h"
 #include "../engine/vm.h"
 #include "../net/addr.h"
-#include "../sluice.h"
+#include "../sluice_host.h"
 #include "image.h"
 #include "relay.h"
 #include "users.h"

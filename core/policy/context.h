@@ -16,7 +16,7 @@
 #include "../mail/message.h"
 #include "../net/addr.h"
 #include "../net/op.h"
-#include "../sluice.h"
+#include "../sluice_host.h"
 #include "config.h"
 #include "phase.h"
 
@@ -101,6 +101,7 @@ struct sl_transaction {
 	size_t nrcpts, caprcpts;
 	struct sl_rcpt asked;		/* the RCPT under way */
 
+	struct sl_buf data;		/* chunks of the message until its end; feed.c */
 	struct sl_message *message;
 	struct sl_draft base;		/* received + edits of eod */
 	char *headerfrom, *headerfromdomain;	/* NULL unless exactly one From address */

@@ -10,7 +10,7 @@
 
 #include "../engine/vm.h"
 #include "../net/op_times.h"
-#include "../sluice.h"
+#include "../sluice_host.h"
 
 struct sl_counters {
 	_Atomic uint64_t verdicts[SL_PHASES][SL_NO_ACTION + 1];

@@ -4,6 +4,9 @@
  */
 #include "engine.h"
 
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,10 +33,17 @@ echo_line(void *arg, struct sl_str line)
 		e->echo(e->echo_arg, line);
 }
 
+const char *
+sl_version(void)
+{
+	return SL_VERSION;
+}
+
 struct sl_engine *
 sl_engine_new(const struct sl_engine_options *options, struct sl_err *err)
 {
 	struct sl_engine *e = sl_calloc(1, sizeof(*e));
+	struct sl_engine_parts parts = { 0 };
 
 	if (e == NULL) {
 		sl_err_set(err, SL_ERR_NOMEM, "out of memory");
@@ -42,13 +52,18 @@ sl_engine_new(const struct sl_engine_options *options, struct sl_err *err)
 	sl_list_init(&e->sessions);
 	sl_list_init(&e->queued);
 	sl_list_init(&e->execs);
-	sl_events_init(&e->no_events);
-	e->events = options->events != NULL ? options->events : &e->no_events;
-	e->own_loop = options->loop == NULL;
-	e->loop = e->own_loop ? sl_loop_new(err) : options->loop;
-	e->dns = options->dns;
-	e->http = options->http;
-	e->state = options->state;
+	sl_events_init(&e->own_events);
+	if (options->parts != NULL)
+		parts = *options->parts;
+	e->events = parts.events != NULL ? parts.events : &e->own_events;
+	sl_host_events_open(e, options);
+	e->own_loop = parts.loop == NULL;
+	e->loop = e->own_loop ? sl_loop_new(err) : parts.loop;
+	if (e->loop != NULL && options->clock != NULL)
+		sl_loop_set_clock(e->loop, options->clock, options->arg);
+	e->dns = parts.dns;
+	e->http = parts.http;
+	e->state = parts.state;
 	e->own_state = e->state == NULL;
 	if (e->own_state && e->loop != NULL)
 		e->state = sl_state_local(e->loop);
@@ -90,6 +105,7 @@ sl_engine_free(struct sl_engine *e)
 	sl_repeats_free(e->repeats);
 	if (e->own_loop)
 		sl_loop_free(e->loop);
+	sl_host_events_close(e);
 	sl_free(e->stdlib);
 	sl_free(e);
 }
@@ -100,16 +116,52 @@ sl_engine_fd(const struct sl_engine *e)
 	return sl_loop_fd(e->loop);
 }
 
+/*
+ * A library in a connection to a peer that closes could raise SIGPIPE, which
+ * ends a program that never asked for one. It is held back while we turn, and
+ * one that came is taken back.
+ */
+static int
+turn(struct sl_engine *e, int timeout_ms)
+{
+	static const struct timespec none;
+	sigset_t pipe_only, before, pending;
+	bool had;
+	int rc;
+
+	sigemptyset(&pipe_only);
+	sigaddset(&pipe_only, SIGPIPE);
+	sigpending(&pending);
+	had = sigismember(&pending, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
+	rc = sl_loop_step(e->loop, timeout_ms);
+	if (!had)
+		while (sigtimedwait(&pipe_only, NULL, &none) < 0 && errno == EINTR)
+			;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rc;
+}
+
 int
 sl_engine_dispatch(struct sl_engine *e)
 {
-	return sl_loop_step(e->loop, 0);
+	return turn(e, 0);
 }
 
 int
 sl_engine_wait(struct sl_engine *e, int timeout_ms)
 {
-	return sl_loop_step(e->loop, timeout_ms);
+	return turn(e, timeout_ms);
+}
+
+int
+sl_session_wait(struct sl_session *s)
+{
+	int rc = 0;
+
+	while (rc == 0 && s->busy)
+		rc = turn(s->engine, -1);
+	return rc;
 }
 
 struct sl_thread *
@@ -161,6 +213,23 @@ sl_engine_commit(struct sl_engine *e, struct sl_generation *g)
 	}
 	sl_services_open(e);
 	sl_generation_unref(old);
+}
+
+int
+sl_engine_load(struct sl_engine *e, const char *folder, sl_line_fn *fn, void *arg)
+{
+	struct sl_generation *g;
+	struct sl_buf report = SL_BUF_INIT;
+	struct sl_str rest, line;
+	int rc = sl_engine_prepare_folder(e, folder, &g, &report);
+
+	if (rc == 0)
+		sl_engine_commit(e, g);
+	for (rest = sl_buf_str(&report); fn != NULL && sl_str_split(&rest, '\n', &line);)
+		if (line.n > 0)
+			fn(arg, line);
+	sl_buf_clear(&report);
+	return rc;
 }
 
 const char *

@@ -14,6 +14,14 @@ struct sl_key_cache;
 struct sl_pubkey_cache;
 struct sl_repeats;
 
+/* The host's function for events; host_events.c. */
+struct sl_host_events {
+	struct sl_event_sink sink;
+	void (*fn)(void *arg, enum sl_level level, const char *name, struct sl_str json);
+	void *arg;
+	struct sl_buf line;
+};
+
 struct sl_engine {
 	struct sl_loop *loop;
 	struct sl_vm *vm;
@@ -32,7 +40,8 @@ struct sl_engine {
 	char *stdlib;
 	bool gateway;
 	bool own_loop, own_dns, own_http, own_state;
-	struct sl_events no_events;
+	struct sl_events own_events;	/* unless the host gave its stream */
+	struct sl_host_events host_events;
 	void (*echo)(void *arg, struct sl_str line);
 	void *echo_arg;
 };
@@ -53,6 +62,9 @@ struct sl_generation {
 	int64_t replaced_at;		/* sl_loop_now() when another took over, -1 = running */
 };
 
+/* The host hears the events that it asked for. */
+void	 sl_host_events_open(struct sl_engine *engine, const struct sl_engine_options *options);
+void	 sl_host_events_close(struct sl_engine *engine);
 /* The thread for password hashes; NULL if it can't be started. */
 struct sl_thread *sl_engine_thread(struct sl_engine *engine);
 /* Frees sessions that closed and wait for their disconnect flow. */

@@ -4,7 +4,7 @@
 
 #include <lua.h>
 
-#include "../sluice.h"
+#include "../sluice_host.h"
 
 int	 sl_fact(lua_State *L, void *host, const char *name, unsigned *phases);
 

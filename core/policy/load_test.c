@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "../base/alloc.h"
-#include "../sluice.h"
+#include "../sluice_host.h"
 #include "config.h"
 
 static const struct { const char *path, *text; } files[] = {

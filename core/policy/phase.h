@@ -5,7 +5,7 @@
 #ifndef SL_POLICY_PHASE_H
 #define SL_POLICY_PHASE_H
 
-#include "../sluice.h"
+#include "../sluice_host.h"
 
 struct sl_reply {
 	int code;

@@ -8,7 +8,7 @@
 
 #include "../base/bytes.h"
 #include "../base/err.h"
-#include "../sluice.h"
+#include "../sluice_host.h"
 
 struct sl_flow;
 struct sl_server;

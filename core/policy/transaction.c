@@ -58,6 +58,7 @@ sl_transaction_free(struct sl_transaction *t)
 	for (c = t->chosen; c != NULL; c = c->next)
 		sl_head_free(c->draft.head);
 	sl_message_unref(t->message);
+	sl_buf_clear(&t->data);
 	json_decref(t->context);
 	sl_generation_unref(t->generation);
 	sl_free(t->rcpts);

@@ -13,7 +13,7 @@
 #ifndef SL_QUEUE_DELIVERY_H
 #define SL_QUEUE_DELIVERY_H
 
-#include "../sluice.h"
+#include "../sluice_host.h"
 #include "../dns/dns.h"
 #include "store.h"
 

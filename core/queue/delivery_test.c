@@ -922,7 +922,8 @@ write_file(const char *name, const char *text)
 static int
 load_policy(void)
 {
-	struct sl_engine_options o = { .loop = loop, .dns = dns, .stdlib = "stdlib" };
+	struct sl_engine_parts parts = { .loop = loop, .dns = dns };
+	struct sl_engine_options o = { .stdlib = "stdlib", .parts = &parts };
 	struct sl_generation *generation;
 	struct sl_buf report = SL_BUF_INIT;
 	struct sl_err err;

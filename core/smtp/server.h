@@ -19,7 +19,7 @@
 #include "../base/event.h"
 #include "../net/op.h"
 #include "../net/stream.h"
-#include "../sluice.h"
+#include "../sluice_host.h"
 
 struct sl_smtp_server;
 struct sl_smtp_service;

@@ -10,7 +10,7 @@
 #include "../../core/dns/dns.h"
 #include "../../core/engine/cache.h"
 #include "../../core/net/loop.h"
-#include "../../core/sluice.h"
+#include "../../core/sluice_host.h"
 
 #define START	(1750000000 * INT64_C(1000000))
 
@@ -195,11 +195,13 @@ setup(void **state)
 	const char *stdlib = getenv("SLUICE_STDLIB");
 	struct sl_dns_options d = { .zone_only = true,
 		.zone = SL_STR("slow.example. IN TXT x\nslow.example. DELAY 20\n") };
-	struct sl_engine_options o = { .stdlib = stdlib != NULL ? stdlib : "stdlib" };
+	struct sl_engine_parts parts = { 0 };
+	struct sl_engine_options o = { .stdlib = stdlib != NULL ? stdlib : "stdlib",
+		.parts = &parts };
 
 	(void)state;
-	loop = o.loop = sl_loop_new(NULL);
-	dns = o.dns = sl_dns_open(loop, &d, NULL);
+	loop = parts.loop = sl_loop_new(NULL);
+	dns = parts.dns = sl_dns_open(loop, &d, NULL);
 	engine = sl_engine_new(&o, NULL);
 	sl_loop_set_time(loop, START);
 	return engine == NULL || dns == NULL;

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "../../core/net/loop.h"
-#include "../../core/sluice.h"
+#include "../../core/sluice_host.h"
 
 static const char zone[] =
     "$ORIGIN example.org.\n"

@@ -2,7 +2,7 @@
 #include "../../core/http/http_testing.h"
 
 #include "../../core/net/loop.h"
-#include "../../core/sluice.h"
+#include "../../core/sluice_host.h"
 
 static struct web web;
 static struct sl_loop *loop;
@@ -49,7 +49,9 @@ static int
 setup(void **state)
 {
 	const char *stdlib = getenv("SLUICE_STDLIB");
-	struct sl_engine_options o = { .stdlib = stdlib != NULL ? stdlib : "stdlib" };
+	struct sl_engine_parts parts = { 0 };
+	struct sl_engine_options o = { .stdlib = stdlib != NULL ? stdlib : "stdlib",
+		.parts = &parts };
 	struct sl_err err;
 
 	(void)state;
@@ -57,7 +59,7 @@ setup(void **state)
 	assert_non_null(mkdtemp(folder));
 	web_start(&web, NULL, NULL);
 	ended = broken = 0;
-	loop = o.loop = sl_loop_new(NULL);
+	loop = parts.loop = sl_loop_new(NULL);
 	engine = sl_engine_new(&o, &err);
 	assert_non_null(engine);
 	load("");

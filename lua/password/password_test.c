@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "../../core/net/loop.h"
-#include "../../core/sluice.h"
+#include "../../core/sluice_host.h"
 
 static char said[500];
 static bool over;

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "../../core/net/loop.h"
-#include "../../core/sluice.h"
+#include "../../core/sluice_host.h"
 #include "../../core/state/server.h"
 #include "../../core/state/state.h"
 
@@ -76,8 +76,9 @@ static void
 run(struct sl_state *state, const char *script)
 {
 	const char *stdlib = getenv("SLUICE_STDLIB");
-	struct sl_engine_options o = { .loop = loop, .state = state,
-		.stdlib = stdlib != NULL ? stdlib : "stdlib" };
+	struct sl_engine_parts parts = { .loop = loop, .state = state };
+	struct sl_engine_options o = { .stdlib = stdlib != NULL ? stdlib : "stdlib",
+		.parts = &parts };
 	struct sl_err err;
 	struct sl_engine *e = sl_engine_new(&o, &err);
 

@@ -1,0 +1,80 @@
+/*
+ * What hosts that are part of sluice (gateway, milter, REPL, tests) ask of the
+ * engine beyond sluice.h: its parts given from outside, policies as sealed
+ * images, generations by hand, messages that are indexed already, scripts
+ * outside of SMTP. Not installed. Scripts are run through these two headers
+ * only.
+ */
+#ifndef SLUICE_HOST_H
+#define SLUICE_HOST_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "sluice.h"
+
+struct sl_loop;
+struct sl_dns;
+struct sl_http;
+struct sl_events;
+struct sl_state;
+struct sl_message;
+struct sl_config;	/* the effective configuration, core/policy/config.h */
+struct sl_generation;
+struct sl_counters;
+
+/* Each the host's, and outlives the engine; NULL = the engine has its own. */
+struct sl_engine_parts {
+	struct sl_loop *loop;
+	struct sl_dns *dns;		/* NULL = by the policy's dns = {} */
+	struct sl_http *http;
+	struct sl_state *state;		/* rates, memory_*; NULL = in this process */
+	struct sl_events *events;	/* NULL = none */
+};
+
+/*
+ * Loading a policy makes a generation. prepare reads and compiles everything
+ * and reports all errors (one per line in *report, "file:line:column: text");
+ * the running generation serves on. commit switches: sessions and
+ * transactions under way stay with theirs.
+ */
+int	 sl_engine_prepare(struct sl_engine *engine, int image_fd, struct sl_generation **out,
+	    struct sl_buf *report);
+int	 sl_engine_prepare_folder(struct sl_engine *engine, const char *folder,
+	    struct sl_generation **out, struct sl_buf *report);
+void	 sl_engine_commit(struct sl_engine *engine, struct sl_generation *generation);	/* taken */
+void	 sl_generation_free(struct sl_generation *generation);	/* one that isn't committed */
+const struct sl_config *sl_engine_config(const struct sl_engine *engine);	/* of the running one; NULL if none */
+const struct sl_config *sl_generation_config(const struct sl_generation *generation);
+const char *sl_generation_name(const struct sl_generation *generation);	/* hex SHA-256 */
+
+struct sl_dns *sl_engine_resolver(struct sl_engine *engine);	/* the one it uses; NULL if none */
+
+/* Where the engine counts (core/policy/counters.h); the host's memory. */
+void	 sl_engine_count(struct sl_engine *engine, struct sl_counters *counters);
+unsigned sl_engine_runs(const struct sl_engine *engine);	/* alive now */
+/* Ends the run that executes now, when it comes back to script code. For signal handlers. */
+void	 sl_engine_interrupt(struct sl_engine *engine);
+
+/*
+ * Runs one script outside SMTP ("sluice exec"), or a line of the REPL; files
+ * and data of the running policy are there. Its results, described and joined
+ * by ", ", are in 'text' of the callback, NULL if there are none; of an error the
+ * source line, the place on it, the functions that led there. SL_ERR_SYNTAX if
+ * it doesn't compile.
+ */
+typedef void sl_exec_fn(void *arg, const struct sl_err *err, const char *text);
+int	 sl_engine_exec(struct sl_engine *engine, const char *name, struct sl_str source,
+	    sl_exec_fn *fn, void *arg, struct sl_err *err);
+/* From now on what one exec assigns or redefines, the next one sees, as the
+ * lines of a REPL: one begins when the one before has ended. */
+int	 sl_engine_exec_keep(struct sl_engine *engine);
+/* Ends what exec runs, also while it waits: the callbacks get SL_ERR_CANCELED, here. */
+void	 sl_engine_exec_stop(struct sl_engine *engine);
+/* Where echo of exec and REPL goes; NULL = events only. */
+void	 sl_engine_on_echo(struct sl_engine *engine, sl_line_fn *fn, void *arg);
+
+/* sl_session_data_end with a message of the host's, which is referenced. */
+int	 sl_session_message(struct sl_session *session, struct sl_message *message,
+	    sl_outcome_fn *fn, void *arg);
+
+#endif

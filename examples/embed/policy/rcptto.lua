@@ -1,0 +1,1 @@
+if recipient:match("^nobody@") then Reject("No such user here") end

@@ -246,6 +246,48 @@ dmarc  reject        example.com
        aligned       SPF not checked, DKIM fail
 """
 
+    def sealed(self, keys, message, selector=b"s1"):
+        """Another set on top, by dkimpy, which takes cv= from a field of its own."""
+        dkim = pytest.importorskip("dkim")
+        pytest.importorskip("authres")
+        text = (keys["rsa_record"]).encode()
+        status = dkim.arc_verify(message, dnsfunc=lambda name, timeout=5: text)[0] or b"fail"
+        results = b"Authentication-Results: mx.example.com; arc=%s; dkim=pass header.d=a.example\r\n" % status
+        return b"".join(dkim.arc_sign(results + message, selector, b"example.com",
+                                      keys["rsa"].read_bytes(), b"mx.example.com")) + message
+
+    def test_arc(self, keys, zone, signed):
+        chain = self.sealed(keys, self.sealed(keys, signed))
+        r = self.found(zone, chain, status=0)["arc"]
+        assert (r["result"], r["instances"], r["oldest_pass"], r["from_signed"]) == ("pass", 2, 0, True)
+        assert [s["cv"] for s in r["sets"]] == ["none", "pass"]
+        assert [s[k]["result"] for s in r["sets"] for k in ("seal", "message")] == ["pass"] * 4
+        assert r["sets"][0]["seal"]["domain"] == "example.com"
+        assert "header.d=a.example" in r["sets"][0]["results"]
+        assert self.check(zone, chain, status=0).endswith(
+            "arc    pass          2 sets\n"
+            "       set 1         example.com cv=none, seal pass, message pass\n"
+            "       set 2         example.com cv=pass, seal pass, message pass\n")
+        none = self.found(zone, signed, status=0)["arc"]
+        assert none["result"] == "none" and none["sets"] == []
+        assert "\narc" not in self.check(zone, signed, status=0)
+
+    def test_a_broken_chain_is_no_failure(self, keys, zone, signed):
+        """It says as much as none at all (RFC 8617 5.2): the message's own signature counts."""
+        chain = self.sealed(keys, signed)
+        bad = re.sub(rb"(ARC-Seal:.*?b=)(.)", lambda m: m[1] + (b"A" if m[2] != b"A" else b"B"), chain,
+                     count=1, flags=re.S)
+        r = self.found(zone, bad, status=0)
+        assert r["result"] == "ok" and r["arc"]["result"] == "fail" and r["arc"]["reason"] != ""
+        assert re.search(r"^arc    fail          1 set\n       reason        \S", self.check(zone, bad, status=0),
+                         re.M)
+        gap = self.found(zone, chain.replace(b"i=1;", b"i=2;"), status=0)["arc"]
+        assert (gap["result"], gap["instances"], gap["sets"]) == ("fail", 2, [])
+
+    def test_an_arc_key_that_dns_does_not_give(self, keys, zone, signed):
+        r = self.found(zone, self.sealed(keys, signed, selector=b"s3"), status=0)["arc"]
+        assert r["result"] == "fail" and r["temporary"]
+
     def test_no_author(self, zone):
         message = MESSAGE.replace(b"From:", b"Other:")
         assert self.found(zone, message, status=1)["dmarc"]["result"] == "permerror"

@@ -29,7 +29,7 @@ static const struct {
 	{ "quarantine", cmd_quarantine, "list, show, release, remove held messages: sluice quarantine list SPOOL" },
 	{ "sign", cmd_sign, "sign a message with DKIM: sluice sign MESSAGE --key FILE "
 	    "--selector S --domain D" },
-	{ "verify", cmd_verify, "check SPF, DKIM, DMARC: sluice verify MESSAGE [--json] [--zone FILE] "
+	{ "verify", cmd_verify, "check SPF, DKIM, DMARC, ARC: sluice verify MESSAGE [--json] [--zone FILE] "
 	    "[--ip IP ...]" },
 	{ "keys", cmd_keys, "DKIM keys: sluice keys generate --domain D, sluice keys check --domain D "
 	    "--selector S --key FILE" },

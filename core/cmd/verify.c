@@ -1,6 +1,6 @@
 /*
- * sluice verify: SPF, DKIM and DMARC of a message from a file, as a gateway
- * would find them. All that is printed may come from outside.
+ * sluice verify: SPF, DKIM, DMARC and the ARC chain of a message from a file,
+ * as a gateway would find them. All that is printed may come from outside.
  */
 #include <getopt.h>
 #include <jansson.h>
@@ -77,7 +77,15 @@ weigh_dmarc(enum sl_dmarc_status status)
 	}
 }
 
-/* A failure is one, whatever else couldn't be found out. */
+static enum weight
+weigh_arc(const struct sl_arc_result *r)
+{
+	return r->status == SL_ARC_PASS ? GOOD : r->status == SL_ARC_NONE ? OPEN :
+	    r->temporary ? TEMPORARY : BAD;
+}
+
+/* A failure is one, whatever else couldn't be found out. A broken chain is none: it's as if there
+ * were no chain (RFC 8617 5.2). */
 static enum weight
 weigh_all(const struct sl_auth_scan *scan)
 {
@@ -189,6 +197,33 @@ print_dmarc(const struct sl_auth_scan *scan)
 		print_policy(d);
 }
 
+/* "set 1  lists.example cv=none, seal pass, message fail" */
+static void
+print_set(size_t instance, const struct sl_arc_set *set)
+{
+	printf("       set %-9zu ", instance);
+	cmd_print(set->seal.domain[0] != '\0' ? set->seal.domain : "unknown domain");
+	printf(" cv=%s, seal %s, message %s", sl_arc_status_word(set->cv),
+	    set->seal.status == SL_DKIM_NONE ? "not looked at" : sl_dkim_status_word(set->seal.status),
+	    set->message.status == SL_DKIM_NONE ? "not looked at" :
+	    sl_dkim_status_word(set->message.status));
+	putchar('\n');
+}
+
+static void
+print_arc(const struct sl_arc_result *r)
+{
+	size_t i;
+
+	if (r->instances == 0)
+		return;
+	print_result("arc", weigh_arc(r), sl_arc_status_word(r->status));
+	printf("%u set%s\n", r->instances, r->instances == 1 ? "" : "s");
+	print_detail("reason", r->reason);
+	for (i = 0; i < r->n; i++)
+		print_set(i + 1, &r->sets[i]);
+}
+
 /* ---- for programs --------------------------------------------------------------------- */
 
 static json_t *
@@ -243,13 +278,41 @@ dmarc_object(const struct sl_auth_scan *scan)
 	    "dkim_alignment", sl_dmarc_alignment_word(d->dkim_alignment));
 }
 
-static void
-print_json(const struct sl_auth_scan *scan, enum weight all)
+static json_t *
+set_object(const struct sl_arc_set *set)
 {
-	json_t *out = json_pack("{s:s, s:o, s:o, s:o}",
+	struct sl_buf results = SL_BUF_INIT;
+	json_t *out;
+
+	sl_field_unfold(&results, set->results);
+	out = json_pack("{s:s, s:o, s:o, s:o}", "cv", sl_arc_status_word(set->cv),
+	    "results", cmd_json_text(results.p != NULL ? results.p : ""),
+	    "seal", signature_object(&set->seal), "message", signature_object(&set->message));
+	sl_buf_clear(&results);
+	return out;
+}
+
+static json_t *
+arc_object(const struct sl_arc_result *r)
+{
+	json_t *sets = json_array();
+	size_t i;
+
+	for (i = 0; i < r->n; i++)
+		json_array_append_new(sets, set_object(&r->sets[i]));
+	return json_pack("{s:s, s:o, s:b, s:i, s:i, s:b, s:o}", "result", sl_arc_status_word(r->status),
+	    "reason", cmd_json_text(r->reason), "temporary", r->temporary,
+	    "instances", (int)r->instances, "oldest_pass", (int)r->oldest_pass,
+	    "from_signed", r->from_signed, "sets", sets);
+}
+
+static void
+print_json(const struct sl_auth_scan *scan, const struct sl_arc_result *arc, enum weight all)
+{
+	json_t *out = json_pack("{s:s, s:o, s:o, s:o, s:o}",
 	    "result", all == BAD ? "fail" : all == TEMPORARY ? "temperror" : "ok",
 	    "spf", spf_object(sl_auth_scan_spf(scan)), "dkim", dkim_object(sl_auth_scan_dkim(scan)),
-	    "dmarc", dmarc_object(scan));
+	    "dmarc", dmarc_object(scan), "arc", arc_object(arc));
 
 	if (out != NULL)
 		json_dumpf(out, stdout, JSON_COMPACT);
@@ -260,21 +323,37 @@ print_json(const struct sl_auth_scan *scan, enum weight all)
 /* ---- the work ------------------------------------------------------------------------- */
 
 static int
-report(const struct job *job, const struct sl_auth_scan *scan)
+report(const struct job *job, const struct sl_auth_scan *scan, const struct sl_arc_result *arc)
 {
 	enum weight all = weigh_all(scan);
 
 	if (job->json) {
-		print_json(scan, all);
+		print_json(scan, arc, all);
 	} else {
 		if (sl_auth_scan_spf(scan) != NULL)
 			print_spf(sl_auth_scan_spf(scan), job->ip);
 		print_dkim(sl_auth_scan_dkim(scan));
 		print_dmarc(scan);
+		print_arc(arc);
 	}
 	if (cmd_flush() != 0)
 		return 2;
 	return all == BAD ? 1 : all == TEMPORARY ? CMD_TEMPORARY : 0;
+}
+
+/* Waits for a scan; NULL: out of memory. */
+static struct sl_auth_scan *
+scanned(const struct sl_auth_scan_options *o)
+{
+	struct sl_auth_scan *s = sl_auth_scan_start(o);
+	struct sl_op *op = s != NULL ? sl_auth_scan_wait(s) : NULL;
+
+	if (op == NULL || sl_op_block(op) != 0) {
+		sl_auth_scan_free(s);
+		s = NULL;
+	}
+	sl_op_release(op);
+	return s;
 }
 
 static int
@@ -286,16 +365,15 @@ scan(const struct job *job, struct sl_loop *loop, struct sl_dns *dns, struct sl_
 	};
 	struct sl_auth_scan_options o = {
 		.loop = loop, .dns = dns, .message = m, .spf = job->ip != NULL ? &spf : NULL,
-	};
-	struct sl_auth_scan *s = sl_auth_scan_start(&o);
-	struct sl_op *op = s != NULL ? sl_auth_scan_wait(s) : NULL;
+	}, chain = { .loop = loop, .dns = dns, .message = m, .arc = true };
+	struct sl_auth_scan *s = scanned(&o), *arc = s != NULL ? scanned(&chain) : NULL;
 	int rc = CMD_TEMPORARY;
 
-	if (op != NULL && sl_op_block(op) == 0)
-		rc = report(job, s);
+	if (arc != NULL)
+		rc = report(job, s, sl_auth_scan_arc(arc));
 	else
 		fprintf(stderr, "sluice: out of memory\n");
-	sl_op_release(op);
+	sl_auth_scan_free(arc);
 	sl_auth_scan_free(s);
 	return rc;
 }

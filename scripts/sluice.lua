@@ -14,6 +14,7 @@ return {
   servers = {
     inbound = {
       flows = { data = "inbound.lua" },
+      -- or, without a script: flows = { data = { { block = "verify_sender" } } },
       relay = { ["example.org"] = { transport = "mailbox" } },
     },
     outbound = {

@@ -1,12 +1,14 @@
 """The examples, walked through as their READMEs say."""
 import base64
+import re
 import shutil
 import subprocess
 
 import dkim
+import pytest
 
 from harness import (ROOT, SLUICE, Api, Sluice, answer_json, certificate, password_hash,
-                     text_message)
+                     text_message, wait_for)
 
 
 def article(tmp_path, changes=lambda text: text):
@@ -37,8 +39,16 @@ def submit(server):
     return reply
 
 
-def test_the_article(tmp_path):
-    server, _, record = article(tmp_path)
+def with_blocks(config):
+    """The flows that stand there as an alternative, instead of the scripts."""
+    changed, n = re.subn(r"flows = .*\n\s*-- or, without a script: ", "", config)
+    assert n > 0
+    return changed
+
+
+@pytest.mark.parametrize("form", [lambda text: text, with_blocks], ids=["scripts", "blocks"])
+def test_the_article(tmp_path, form):
+    server, _, record = article(tmp_path, form)
     assert submit(server).startswith("250")
     message = server.message()
     assert dkim.verify(message, dnsfunc=lambda name, timeout=5: record.encode())
@@ -49,6 +59,9 @@ def test_the_article(tmp_path):
     assert client.send("b@other.example", ["carl@example.com"], signed)[1].startswith("250")
     reply = client.send("b@other.example", ["carl@example.com"], text_message("ann@example.com"))[1]
     assert reply.startswith("550 5.7.1 The message violates the DMARC policy of example.com")
+    wait_for(lambda: len(server.messages()) == 2, "our own mail")
+    assert any(b"Authentication-Results: mx.example.com;" in m for m in server.messages()) == (
+        form is with_blocks)
     client.close()
     assert server.stop() == 0
 
@@ -69,3 +82,17 @@ def test_policies_load(tmp_path):
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
     result = subprocess.run([SLUICE, "check", tmp_path / "scripts"], capture_output=True, text=True)
     assert result.returncode == 1 and "has no file secrets/api-token" in result.stderr
+
+
+def test_the_demo_with_blocks(tmp_path):
+    folder = tmp_path / "scripts"
+    shutil.copytree(ROOT / "scripts", folder)
+    config = with_blocks((folder / "sluice.lua").read_text())
+    assert 'block = "verify_sender"' in config and "inbound.lua" not in config
+    cert, key = certificate(tmp_path)
+    for name, text in {"sluice.lua": config, "mx.pem": cert, "keys/mx.pem": key, "users": "",
+                       "secrets/api-token": "x"}.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    result = subprocess.run([SLUICE, "check", folder], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr

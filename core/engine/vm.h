@@ -75,7 +75,7 @@ int		 sl_program_add_data(struct sl_program *program, const char *path, struct s
 struct sl_element {
 	const char *script;		/* path of a script, or NULL */
 	const char *block;		/* name of a block: module stdlib "blocks.NAME", its run(params) */
-	const char *params;		/* JSON object for the block, or NULL */
+	const char *params;		/* JSON object for the block, all its parameters, or NULL */
 };
 
 /*

@@ -674,6 +674,7 @@ sl_config_load(struct sl_config **out, struct sl_vm *vm, struct sl_image *image,
 		take_names_of_host(c);
 	}
 	sl_lines_free(l.lines);
+	sl_config_drop_blocks(&l);
 	if (l.errors > 0) {
 		sl_config_free(c);
 		return SL_ERR_INVAL;

@@ -13,6 +13,11 @@ void	 sl_config_clear_servers(struct sl_config *config);
 /* config_transports.c */
 void	 sl_config_take_transports(struct loader *l, const json_t *transports);
 
+/* config_blocks.c: { block = NAME, ... } in a flow of a phase, checked by the block's description. */
+void	 sl_config_take_block(struct loader *l, struct sl_element *e, const json_t *v,
+	    const char *phase, const char *path);
+void	 sl_config_drop_blocks(struct loader *l);	/* when all is taken */
+
 /* config_dkim.c */
 void	 sl_config_take_dkim(struct loader *l, const json_t *dkim);
 void	 sl_config_clear_dkim(struct sl_config *config);

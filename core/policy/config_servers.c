@@ -68,35 +68,20 @@ take_script(struct loader *l, struct sl_element *e, const char *script, const ch
 }
 
 static void
-take_block(struct loader *l, struct sl_element *e, const json_t *v, const char *path)
-{
-	json_t *params = json_deep_copy(v);
-
-	e->block = json_string_value(json_object_get(v, "block"));
-	if (e->block == NULL)
-		schema_error(l, path, "a script or { block = NAME } expected");
-	json_object_del(params, "block");
-	e->params = json_dumps(params, JSON_COMPACT | JSON_SORT_KEYS);
-	if (e->params == NULL)
-		schema_error(l, path, "out of memory");
-	json_decref(params);
-}
-
-static void
-take_element(struct loader *l, struct sl_flow *flow, const json_t *v, const char *path)
+take_element(struct loader *l, struct sl_flow *flow, const json_t *v, int phase, const char *path)
 {
 	struct sl_element *e = &flow->elements[flow->n++];
 
 	if (json_is_string(v))
 		take_script(l, e, json_string_value(v), path);
 	else if (json_is_object(v))
-		take_block(l, e, v, path);
+		sl_config_take_block(l, e, v, sl_phase_name((enum sl_phase)phase), path);
 	else
 		schema_error(l, path, "a script or { block = NAME } expected");
 }
 
 static void
-take_flow(struct loader *l, struct sl_flow *flow, const json_t *v, const char *path)
+take_flow(struct loader *l, struct sl_flow *flow, const json_t *v, int phase, const char *path)
 {
 	bool empty = json_is_object(v) && json_object_size(v) == 0;	/* {} of Lua */
 	size_t n = json_is_array(v) ? json_array_size(v) : !empty, i;
@@ -112,12 +97,12 @@ take_flow(struct loader *l, struct sl_flow *flow, const json_t *v, const char *p
 	}
 	if (!json_is_array(v)) {
 		if (!empty)
-			take_element(l, flow, v, path);
+			take_element(l, flow, v, phase, path);
 		return;
 	}
 	json_array_foreach(v, i, item) {
 		snprintf(below, sizeof(below), "%s.%zu", path, i + 1);
-		take_element(l, flow, item, below);
+		take_element(l, flow, item, phase, below);
 	}
 }
 
@@ -144,7 +129,7 @@ take_flows(struct loader *l, struct sl_server *s, const json_t *flows, const cha
 		}
 		snprintf(below, sizeof(below), "%s.%s", path, sl_phase_name((enum sl_phase)phase));
 		if (v != NULL)
-			take_flow(l, &s->flows[phase], v, below);
+			take_flow(l, &s->flows[phase], v, phase, below);
 	}
 	json_object_foreach((json_t *)(uintptr_t)flows, name, v)
 		if (phase_of(name) < 0) {
@@ -180,7 +165,7 @@ take_row_flows(struct loader *l, struct sl_relay_row *row, const json_t *flows, 
 		if (row->flows[phase] == NULL)
 			schema_error(l, below, "out of memory");
 		else
-			take_flow(l, row->flows[phase], v, below);
+			take_flow(l, row->flows[phase], v, phase, below);
 	}
 }
 

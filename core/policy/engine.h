@@ -58,6 +58,7 @@ struct sl_generation {
 	struct sl_dict *others;		/* "server server" -> struct sl_dns that scripts asked for */
 	struct sl_http *http;
 	struct sl_dict *apis;		/* name -> struct sl_api */
+	struct sl_dict *preflight;	/* what is known of keys that signed; preflight.c */
 	struct sl_dict *rotation;	/* what is known of the domains of 'dkim'; rotation.c */
 	int64_t replaced_at;		/* sl_loop_now() when another took over, -1 = running */
 };

@@ -10,6 +10,7 @@
 #include "../crypto/key.h"
 #include "engine.h"
 #include "image.h"
+#include "preflight.h"
 #include "rotation.h"
 
 struct sl_generation *
@@ -27,6 +28,7 @@ sl_generation_unref(struct sl_generation *g)
 	sl_program_unref(g->program);
 	sl_services_drop(g);
 	sl_rotation_drop(g);
+	sl_preflight_drop(g);
 	sl_config_free(g->config);
 	sl_image_close(g->image);
 	sl_free(g);

@@ -35,6 +35,7 @@ struct loader {
 	struct sl_lines *lines;
 	struct sl_buf *report;
 	unsigned errors;
+	json_t *blocks, *good;	/* config_blocks.c: descriptions by name; uses found good */
 };
 
 /* One error line: position of 'path', then the text. */

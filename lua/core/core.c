@@ -7,6 +7,7 @@
 #include "../../core/engine/vm.h"
 
 #define MAX_ECHO	4096
+#define MAX_FIELDS	20	/* of an event */
 
 /* ---- log --------------------------------------------------------------------------- */
 
@@ -93,6 +94,83 @@ core_syslog(lua_State *L)
 	sl_event(sl_vm_events(sl_vm_of(L)), level, "syslog", SL_FIELDS(
 	    SL_F_TEXT("id", sl_vm_run_id(L)), SL_F_STR("text", sl_buf_str(&text))));
 	sl_buf_clear(&text);
+	return 0;
+}
+
+/* Names in events are words of the log, not text. */
+static const char *
+event_word(lua_State *L, struct sl_str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!(s.p[i] >= 'a' && s.p[i] <= 'z') && !sl_isdigit(s.p[i]) && s.p[i] != '_')
+			luaL_error(L, "\"%s\" is no name of an event or field (a-z, 0-9, _)", s.p);
+	if (s.n == 0 || s.n > 40 || sl_str_eq(s, SL_STR("id")))
+		luaL_error(L, "names of events and fields have 1 to 40 letters, and aren't \"id\"");
+	return s.p;
+}
+
+/* The value at the top. Of a text only the place in 'texts', which may still move. */
+static struct sl_event_field
+event_field(lua_State *L, const char *name, struct sl_buf *texts)
+{
+	size_t from = texts->n;
+	struct sl_str s;
+
+	if (lua_isboolean(L, -1))
+		return SL_F_BOOL(name, lua_toboolean(L, -1));
+	if (lua_isinteger(L, -1))
+		return SL_F_INT(name, lua_tointeger(L, -1));
+	if (lua_type(L, -1) == LUA_TNUMBER)
+		return SL_F_REAL(name, lua_tonumber(L, -1));
+	if (lua_type(L, -1) != LUA_TSTRING)
+		luaL_error(L, "field \"%s\": a string, number or boolean expected", name);
+	s = sl_arg_string(L, lua_gettop(L));
+	sl_charge(L, s.n / 8);
+	sl_vm_redact(sl_vm_of(L), s, texts);
+	s = (struct sl_str){ NULL, texts->n - from < MAX_ECHO ? texts->n - from : MAX_ECHO };
+	return (struct sl_event_field){ .name = name, .kind = SL_FIELD_STR, .str = s,
+	    .num = (int64_t)from };
+}
+
+static size_t
+take_fields(lua_State *L, int arg, struct sl_event_field *fields, struct sl_buf *texts)
+{
+	size_t i, k, n = 0;
+
+	sl_arg_table(L, arg);
+	for (i = 0; sl_each(L, arg, &i); lua_pop(L, 2)) {
+		if (n == MAX_FIELDS)
+			luaL_argerror(L, arg, "more than 20 fields");
+		fields[n++] = event_field(L, event_word(L, sl_arg_string(L, lua_gettop(L) - 1)), texts);
+	}
+	for (k = 0; k < n; k++)
+		if (fields[k].kind == SL_FIELD_STR)
+			fields[k].str.p = texts->p != NULL ? texts->p + fields[k].num : "";
+	return n;
+}
+
+/*lua
+Write an event of one's own to the log: a name and fields, as the engine's events are.
+
+@param name string         a-z, 0-9 and "_"
+@param fields? table       names (as above) and strings, numbers or booleans; at most 20
+@param priority? string|number  as of syslog ("notice")
+
+    event("customer_limited", { customer = "42", messages = 1000 }, "info")
+*/
+static int
+core_event(lua_State *L)
+{
+	struct sl_event_field fields[MAX_FIELDS + 2];
+	const char *name = event_word(L, sl_arg_string(L, 1));
+	enum sl_level level = sl_arg_given(L, 3) ? priority(L, 3) : SL_NOTICE;
+	size_t n = 1;
+
+	fields[0] = SL_F_TEXT("id", sl_vm_run_id(L));
+	if (sl_arg_given(L, 2))
+		n += take_fields(L, 2, fields + 1, sl_scratch(L));
+	fields[n] = SL_F_END;
+	sl_event(sl_vm_events(sl_vm_of(L)), level, name, fields);
 	return 0;
 }
 
@@ -183,6 +261,7 @@ core_json_decode(lua_State *L)
 const struct sl_builtin sl_module_core[] = {
 	{ "echo", core_echo, SL_AT_ANY },
 	{ "syslog", core_syslog, SL_AT_ANY },
+	{ "event", core_event, SL_AT_ANY },
 	{ "time", core_time, SL_AT_ANY | SL_IMPURE },
 	{ "uuid", core_uuid, SL_AT_ANY | SL_IMPURE },
 	{ "json_encode", core_json_encode, SL_AT_ANY },

@@ -1,19 +1,24 @@
 /* DKIM and ARC: signing is asked for here and done at commit, over the final headers. */
 #include <string.h>
 
+#include "../../core/dns/dns.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
 #include "../../core/policy/context.h"
 #include "../../core/policy/engine.h"
 #include "../../core/policy/owner.h"
+#include "../../core/policy/preflight.h"
 #include "../../core/policy/rotation.h"
 #include "../../core/policy/scan.h"
 
 #define MAX_NAMES	100
 
-static const char *const option_names[] = { "canonicalization_header", "canonicalization_body",
-    "algorithm", "additional_headers", "headers", "oversign_headers", "timestamp", "expiration",
-    "expiration_relative", "identity", "discard_changes", "return_header", NULL };
+#define SIGN_OPTIONS	"canonicalization_header", "canonicalization_body", "algorithm", \
+    "additional_headers", "headers", "oversign_headers", "timestamp", "expiration", \
+    "expiration_relative", "identity", "discard_changes", "return_header"
+
+static const char *const option_names[] = { SIGN_OPTIONS, "preflight", NULL };
+static const char *const for_option_names[] = { SIGN_OPTIONS, NULL };
 
 static const char *const seal_option_names[] = { "results", "canonicalization_header",
     "canonicalization_body", "algorithm", "additional_headers", "headers", "oversign_headers",
@@ -219,6 +224,55 @@ sign(lua_State *L, struct sl_sign_request *r, int arg)
 	return 1;
 }
 
+/* ---- pre-flight ------------------------------------------------------------------------- */
+
+/* What DNS doesn't tell stops no mail: only a record that says otherwise does. */
+static int
+sign_if(lua_State *L, struct sl_sign_request *r, enum sl_dkim_published state)
+{
+	struct sl_err err;
+
+	if (state == SL_DKIM_PUB_GOOD || state == SL_DKIM_PUB_UNKNOWN)
+		return sign(L, r, 4);
+	sl_err_set(&err, SL_ERR_REFUSED, "the key isn't the published one of %.200s, selector %.60s: %s",
+	    r->dkim.domain.p, r->dkim.selector.p, sl_dkim_published_word(state));
+	refused(L, &err);
+	sl_text(L, "unpublished");
+	return 3;
+}
+
+static int
+record_known(lua_State *L, struct sl_op *op)
+{
+	const struct sl_dns_query *query = (const struct sl_dns_query *)(const void *)op;
+	struct sl_sign_request r = { .next = NULL };
+	struct sl_err err;
+
+	if (take_request(L, &r.dkim, 4, &err) != 0)
+		return refused(L, &err);
+	return sign_if(L, &r, sl_preflight_tell(sl_context_of(L)->generation, &r.dkim, query->answer));
+}
+
+static int
+look_first(lua_State *L, struct sl_sign_request *r)
+{
+	struct sl_dns *dns = sl_engine_dns(L);
+	enum sl_dkim_published state;
+	struct sl_dns_query *query;
+	struct sl_err err;
+	char name[256];
+
+	if (sl_dkim_check(&r->dkim, now_of(L), &err) != 0)
+		return refused(L, &err);
+	if (dns == NULL)
+		return luaL_error(L, "DNS isn't to be had here");
+	if (sl_preflight_known(sl_context_of(L)->generation, &r->dkim, name, &state))
+		return sign_if(L, r, state);
+	sl_spend(L, SL_BUDGET_DNS, 1);
+	query = sl_dns_query(dns, name, SL_DNS_TXT, 0);
+	return sl_await(L, query != NULL ? &query->op : NULL, record_known);
+}
+
 /*lua
 Sign the message with DKIM (RFC 6376, 8463) as it will leave.
 
@@ -226,12 +280,19 @@ What can fail for the caller's reasons is checked at once. The signature itself
 is made when the message is accepted, over the final headers; equal deliveries
 share it. If it fails then, the client hears 451 and nothing is delivered.
 
+With `preflight` the key is compared with what DNS has before anything is signed:
+one that isn't published gives false and "unpublished", and an event
+`dkim_key_mismatch`. The script decides: sign without preflight, don't sign,
+defer. What is found is kept for dkim_recheck seconds (a minute when it isn't
+good); if DNS doesn't answer, what was known holds, and without that it is signed.
+
 @param selector string
 @param domain string
 @param key string       "pki:NAME", a private key in PEM, or base64 of its DER
-@param options? table   canonicalization_header, canonicalization_body ("relaxed"), algorithm, headers, additional_headers, oversign_headers, timestamp, expiration, expiration_relative, identity, discard_changes (false), return_header (false)
+@param options? table   canonicalization_header, canonicalization_body ("relaxed"), algorithm, headers, additional_headers, oversign_headers, timestamp, expiration, expiration_relative, identity, discard_changes (false), return_header (false), preflight (false)
 @return boolean|string signed  true; with return_header the value of the field
 @return string? err     with false: why it can't be signed
+@return string? code    "unpublished": the key isn't what DNS has
 
     if not DKIMSign("s1", "example.org", "pki:example.org/s1") then
       Defer("Message could not be signed")
@@ -246,7 +307,7 @@ dkim_sign(lua_State *L)
 	sl_options(L, 4, option_names);
 	if (take_request(L, &r.dkim, 4, &err) != 0)
 		return refused(L, &err);
-	return sign(L, &r, 4);
+	return sl_opt_bool(L, 4, "preflight", false) ? look_first(L, &r) : sign(L, &r, 4);
 }
 
 /* ---- the keys of sluice.lua ------------------------------------------------------------- */
@@ -295,7 +356,7 @@ dkim_sign_for(lua_State *L)
 {
 	struct sl_str domain = sl_arg_string(L, 1);
 
-	sl_options(L, 2, option_names);
+	sl_options(L, 2, for_option_names);
 	if (sl_engine_dns(L) == NULL)
 		return luaL_error(L, "DNS isn't to be had here");
 	return sl_await(L, sl_rotation_look(sl_context_of(L)->generation, domain), keys_known);
@@ -408,7 +469,7 @@ arc_seal(lua_State *L)
 }
 
 const struct sl_builtin sl_module_dkim[] = {
-	{ "DKIMSign", dkim_sign, SL_AT_MESSAGE },
+	{ "DKIMSign", dkim_sign, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "DKIMSignFor", dkim_sign_for, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "ARCSeal", arc_seal, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ NULL, NULL, 0 },

@@ -8,10 +8,12 @@ return {
   servers = {
     inbound = {
       flows = { data = "inbound.lua" },
+      -- or, without a script: flows = { data = { { block = "verify_sender" } } },
       relay = { ["example.com"] = { transport = "mailbox" } },
     },
     outbound = {
       flows = { data = "outbound.lua" },
+      -- or, without a script: flows = { data = { { block = "dkim_delivery", selector = "s1", domain = "example.com", key = "pki:example.com" } } },
       relay = { ["*"] = { transport = "mailbox" } },
     },
   },

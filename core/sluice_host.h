@@ -15,6 +15,7 @@
 struct sl_loop;
 struct sl_dns;
 struct sl_http;
+struct sl_http_host;
 struct sl_events;
 struct sl_state;
 struct sl_message;
@@ -27,6 +28,7 @@ struct sl_engine_parts {
 	struct sl_loop *loop;
 	struct sl_dns *dns;		/* NULL = by the policy's dns = {} */
 	struct sl_http *http;
+	const struct sl_http_host *http_host;	/* answers instead of the network; NULL = nobody */
 	struct sl_state *state;		/* rates, memory_*; NULL = in this process */
 	struct sl_events *events;	/* NULL = none */
 };

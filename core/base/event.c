@@ -5,13 +5,13 @@
 #include <time.h>
 
 static const char *const level_words[] = {
-	"debug", "info", "notice", "warning", "error", "critical",
+	"trace", "debug", "info", "notice", "warning", "error", "critical",
 };
 
 const char *
 sl_level_word(enum sl_level level)
 {
-	size_t i = (size_t)level;
+	size_t i = (size_t)(level - SL_TRACE);
 
 	return i < sizeof(level_words) / sizeof(level_words[0]) ? level_words[i] : "unknown";
 }
@@ -21,7 +21,7 @@ sl_level_parse(const char *word, enum sl_level *out)
 {
 	for (size_t i = 0; i < sizeof(level_words) / sizeof(level_words[0]); i++) {
 		if (strcmp(word, level_words[i]) == 0) {
-			*out = (enum sl_level)i;
+			*out = (enum sl_level)((int)i + SL_TRACE);
 			return 0;
 		}
 	}

@@ -151,6 +151,7 @@ static const char *
 level_color(enum sl_level level)
 {
 	switch (level) {
+	case SL_TRACE:
 	case SL_DEBUG:
 		return "\033[2m";
 	case SL_INFO:

@@ -44,8 +44,8 @@ struct sl_err {
 	char text[500];		/* one line, no final newline */
 };
 
-/* How much an event matters. */
-enum sl_level { SL_DEBUG, SL_INFO, SL_NOTICE, SL_WARNING, SL_ERROR, SL_CRITICAL };
+/* How much an event matters. TRACE: each builtin called, each question asked. */
+enum sl_level { SL_TRACE = -1, SL_DEBUG, SL_INFO, SL_NOTICE, SL_WARNING, SL_ERROR, SL_CRITICAL };
 const char	*sl_level_word(enum sl_level level);	/* "debug" ... */
 
 #ifdef __cplusplus

@@ -62,6 +62,19 @@ void	 sl_dns_reverse(const struct sl_addr *ip, char *out, size_t size);
 
 struct sl_dns;
 
+struct sl_dns_query;
+
+/*
+ * Who answers what zone text doesn't, instead of the network: a host program, a
+ * test. 'ask' calls sl_dns_give, at once or later; 'name' is the query's, or where
+ * aliases of zone text lead. 'cancel' (may be NULL): nobody waits for it any more.
+ */
+struct sl_dns_host {
+	void (*ask)(void *arg, struct sl_dns_query *query, const char *name);
+	void (*cancel)(void *arg, struct sl_dns_query *query);
+	void *arg;
+};
+
 struct sl_dns_options {
 	const char *const *servers;	/* forwarders, NULL-terminated "ip[:port]"; NULL = the system's */
 	bool recurse;			/* ask the root instead of forwarding */
@@ -72,6 +85,7 @@ struct sl_dns_options {
 	bool zone_only;			/* names outside the zone text: NXDOMAIN, no network */
 	int64_t timeout_ms;		/* default 5000 */
 	struct sl_events *events;
+	const struct sl_dns_host *host;	/* asked instead of the network; borrowed */
 };
 
 /*
@@ -100,5 +114,8 @@ struct sl_dns_query {
  * = the resolver's. NULL = out of memory. */
 struct sl_dns_query *sl_dns_query(struct sl_dns *dns, const char *name, enum sl_dns_type type,
 		    int64_t timeout_ms);
+
+/* For a host: the answer (taken; NULL = a server failure) to a question that it was asked. */
+void	 sl_dns_give(struct sl_dns_query *query, struct sl_dns_answer *answer);
 
 #endif

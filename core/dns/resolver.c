@@ -1,4 +1,5 @@
 /* The resolver: zone text first, then libunbound; deadlines are ours. */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +18,8 @@ struct sl_dns {
 	struct sl_loop *loop;
 	struct sl_events *events;
 	struct sl_zone *zone;
-	struct sl_unbound *unbound;	/* NULL in zone_only */
+	const struct sl_dns_host *host;	/* NULL = the network is asked */
+	struct sl_unbound *unbound;	/* NULL in zone_only, and with a host */
 	int64_t timeout_ms;
 	/* dnssec auto, until it is decided: */
 	struct sl_unbound *validating;	/* then the one that isn't used */
@@ -33,6 +35,7 @@ struct query {
 	struct sl_dns_query q;
 	struct sl_dns *dns;
 	void *question;			/* of libunbound */
+	bool asked;			/* the host */
 	struct sl_timer delay;		/* zone text with DELAY */
 	struct sl_dns_answer *later;	/* zone text: given after the delay */
 	struct sl_dns_answer *spare;	/* made at the start, for failures */
@@ -77,10 +80,11 @@ sl_dns_open(struct sl_loop *loop, const struct sl_dns_options *options, struct s
 	dns->refs = 1;
 	dns->loop = loop;
 	dns->events = options->events;
+	dns->host = options->host;
 	dns->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
 	sl_list_init(&dns->waiting);
 	if ((options->zone.n > 0 && sl_zone_parse(&dns->zone, options->zone, err) != 0) ||
-	    (!options->zone_only && open_unbound(dns, options, err) != 0)) {
+	    (!options->zone_only && options->host == NULL && open_unbound(dns, options, err) != 0)) {
 		sl_dns_unref(dns);
 		return NULL;
 	}
@@ -110,13 +114,54 @@ sl_dns_unref(struct sl_dns *dns)
 
 /* ---- queries ----------------------------------------------------------------------------- */
 
+/* What a record says, as scripts get it: addresses and other bytes in words. */
+static void
+put_record(struct sl_buf *out, enum sl_dns_type type, const struct sl_dns_record *r)
+{
+	char ip[INET6_ADDRSTRLEN];
+
+	if ((type == SL_DNS_A && r->data.n == 4) || (type == SL_DNS_AAAA && r->data.n == 16)) {
+		sl_buf_puts(out, inet_ntop(r->data.n == 4 ? AF_INET : AF_INET6, r->data.p, ip, sizeof(ip)));
+		return;
+	}
+	if (type == SL_DNS_MX)
+		sl_buf_printf(out, "%u ", r->preference);
+	else if (type == SL_DNS_SRV)
+		sl_buf_printf(out, "%u %u %u ", r->preference, r->weight, r->port);
+	sl_buf_putstr(out, r->data);
+}
+
+static void
+tell(const struct query *q)
+{
+	const struct sl_dns_answer *answer = q->q.answer;
+	struct sl_buf text = SL_BUF_INIT;
+	size_t i;
+
+	if (!sl_event_wanted(q->dns->events, SL_TRACE))
+		return;
+	for (i = 0; i < answer->n; i++) {
+		if (i > 0)
+			sl_buf_puts(&text, ", ");
+		put_record(&text, q->q.type, &answer->records[i]);
+	}
+	sl_event(q->dns->events, SL_TRACE, "dns", SL_FIELDS(
+	    SL_F_TEXT("type", sl_dns_type_word(q->q.type)), SL_F_TEXT("name", q->q.name),
+	    SL_F_TEXT("status", sl_dns_status_word(answer->status)),
+	    SL_F_STR("answer", sl_buf_str(&text)),
+	    SL_F_INT("us", sl_loop_clock_us(q->dns->loop) - q->q.op.started_us)));
+	sl_buf_clear(&text);
+}
+
 static void
 finish(struct query *q, struct sl_dns_answer *answer)
 {
 	q->question = NULL;
+	q->asked = false;
 	q->q.answer = answer != NULL ? answer : q->spare;	/* out of memory: SERVFAIL */
 	if (answer == NULL)
 		q->spare = NULL;
+	tell(q);
 	sl_op_finish(&q->q.op, 0);
 }
 
@@ -131,10 +176,14 @@ query_cancel(struct sl_op *op)
 	if (q->question != NULL)
 		sl_unbound_cancel(q->question);
 	q->question = NULL;
+	if (q->asked && q->dns->host->cancel != NULL)
+		q->dns->host->cancel(q->dns->host->arg, &q->q);
+	q->asked = false;
 	if (q->q.answer == NULL && q->spare != NULL) {
 		q->q.answer = q->spare;
 		q->q.answer->status = SL_DNS_TIMEOUT;
 		q->spare = NULL;
+		tell(q);
 	}
 }
 
@@ -155,7 +204,7 @@ static const struct sl_op_class query_class = { "dns", query_cancel, query_free 
 
 /* Aliases of zone text came before: their TTL counts, and nobody signed them. */
 static void
-unbound_answered(void *arg, struct sl_dns_answer *answer)
+answered_outside(void *arg, struct sl_dns_answer *answer)
 {
 	struct query *q = arg;
 
@@ -180,7 +229,7 @@ delayed(struct sl_timer *timer)
 static void
 ask_unbound(struct query *q)
 {
-	if (sl_unbound_ask(q->dns->unbound, q->ask, q->q.type, unbound_answered, q, &q->question) != 0)
+	if (sl_unbound_ask(q->dns->unbound, q->ask, q->q.type, answered_outside, q, &q->question) != 0)
 		finish(q, NULL);
 }
 
@@ -266,6 +315,11 @@ ask_outside(struct query *q, const char *name)
 	struct sl_dns *dns = q->dns;
 
 	snprintf(q->ask, sizeof(q->ask), "%s", name);
+	if (dns->host != NULL) {
+		q->asked = true;
+		dns->host->ask(dns->host->arg, &q->q, q->ask);
+		return;
+	}
 	if (!dns->undecided || (!dns->probing && sl_loop_now(dns->loop) < dns->probe_at)) {
 		ask_unbound(q);
 		return;
@@ -294,6 +348,12 @@ give(struct query *q, struct sl_dns_answer *answer, int64_t delay)
 		finish(q, NULL);
 }
 
+static bool
+has_outside(const struct sl_dns *dns)
+{
+	return dns->unbound != NULL || dns->host != NULL;
+}
+
 /* Zone text decides, or names what is to be asked elsewhere. */
 static void
 ask(struct query *q)
@@ -302,7 +362,7 @@ ask(struct query *q)
 	char outside[256];
 	int64_t delay;
 
-	if (q->dns->zone == NULL && q->dns->unbound == NULL) {
+	if (q->dns->zone == NULL && !has_outside(q->dns)) {
 		finish(q, sl_dns_answer_empty(SL_DNS_NXDOMAIN));
 		return;
 	}
@@ -311,7 +371,7 @@ ask(struct query *q)
 		return;
 	}
 	answer = sl_zone_answer(q->dns->zone, q->q.name, q->q.type, &delay, outside);
-	if (answer == NULL || outside[0] == '\0' || q->dns->unbound == NULL) {
+	if (answer == NULL || outside[0] == '\0' || !has_outside(q->dns)) {
 		give(q, answer, delay);
 		return;
 	}
@@ -350,6 +410,15 @@ normalize(const char *name, char out[256])
 	sl_lower_in_place(label, n);
 	memcpy(out, label, n + 1);
 	return 0;
+}
+
+void
+sl_dns_give(struct sl_dns_query *query, struct sl_dns_answer *answer)
+{
+	struct query *q = (struct query *)query;
+
+	q->asked = false;
+	answered_outside(q, answer);
 }
 
 struct sl_dns_query *

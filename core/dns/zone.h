@@ -7,6 +7,7 @@
  * make failures:
  *
  *	name SERVFAIL | TIMEOUT | BOGUS		every question for the name
+ *	name NXDOMAIN				there is no such name
  *	name DELAY 200				answers come after 200 ms
  */
 #ifndef SL_DNS_ZONE_H

@@ -247,6 +247,8 @@ take_failure(struct sl_zone_text *p, struct sl_zone_node *node)
 		node->failure = SL_DNS_TIMEOUT;
 	} else if (strcmp(word, "BOGUS") == 0) {
 		node->failure = SL_DNS_BOGUS;
+	} else if (strcmp(word, "NXDOMAIN") == 0) {
+		node->failure = SL_DNS_NXDOMAIN;
 	} else if (strcmp(word, "DELAY") == 0) {
 		p->next++;
 		if ((rc = sl_zone_take_number(p, "milliseconds", 3600000, &ms)) != 0)

@@ -19,6 +19,7 @@
 #define MAX_BODY	(1024 * 1024)
 #define MAX_HEADERS	(64 * 1024)
 #define MAX_PINNED	8
+#define REFUSED		"the address is private: allow it in http or api of sluice.lua"
 
 struct sl_http {
 	struct sl_loop *loop;
@@ -27,6 +28,7 @@ struct sl_http {
 	CURLM *multi;
 	struct sl_timer timer;
 	struct sl_list sockets;
+	const struct sl_http_host *host;	/* NULL = the network */
 };
 
 struct socket_watch {
@@ -49,6 +51,7 @@ struct request {
 	bool allow_private, verify_peer, verify_host;
 	int64_t connect_ms, timeout_ms;
 	bool refused, over;
+	bool asked;			/* the host */
 	struct sl_dns_query *a, *aaaa;
 	unsigned open;
 };
@@ -172,6 +175,18 @@ sl_http_close(struct sl_http *http)
 /* ---- the end of a request ------------------------------------------------------------------ */
 
 static void
+tell(const struct request *r, int code)
+{
+	if (!sl_event_wanted(r->http->events, SL_TRACE))
+		return;
+	sl_event(r->http->events, SL_TRACE, "http", SL_FIELDS(
+	    SL_F_TEXT("method", r->method != NULL ? r->method : r->body != NULL ? "POST" : "GET"),
+	    SL_F_TEXT("url", r->url), SL_F_INT("status", r->op.code),
+	    SL_F_TEXT("failed", code != 0 ? r->op.stage : ""), SL_F_INT("bytes", r->op.body.n),
+	    SL_F_INT("us", sl_loop_clock_us(r->http->loop) - r->op.op.started_us)));
+}
+
+static void
 fail(struct request *r, int code, const char *stage, const char *text)
 {
 	if (r->over)
@@ -179,6 +194,7 @@ fail(struct request *r, int code, const char *stage, const char *text)
 	r->over = true;
 	r->op.stage = stage;
 	sl_err_set(&r->op.err, code, "%s", text);
+	tell(r, code);
 	sl_op_finish(&r->op.op, code);
 }
 
@@ -188,12 +204,13 @@ done(struct request *r, CURLcode rc)
 	if (r->over)
 		return;
 	if (rc == CURLE_OK) {
-		curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &r->op.code);
+		if (!r->asked)
+			curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &r->op.code);
 		r->over = true;
+		tell(r, 0);
 		sl_op_finish(&r->op.op, 0);
 	} else if (r->refused) {
-		fail(r, SL_ERR_REFUSED, "refused", "the address is private: allow it in http or api "
-		    "of sluice.lua");
+		fail(r, SL_ERR_REFUSED, "refused", REFUSED);
 	} else if (rc == CURLE_OPERATION_TIMEDOUT) {
 		fail(r, SL_ERR_TIMEOUT, "timeout", "no answer in time");
 	} else if (rc == CURLE_WRITE_ERROR || rc == CURLE_FILESIZE_EXCEEDED) {
@@ -277,7 +294,7 @@ pin_answer(const struct sl_dns_query *q, struct sl_buf *out, unsigned *n)
 static void
 begin(struct request *r)
 {
-	int64_t left = r->timeout_ms - (sl_clock_us() - r->op.op.started_us) / 1000;
+	int64_t left = r->timeout_ms - (sl_loop_clock_us(r->http->loop) - r->op.op.started_us) / 1000;
 
 	curl_easy_setopt(r->easy, CURLOPT_TIMEOUT_MS, (long)(left > 0 ? left : 1));
 	if (curl_multi_add_handle(r->http->multi, r->easy) != CURLM_OK)
@@ -367,6 +384,9 @@ request_cancel(struct sl_op *op)
 	if (!r->over) {
 		r->op.stage = "timeout";
 		sl_err_set(&r->op.err, SL_ERR_TIMEOUT, "no answer in time");
+		tell(r, SL_ERR_TIMEOUT);
+		if (r->asked && r->http->host->cancel != NULL)
+			r->http->host->cancel(r->http->host->arg, &r->op);
 	}
 	r->over = true;
 	if (r->a != NULL)
@@ -503,6 +523,52 @@ copy_request(struct request *r, const struct sl_http_request *in)
 	    (r->easy = curl_easy_init()) == NULL ? SL_ERR_NOMEM : 0;
 }
 
+/* ---- a host instead of the network ------------------------------------------------------------ */
+
+void
+sl_http_set_host(struct sl_http *http, const struct sl_http_host *host)
+{
+	http->host = host;
+}
+
+void
+sl_http_give(struct sl_http_op *op, long code, struct sl_str headers, struct sl_str body)
+{
+	struct request *r = (struct request *)op;
+
+	op->code = code;
+	op->received = headers.n + body.n;
+	if (body.n > r->max_body || headers.n > MAX_HEADERS)
+		fail(r, SL_ERR_LIMIT, "size", "the answer is too long");
+	else if (sl_buf_putstr(&op->headers, headers) != 0 || sl_buf_putstr(&op->body, body) != 0)
+		fail(r, SL_ERR_NOMEM, "connect", "out of memory");
+	else
+		done(r, CURLE_OK);
+}
+
+void
+sl_http_give_failure(struct sl_http_op *op, const char *stage, const char *text)
+{
+	bool late = strcmp(stage, "timeout") == 0, refused = strcmp(stage, "refused") == 0;
+
+	fail((struct request *)op, late ? SL_ERR_TIMEOUT : refused ? SL_ERR_REFUSED :
+	    strcmp(stage, "size") == 0 ? SL_ERR_LIMIT : SL_ERR_TEMP, stage, text);
+}
+
+/* Addresses in the URL are refused as ever; names have none here. */
+static void
+ask_host(struct request *r, const struct sl_http_request *in)
+{
+	struct sl_addr addr;
+
+	if (sl_addr_parse_ip(&addr, sl_str_of(r->host), 0) == 0 && !permitted(r, &addr)) {
+		fail(r, SL_ERR_REFUSED, "refused", REFUSED);
+		return;
+	}
+	r->asked = true;
+	r->http->host->ask(r->http->host->arg, &r->op, in);
+}
+
 struct sl_http_op *
 sl_http_start(struct sl_http *http, const struct sl_http_request *in)
 {
@@ -526,6 +592,8 @@ sl_http_start(struct sl_http *http, const struct sl_http_request *in)
 		fail(r, SL_ERR_SYNTAX, "protocol", "the method is no token (RFC 9110 5.6.2)");
 	else if (split_url(r) != 0)
 		fail(r, SL_ERR_SYNTAX, "protocol", "the URL is not one of http or https");
+	else if (http->host != NULL)
+		ask_host(r, in);
 	else
 		resolve(r);
 	return &r->op;

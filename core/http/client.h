@@ -38,6 +38,23 @@ struct sl_http_op {
 	size_t received;		/* bytes, for the account */
 };
 
+/*
+ * Who answers instead of the network: a host program, a test. 'ask' gets what was
+ * asked (borrowed until it returns) and calls sl_http_give or sl_http_give_failure,
+ * at once or later; 'cancel' (may be NULL): nobody waits for it any more. Names of
+ * hosts aren't resolved then. NULL = the network.
+ */
+struct sl_http_host {
+	void (*ask)(void *arg, struct sl_http_op *op, const struct sl_http_request *request);
+	void (*cancel)(void *arg, struct sl_http_op *op);
+	void *arg;
+};
+void		 sl_http_set_host(struct sl_http *http, const struct sl_http_host *host);	/* borrowed */
+/* 'headers' are lines that end in CRLF; both are copied. */
+void		 sl_http_give(struct sl_http_op *op, long code, struct sl_str headers, struct sl_str body);
+/* 'stage' as in sl_http_op, a literal; 'text' is for people. */
+void		 sl_http_give_failure(struct sl_http_op *op, const char *stage, const char *text);
+
 /* 'request' is copied. NULL = out of memory. An invalid URL is an operation that is done, failed. */
 struct sl_http_op *sl_http_start(struct sl_http *http, const struct sl_http_request *request);
 

@@ -41,6 +41,9 @@ struct sl_loop {
 	int64_t fixed_us;
 	int64_t (*clock)(void *arg);	/* NULL = the system's */
 	void *clock_arg;
+	int64_t skipped;		/* ms that a simulation left out */
+	bool simulated;
+	unsigned held;
 	int64_t armed;			/* what timerfd is set to, INT64_MAX = off */
 	struct sl_timer **heap;
 	size_t timers, cap;
@@ -66,15 +69,21 @@ clock_ns(clockid_t id)
 }
 
 static int64_t
-clock_ms(void)
+clock_ms(const struct sl_loop *loop)
 {
-	return clock_ns(CLOCK_MONOTONIC) / 1000000;
+	return clock_ns(CLOCK_MONOTONIC) / 1000000 + loop->skipped;
 }
 
 int64_t
 sl_clock_us(void)
 {
 	return clock_ns(CLOCK_MONOTONIC) / 1000;
+}
+
+int64_t
+sl_loop_clock_us(const struct sl_loop *loop)
+{
+	return sl_clock_us() + loop->skipped * 1000;
 }
 
 int64_t
@@ -116,6 +125,24 @@ sl_loop_set_time(struct sl_loop *loop, int64_t time_us)
 	loop->fixed_us = time_us;
 }
 
+void
+sl_loop_simulate(struct sl_loop *loop)
+{
+	loop->simulated = true;
+}
+
+void
+sl_loop_hold(struct sl_loop *loop)
+{
+	loop->held++;
+}
+
+void
+sl_loop_unhold(struct sl_loop *loop)
+{
+	loop->held--;
+}
+
 struct sl_loop *
 sl_loop_new(struct sl_err *err)
 {
@@ -131,7 +158,7 @@ sl_loop_new(struct sl_err *err)
 	sl_list_init(&loop->orphans);
 	loop->deferred_end = &loop->deferred;
 	loop->armed = INT64_MAX;
-	loop->now = clock_ms();
+	loop->now = clock_ms(loop);
 	loop->timerfd = -1;
 	loop->epfd = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->epfd >= 0)
@@ -380,7 +407,7 @@ sl_timer_start(struct sl_loop *loop, struct sl_timer *t, int64_t ms,
 	sl_timer_stop(t);
 	if (loop->timers == loop->cap && (r = heap_grow(loop)) < 0)
 		return r;
-	t->at = clock_ms() + (ms > 0 ? ms : 0);
+	t->at = clock_ms(loop) + (ms > 0 ? ms : 0);
 	/* Inside a step it waits for the next one: a timer that re-arms itself can't hold the loop. */
 	if (loop->depth > 0 && t->at <= loop->now)
 		t->at = loop->now + 1;
@@ -502,7 +529,7 @@ wait_time(const struct sl_loop *loop, int timeout_ms)
 		return 0;
 	if (loop->timers == 0)
 		return timeout_ms;
-	left = loop->heap[0]->at - clock_ms();
+	left = loop->heap[0]->at - clock_ms(loop);
 	if (left < 0)
 		left = 0;
 	if (left > 3600 * 1000)
@@ -510,16 +537,32 @@ wait_time(const struct sl_loop *loop, int timeout_ms)
 	return timeout_ms >= 0 && timeout_ms < left ? timeout_ms : (int)left;
 }
 
+/* Leaves out what would have been waited for. */
+static void
+skip(struct sl_loop *loop, int timeout_ms)
+{
+	int ms = wait_time(loop, timeout_ms);
+
+	if (ms <= 0)
+		return;
+	loop->skipped += ms;
+	if (loop->fixed_us != 0)
+		loop->fixed_us += (int64_t)ms * 1000;
+}
+
 int
 sl_loop_step(struct sl_loop *loop, int timeout_ms)
 {
 	struct epoll_event events[EVENTS];
-	int n = epoll_wait(loop->epfd, events, EVENTS, wait_time(loop, timeout_ms));
+	bool skips = loop->simulated && loop->held == 0;
+	int n = epoll_wait(loop->epfd, events, EVENTS, skips ? 0 : wait_time(loop, timeout_ms));
 
 	if (n < 0 && errno != EINTR)
 		return SL_ERR_IO;
+	if (skips && n == 0)
+		skip(loop, timeout_ms);
 	loop->depth++;
-	loop->now = clock_ms();
+	loop->now = clock_ms(loop);
 	for (int i = 0; i < n; i++)
 		note_event(loop, &events[i]);
 	run_watches(loop);

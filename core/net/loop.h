@@ -38,6 +38,15 @@ int64_t		 sl_loop_time_us(const struct sl_loop *loop);
 void		 sl_loop_set_time(struct sl_loop *loop, int64_t time_us);
 void		 sl_loop_set_clock(struct sl_loop *loop, int64_t (*fn)(void *arg), void *arg);
 int64_t		 sl_clock_us(void);	/* monotonic, for measuring */
+int64_t		 sl_loop_clock_us(const struct sl_loop *loop);	/* the same, with what a simulation left out */
+/*
+ * For tests and traces: where a step would wait for a timer, time moves on to it
+ * instead, and a fixed time of day with it. While somebody holds the loop (a
+ * thread works for it) it waits as ever.
+ */
+void		 sl_loop_simulate(struct sl_loop *loop);
+void		 sl_loop_hold(struct sl_loop *loop);
+void		 sl_loop_unhold(struct sl_loop *loop);
 
 /* Where this loop's operations are measured (op_times.h): the host's memory,
  * until it is taken away with NULL. */

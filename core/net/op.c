@@ -22,7 +22,7 @@ sl_op_init(struct sl_op *op, const struct sl_op_class *class, struct sl_loop *lo
 	memset(op, 0, sizeof(*op));
 	op->class = class;
 	op->loop = loop;
-	op->started_us = sl_clock_us();
+	op->started_us = sl_loop_clock_us(loop);
 	if (timeout_ms > 0)
 		return sl_timer_start(loop, &op->deadline, timeout_ms, deadline_passed);
 	return 0;
@@ -46,7 +46,7 @@ sl_op_finish(struct sl_op *op, int status)
 		return;
 	op->done = true;
 	op->status = status;
-	op->took_us = sl_clock_us() - op->started_us;
+	op->took_us = sl_loop_clock_us(op->loop) - op->started_us;
 	sl_op_times_add(sl_loop_times(op->loop), op->class->name, op->took_us);
 	sl_timer_stop(&op->deadline);
 	if (op->waiter != NULL)

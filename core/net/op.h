@@ -30,7 +30,7 @@ struct sl_op {
 	struct sl_loop *loop;
 	bool done;
 	int status;			/* when done: 0 or SL_ERR_* */
-	int64_t started_us, took_us;	/* sl_clock_us() */
+	int64_t started_us, took_us;	/* sl_loop_clock_us() */
 	void (*waiter)(struct sl_op *op, void *arg);
 	void *arg;
 	struct sl_timer deadline;

@@ -77,6 +77,7 @@ thread_main(void *arg)
 static void
 job_ended(struct job *job)
 {
+	sl_loop_unhold(job->thread->loop);
 	if (!job->orphan) {
 		sl_op_finish(&job->op, job->status);
 		return;
@@ -216,6 +217,7 @@ sl_thread_run(struct sl_thread *t, int (*work)(void *arg), void *arg,
 	job->work = work;
 	job->arg = arg;
 	job->abandoned = abandoned;
+	sl_loop_hold(t->loop);
 	pthread_mutex_lock(&t->lock);
 	sl_list_insert(&t->todo, &job->link);
 	pthread_cond_signal(&t->wake);

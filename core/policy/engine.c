@@ -63,6 +63,7 @@ sl_engine_new(const struct sl_engine_options *options, struct sl_err *err)
 		sl_loop_set_clock(e->loop, options->clock, options->arg);
 	e->dns = parts.dns;
 	e->http = parts.http;
+	e->http_host = parts.http_host;
 	e->state = parts.state;
 	e->own_state = e->state == NULL;
 	if (e->own_state && e->loop != NULL)

@@ -27,6 +27,7 @@ struct sl_engine {
 	struct sl_vm *vm;
 	struct sl_dns *dns;
 	struct sl_http *http;
+	const struct sl_http_host *http_host;	/* NULL = the network */
 	struct sl_state *state;
 	struct sl_events *events;
 	struct sl_thread *thread;	/* password hashes; started on first use */

@@ -128,6 +128,8 @@ open_apis(struct sl_engine *e, struct sl_generation *g, struct sl_buf *report)
 
 	g->http = sl_http_open(e->loop, g->dns != NULL ? g->dns : e->dns, e->events, &err);
 	g->apis = sl_dict_new();
+	if (g->http != NULL)
+		sl_http_set_host(g->http, e->http_host);
 	for (i = 0; g->http != NULL && g->apis != NULL && i < g->config->napis; i++) {
 		api = open_api(e, g->http, &g->config->apis[i]);
 		if (api == NULL || sl_dict_set(g->apis, sl_str_of(g->config->apis[i].name), api, NULL) != 0) {

@@ -214,6 +214,7 @@ struct sl_out_message {
 	const char *quarantine;		/* NULL, or the quarantine's name: held until released */
 	const struct sl_str *pieces;	/* the bytes: edited header, empty line, body */
 	size_t npieces;
+	size_t ntop;			/* pieces that stand above a Received of the host's */
 	uint64_t size;
 	const struct sl_out_recipient *recipients;
 	size_t n;

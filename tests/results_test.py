@@ -183,6 +183,14 @@ def test_the_field(make, keys):
     assert re.search(r"dmarc=permerror \([^()]+\)$", field), field
 
 
+def test_it_stands_above_our_received(make):
+    server = make('AddAuthenticationResults()')
+    assert send(server, text_message("ann@a.example")).startswith("250")
+    names = re.findall(rb"(?m)^([A-Za-z-]+):", server.message().split(b"\r\n\r\n")[0])
+    assert names == [b"Return-Path", b"Delivered-To", b"Authentication-Results", b"Received", b"From",
+                     b"To", b"Subject"]
+
+
 def test_methods_and_results(make):
     server = make("""
       AddAuthenticationResults()

@@ -99,6 +99,15 @@ head_pieces(const struct sl_head *head, struct sl_str *out)
 	return n;
 }
 
+/* RFC 8601 5: results are put above the Received field of the host they are of. */
+static bool
+begins_with_results(const struct sl_head *head)
+{
+	const struct sl_field *f = sl_head_at(head, 0);
+
+	return f != NULL && f->origin < 0 && sl_str_ieq(f->name, SL_STR("Authentication-Results"));
+}
+
 static int
 fill_pieces(struct sl_transaction *t, const struct sl_head *head, struct sl_out_message *m)
 {
@@ -108,6 +117,7 @@ fill_pieces(struct sl_transaction *t, const struct sl_head *head, struct sl_out_
 	if (pieces == NULL)
 		return SL_ERR_NOMEM;
 	m->npieces = head_pieces(head, pieces);
+	m->ntop = begins_with_results(head);	/* what an edit made is a piece of its own */
 	pieces[m->npieces++] = SL_STR("\r\n");
 	if (t->message->body.n > 0)
 		pieces[m->npieces++] = t->message->body;

@@ -28,7 +28,7 @@ struct sl_smtp_service;
 struct sl_smtp_delivery {
 	const char *facts;			/* JSON, as in sl_outcome */
 	int64_t received_us;
-	const struct sl_out_message *messages;	/* pieces with our Received on top */
+	const struct sl_out_message *messages;	/* pieces with our Received */
 	size_t n;
 };
 

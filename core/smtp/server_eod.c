@@ -140,7 +140,23 @@ make_received(struct sl_smtp_session *s)
 	return sl_smtp_received(&s->received, &t);
 }
 
-/* The messages once more, each with our Received in front. */
+/* The pieces of a message with our Received at its place; where the next ones go. */
+static struct sl_str *
+put_received(struct sl_out_message *m, const struct sl_out_message *from, struct sl_str *to,
+    struct sl_str received)
+{
+	*m = *from;
+	m->pieces = to;
+	m->npieces++;
+	m->size += received.n;
+	memcpy(to, from->pieces, from->ntop * sizeof(*to));
+	to += from->ntop;
+	*to++ = received;
+	memcpy(to, from->pieces + from->ntop, (from->npieces - from->ntop) * sizeof(*to));
+	return to + from->npieces - from->ntop;
+}
+
+/* The messages once more, each with our Received. */
 static int
 add_received(struct sl_smtp_session *s, const struct sl_outcome *o)
 {
@@ -154,17 +170,8 @@ add_received(struct sl_smtp_session *s, const struct sl_outcome *o)
 	if (s->pieces == NULL || s->messages_out == NULL || make_received(s) < 0)
 		return SL_ERR_NOMEM;
 	next = s->pieces;
-	for (size_t i = 0; i < o->n; i++) {
-		struct sl_out_message *m = &s->messages_out[i];
-
-		*m = o->messages[i];
-		m->pieces = next;
-		m->npieces++;
-		m->size += s->received.n;
-		*next++ = sl_buf_str(&s->received);
-		memcpy(next, o->messages[i].pieces, o->messages[i].npieces * sizeof(*next));
-		next += o->messages[i].npieces;
-	}
+	for (size_t i = 0; i < o->n; i++)
+		next = put_received(&s->messages_out[i], &o->messages[i], next, sl_buf_str(&s->received));
 	return 0;
 }
 

@@ -6,16 +6,18 @@
 
 int	 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A value of any bytes comes back as one value of one result. */
+/* A value of any bytes comes back as one value of one result; so does a comment, as none. */
 static void
 write_value(struct sl_str value)
 {
+	char *comment = strndup(value.n > 0 ? value.p : "", value.n);
 	struct sl_buf out = SL_BUF_INIT;
 	struct sl_authres_writer w;
 	struct sl_authres a;
 
 	sl_authres_begin(&w, &out, "mx.example.org");
-	sl_authres_result(&w, "spf", "fail", "x");
+	sl_authres_result(&w, "spf", "fail", comment);
+	free(comment);
 	sl_authres_property(&w, "smtp", "helo", value);
 	if (sl_authres_end(&w) < 0 || sl_authres_parse(&a, sl_buf_str(&out), NULL) < 0 ||
 	    a.n != 1 || a.entries[0].nprops != (value.n > 0) ||

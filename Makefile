@@ -3,6 +3,7 @@
 #   B=DIR      build folder (default build)        SAN=1   ASan + UBSan
 #   CC=clang   another compiler                    V=1     show commands
 #   WITH_REPORTS=0   without sluice dmarc (expat, zlib)
+#   WITH_PCRE2=0     without regular expressions of HSL
 
 CC      = gcc
 B      ?= build
@@ -14,12 +15,19 @@ SOVERSION  = 0
 
 # Of the library, and what the program needs besides.
 WITH_REPORTS ?= 1
+WITH_PCRE2 ?= 1
 LIBPKGS  = lua5.4 openssl libcurl libidn2 libpsl jansson
+ifeq ($(WITH_PCRE2),1)
+LIBPKGS += libpcre2-8
+WITHOUT  = lua/pcre/regex_none.c
+else
+WITHOUT  = lua/pcre/regex.c
+endif
 PKGS     = $(LIBPKGS) libmicrohttpd libedit
 ifeq ($(WITH_REPORTS),1)
 PKGS    += expat zlib
 else
-WITHOUT  = core/auth/report% core/cmd/dmarc.c
+WITHOUT += core/auth/report% core/cmd/dmarc.c
 endif
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
@@ -36,7 +44,7 @@ B        := $(if $(filter build,$(B)),build-asan,$(B))
 LDSAN    = -fsanitize=address,undefined
 endif
 CFLAGS   = -std=c11 -D_GNU_SOURCE $(WARN) $(OPT) -fPIC -pthread $(PKG_CFLAGS) \
-           -DSL_STDLIB='"$(STDLIB)"' -DWITH_REPORTS=$(WITH_REPORTS)
+           -DSL_STDLIB='"$(STDLIB)"' -DWITH_REPORTS=$(WITH_REPORTS) -DWITH_PCRE2=$(WITH_PCRE2)
 LIBLIBS  = -lunbound -lcrypt -lm -pthread
 LDLIBS   = $(PKG_LIBS) $(LIBLIBS)
 STDLIB   = $(PREFIX)/share/sluice/stdlib

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "../core/sluice.h"
+#include "../core/sluice_host.h"
 
 struct expression {
 	const char *script, *wanted;	/* without "return" in front if it has a ';' or a line end */

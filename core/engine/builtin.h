@@ -68,6 +68,8 @@ const char *sl_where(lua_State *L);
  * ends the run with its limit when the steps are used up. */
 void	 sl_charge(lua_State *L, uint64_t n);
 
+uint64_t sl_steps_left(lua_State *L);
+
 enum sl_budget { SL_BUDGET_OPS, SL_BUDGET_DNS, SL_BUDGET_HTTP_BYTES };
 /* Takes from a budget of the message; ends the run with that limit when used up. */
 void	 sl_spend(lua_State *L, enum sl_budget budget, uint64_t n);

@@ -76,6 +76,14 @@ sl_charge(lua_State *L, uint64_t n)
 	run->slice += n < UINT32_MAX - run->slice ? (unsigned)n : 0;
 }
 
+uint64_t
+sl_steps_left(lua_State *L)
+{
+	const struct sl_run *run = sl_running(L);
+
+	return run->stats.steps < run->limits.steps ? run->limits.steps - run->stats.steps : 0;
+}
+
 void
 sl_spend(lua_State *L, enum sl_budget budget, uint64_t n)
 {

@@ -1,7 +1,5 @@
 /* Numbers, and what kind of value something is. */
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "../../core/crypto/random.h"
 #include "../../core/engine/value.h"
@@ -232,23 +230,6 @@ number_random_bytes(lua_State *L)
 
 /* ---- kinds of values ------------------------------------------------------------------- */
 
-/* The number at the front of a text: decimal, or hexadecimal behind 0x; 0 if there is none. */
-static double
-number_of(struct sl_str s)
-{
-	struct sl_str digits;
-	char text[400];
-
-	s = sl_str_trim(s);
-	digits = s.n > 0 && (s.p[0] == '-' || s.p[0] == '+') ? sl_str_sub(s, 1, s.n) : s;
-	if (digits.n == 0 || !(sl_isdigit(digits.p[0]) || digits.p[0] == '.'))
-		return 0;		/* "inf" and "nan" are words here */
-	s = sl_str_sub(s, 0, sizeof(text) - 1);
-	memcpy(text, s.p, s.n);
-	text[s.n] = '\0';
-	return strtod(text, NULL);
-}
-
 /*lua
 A value as a number: of a text the number at its front (decimal, or hexadecimal behind 0x), 0 if
 there is none; true is 1, false and none are 0.
@@ -263,22 +244,11 @@ static int
 number_number(lua_State *L)
 {
 	luaL_checkany(L, 1);
-	switch (lua_type(L, 1)) {
-	case LUA_TNUMBER:
-		sl_number(L, lua_tonumber(L, 1));
-		return 1;
-	case LUA_TSTRING:
-		sl_charge(L, sl_arg_string(L, 1).n / 16);
-		sl_number(L, number_of(sl_arg_string(L, 1)));
-		return 1;
-	case LUA_TNIL:
-	case LUA_TBOOLEAN:
-		sl_number(L, lua_toboolean(L, 1));
-		return 1;
-	default:
-		return luaL_argerror(L, 1, lua_pushfstring(L, "a %s has no number",
-		    luaL_typename(L, 1)));
-	}
+	if (lua_type(L, 1) > LUA_TSTRING)
+		return luaL_argerror(L, 1, lua_pushfstring(L, "no number is in %s",
+		    sl_type_name(L, 1)));
+	sl_number(L, sl_to_number(L, 1));
+	return 1;
 }
 
 /*lua
@@ -294,20 +264,8 @@ static int
 number_boolean(lua_State *L)
 {
 	luaL_checkany(L, 1);
-	switch (lua_type(L, 1)) {
-	case LUA_TNUMBER:
-		sl_bool(L, lua_tonumber(L, 1) != 0);
-		return 1;
-	case LUA_TSTRING:
-		sl_bool(L, sl_arg_string(L, 1).n > 0);
-		return 1;
-	case LUA_TTABLE:
-		sl_bool(L, sl_count(L, 1) > 0);
-		return 1;
-	default:
-		sl_bool(L, lua_toboolean(L, 1));
-		return 1;
-	}
+	sl_bool(L, lua_istable(L, 1) ? sl_count(L, 1) > 0 : sl_truth(L, 1));
+	return 1;
 }
 
 static int

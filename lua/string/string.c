@@ -504,7 +504,11 @@ element(lua_State *L, int list)
 
 	if (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER)
 		luaL_argerror(L, list, lua_pushfstring(L, "a %s among the elements can't be joined",
-		    luaL_typename(L, -1)));
+		    sl_type_name(L, -1)));
+	if (lua_type(L, -1) == LUA_TNUMBER && sl_is_hsl(L)) {
+		sl_to_string(L, -1);
+		lua_replace(L, -2);
+	}
 	s.p = lua_tolstring(L, -1, &s.n);
 	return s;
 }

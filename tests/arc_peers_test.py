@@ -1,7 +1,7 @@
-"""ARC chains of ours and of dkimpy: each validates what the other sealed.
+"""ARC chains of ours, of dkimpy and of Mail::DKIM: each validates what the others sealed.
 
 Run with /usr/bin/python3 -m pytest. Needs what dkim_peers_test.py needs, and
-authres for dkimpy to seal. dkimpy's ARC is RSA alone.
+authres for dkimpy to seal. Their ARC is RSA alone.
 """
 
 import itertools
@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from dkim_peers_test import BODIES, HEAD, dns, keys, run, tool, work  # noqa: F401 (fixtures)
+from dkim_peers_test import BODIES, HEAD, dns, keys, perl, run, tool, work  # noqa: F401 (fixtures)
+from peers_testing import Batch, another, messages, seeded, shaken, split
 
 dkim = pytest.importorskip("dkim")
 
@@ -94,3 +95,78 @@ def test_an_ended_chain_gets_no_set(tool, keys):  # noqa: F811
     assert ended.count(b"ARC-Seal:") == 2
     with pytest.raises(AssertionError, match="ended with cv=fail"):
         ours_seals(tool, keys, ended)
+
+
+# ---- recorded messages, sealed by one after another -----------------------------------
+
+CHAINS = 45
+
+
+@pytest.fixture
+def others(request, tool, keys):  # noqa: F811
+    """name: (seals(messages), validates(messages) -> words), of who is there."""
+    def of_batch(batch):
+        def seal(found):
+            return batch.run([(["seal", keys["rsa"], "rsa", "example.com"], m) for m in found])
+        return seal, lambda found: [answer.split()[0].decode() for answer in batch.run(
+            [(["validate"], m) for m in found])]
+
+    def sealed_or_none(message):
+        try:
+            return theirs_seals(tool, keys, message)
+        except dkim.MessageFormatError:     # blanks before a colon
+            return None
+
+    def validated_or_none(message):
+        try:
+            return theirs_validates(keys, message)
+        except dkim.MessageFormatError:
+            return None
+
+    there = {"ours": of_batch(Batch([tool, "batch", keys["records"], now()])),
+             "dkimpy": (lambda found: [sealed_or_none(m) for m in found],
+                        lambda found: [validated_or_none(m) for m in found])}
+    try:
+        there["Mail::DKIM"] = of_batch(request.getfixturevalue("perl"))
+    except pytest.skip.Exception:
+        pass
+    return there
+
+
+def test_recorded_messages(others):
+    """One, two or three sets by anybody over anything: all say pass; and fail after one letter."""
+    pytest.importorskip("authres")
+    rng = seeded()
+    recorded = messages()
+    if not recorded:
+        pytest.skip("no recorded messages")
+    chains = [shaken(rng, *one) for one in rng.sample(recorded, CHAINS)]
+    sealers = [[] for _ in chains]
+    for hop in range(3):
+        turn = [rng.choice(list(others)) if hop <= i % 3 else None for i in range(len(chains))]
+        for name, (seals, _) in others.items():
+            mine = [i for i, who in enumerate(turn) if who == name and chains[i] is not None]
+            for i, sealed in zip(mine, seals([chains[i] for i in mine])):
+                chains[i] = sealed
+                sealers[i].append(name)
+    good = [(who, chain) for who, chain in zip(sealers, chains) if chain is not None]
+    assert len(good) >= CHAINS * 3 // 4
+    bad = [(who, changed(rng, chain)) for who, chain in good]
+    wrong = []
+    print(len(good), "chains,", ", ".join(others))
+    for validator, (_, validates) in others.items():
+        words = validates([chain for _, chain in good + bad])
+        assert words.count(None) <= (0 if validator == "ours" else len(words) // 10), validator
+        for i, (word, (who, chain)) in enumerate(zip(words, good + bad)):
+            if word not in (None, "pass" if i < len(good) else "fail"):
+                wrong.append((validator, word, who, i < len(good), chain))
+    assert not wrong, (len(wrong), [w[:4] for w in wrong[:20]], wrong[0][4][:6000])
+
+
+def changed(rng, chain):
+    """A letter of From, which all sign, or of the body, which nobody leaves out."""
+    fields, body = split(chain)
+    other = another(rng, body) if rng.random() < 0.5 else None
+    if other is not None:
+        return b"".join(fields) + b"\r\n" + other
+    return chain.replace(b"<joe@example.com>", b"<jim@example.com>", 1)

@@ -12,6 +12,8 @@ import time
 
 import pytest
 
+from peers_testing import Batch, messages, real_change, relaxed_change, seeded, shaken
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 LIB = os.path.join(ROOT, os.environ.get("SLUICE_LIB", "build/sluice.a"))
@@ -36,7 +38,7 @@ BODIES = {
     "blanks": b" a \t b  \r\n\r\n \r\n\tc\t\r\n  \r\n\r\n",
     "no end": b"Hi.\r\nlast",
     "bytes": bytes(range(32, 127)) + b"\xc3\xa4\xff\x80\r\n",
-    "large": b"The quick  brown fox \r\n" * 430000 + b"\r\n" * 1000,
+    "large": b"The quick  brown fox \r\n" * 43000 + b"\r\n" * 1000,
 }
 
 
@@ -167,3 +169,103 @@ class TestTheirs:
                       HEAD + BODIES[body])
         now = str(int(time.time()))
         assert run([tool, "verify", keys["records"], now], message).startswith(b"pass")
+
+
+# ---- recorded messages, changed at random: all agree on all of them --------------------
+
+
+def dkimpy_signs(keys):
+    dkim = pytest.importorskip("dkim")
+
+    def run_jobs(jobs):
+        answers = []
+        for (_, key, selector, domain, canon), message in jobs:
+            with open(key, "rb") as f:
+                try:
+                    field = dkim.sign(message, selector.encode(), domain.encode(), f.read().strip(),
+                                      canonicalize=tuple(canon.encode().split(b"/")))
+                    answers.append(field + message)
+                except dkim.MessageFormatError:     # blanks before a colon
+                    answers.append(None)
+        return answers
+    return run_jobs
+
+
+def dkimpy_verifies(keys):
+    dkim = pytest.importorskip("dkim")
+    ask = dns(keys)
+
+    def verify(message):
+        try:
+            return dkim.verify(message, dnsfunc=ask)
+        except dkim.MessageFormatError:
+            return None
+    return lambda found: [verify(message) for message in found]
+
+
+@pytest.fixture(scope="session")
+def perl(keys):
+    done = subprocess.run(["perl", "-MMail::DKIM", "-e", "1"], stderr=subprocess.DEVNULL)
+    if done.returncode != 0:
+        pytest.skip("Mail::DKIM is not installed")
+    return Batch(["perl", os.path.join(HERE, "peers/mail_dkim.pl"), keys["records"]])
+
+
+@pytest.fixture
+def others(request, tool, keys):
+    """name: (signs(jobs), verifies(messages)), of who is there. None: it doesn't take the message."""
+    def of_batch(batch):
+        return (batch.run, lambda found: [a and a.startswith(b"pass") for a in batch.run(
+            [(["verify"], message) for message in found])])
+
+    there = {"ours": of_batch(Batch([tool, "batch", keys["records"], int(time.time())]))}
+    for name, get in (
+            ("opendkim", lambda: of_batch(Batch([request.getfixturevalue("opendkim"), "batch",
+                                                 keys["records"]]))),
+            ("Mail::DKIM", lambda: of_batch(request.getfixturevalue("perl"))),
+            ("dkimpy", lambda: (dkimpy_signs(keys), dkimpy_verifies(keys)))):
+        try:
+            there[name] = get()
+        except pytest.skip.Exception:
+            pass
+    if len(there) == 1:
+        pytest.skip("no other DKIM is installed")
+    return there
+
+
+def signed_by_all(rng, others, keys):
+    """[(signer, canonicalization, message)], the recorded messages dealt out."""
+    jobs = {name: [] for name in others}
+    for i, (fields, body) in enumerate(messages()):
+        name = list(others)[i % len(others)]
+        jobs[name].append((["sign", keys["rsa"], "rsa", "example.com", rng.choice(CANONS)],
+                           shaken(rng, fields, body)))
+    found = []
+    for name, mine in jobs.items():
+        answers = others[name][0](mine)
+        refused = sum(answer is None for answer in answers)
+        assert refused <= len(mine) // 20, (name, refused)
+        found += [(name, words[4], answer) for (words, _), answer in zip(mine, answers) if answer]
+    return found
+
+
+def test_recorded_messages(others, keys):
+    rng = seeded()
+    cases = []
+    for signer, canon, message in signed_by_all(rng, others, keys):
+        header, body = canon.split("/")
+        cases.append((signer, canon, "as signed", message, True))
+        changed = relaxed_change(rng, message, body == "relaxed")
+        cases.append((signer, canon, "other blanks", changed, header == "relaxed" or changed == message))
+        cases.append((signer, canon, "a letter", real_change(rng, message), False))
+    if not cases:
+        pytest.skip("no recorded messages")
+    wrong = []
+    print(len(cases), "cases,", ", ".join(others))
+    for verifier, (_, verifies) in others.items():
+        found = verifies([case[3] for case in cases])
+        assert found.count(None) <= (0 if verifier == "ours" else len(cases) // 20), verifier
+        for case, good in zip(cases, found):
+            if good not in (None, case[4]):
+                wrong.append((verifier, good) + case)
+    assert not wrong, (len(wrong), [w[:5] for w in wrong[:20]], wrong[0][5])

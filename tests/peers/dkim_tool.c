@@ -7,6 +7,7 @@
  *   dkim_tool verify RECORDS NOW <message       RECORDS: lines "name text"
  *   dkim_tool seal KEYFILE SELECTOR DOMAIN NOW RECORDS <message >sealed
  *   dkim_tool validate RECORDS NOW <message
+ *   dkim_tool batch RECORDS NOW <jobs       one process for many, see below
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,19 +44,25 @@ read_path(struct sl_buf *out, const char *path)
 }
 
 static struct sl_message *
-read_message(void)
+message_of(struct sl_buf *text)
 {
-	struct sl_buf text = SL_BUF_INIT;
 	struct sl_err err = { 0 };
 	struct sl_message *m;
 	size_t n;
-	char *bytes;
+	char *bytes = sl_buf_take(text, &n);
 
-	read_all(&text, stdin);
-	bytes = sl_buf_take(&text, &n);
 	if (sl_message_from_memory(&m, bytes, n, &err) < 0)
 		die("message", &err);
 	return m;
+}
+
+static struct sl_message *
+read_message(void)
+{
+	struct sl_buf text = SL_BUF_INIT;
+
+	read_all(&text, stdin);
+	return message_of(&text);
 }
 
 static struct sl_key *
@@ -72,11 +79,11 @@ read_key(const char *path)
 	return key;
 }
 
+/* argv: KEYFILE SELECTOR DOMAIN HEADER/BODY NOW. The signed message. */
 static void
-sign(char **argv)
+sign_message(struct sl_buf *out, struct sl_message *m, char **argv)
 {
 	struct sl_dkim_request q = { sl_str_of(argv[1]), sl_str_of(argv[2]), read_key(argv[0]), { 0 } };
-	struct sl_message *m = read_message();
 	struct sl_buf value = SL_BUF_INIT;
 	struct sl_err err = { 0 };
 	struct sl_str body = sl_str_of(argv[3]), header;
@@ -86,11 +93,22 @@ sign(char **argv)
 		die("canonicalization", NULL);
 	if (sl_dkim_sign(&value, &q, m, NULL, NULL, atoll(argv[4]), &err) < 0)
 		die("sign", &err);
-	printf("DKIM-Signature: %s\r\n", value.p);
-	fwrite(m->bytes.p, 1, m->bytes.n, stdout);
+	sl_buf_printf(out, "DKIM-Signature: %s\r\n", value.p);
+	sl_buf_putstr(out, m->bytes);
 	sl_buf_clear(&value);
-	sl_message_unref(m);
 	sl_key_unref((struct sl_key *)(void *)(uintptr_t)q.key);
+}
+
+static void
+sign(char **argv)
+{
+	struct sl_message *m = read_message();
+	struct sl_buf out = SL_BUF_INIT;
+
+	sign_message(&out, m, argv);
+	fwrite(out.p, 1, out.n, stdout);
+	sl_buf_clear(&out);
+	sl_message_unref(m);
 }
 
 static void
@@ -123,12 +141,11 @@ answer(struct sl_evaluator *e, const struct sl_question *q, struct sl_str record
 	e->answer(e, q->id, &a);
 }
 
+/* A line per signature: status, reason. */
 static void
-verify(char **argv)
+verify_message(struct sl_buf *out, struct sl_message *m, struct sl_str records, int64_t now)
 {
-	struct sl_dkim_verify_options options = { .now = atoll(argv[1]) };
-	struct sl_buf records = SL_BUF_INIT;
-	struct sl_message *m = read_message();
+	struct sl_dkim_verify_options options = { .now = now };
 	struct sl_dkim_verify *v = sl_dkim_verify_new(m, &options);
 	struct sl_evaluator *e;
 	struct sl_question q;
@@ -136,24 +153,34 @@ verify(char **argv)
 	if (v == NULL)
 		die("verify", NULL);
 	e = sl_dkim_verify_evaluator(v);
-	read_path(&records, argv[0]);
 	while (e->question(e, &q) == 1)
-		answer(e, &q, sl_buf_str(&records));
+		answer(e, &q, records);
 	for (size_t i = 0; i < sl_dkim_verify_count(v); i++) {
 		const struct sl_dkim_result *r = sl_dkim_verify_result(v, i);
 
-		printf("%s %s\n", sl_dkim_status_word(r->status), r->reason);
+		sl_buf_printf(out, "%s %s\n", sl_dkim_status_word(r->status), r->reason);
 	}
 	sl_dkim_verify_free(v);
+}
+
+static void
+verify(char **argv)
+{
+	struct sl_buf records = SL_BUF_INIT, out = SL_BUF_INIT;
+	struct sl_message *m = read_message();
+
+	read_path(&records, argv[0]);
+	verify_message(&out, m, sl_buf_str(&records), atoll(argv[1]));
+	fwrite(out.p, 1, out.n, stdout);
 	sl_message_unref(m);
+	sl_buf_clear(&out);
 	sl_buf_clear(&records);
 }
 
 static struct sl_arc *
-validated(struct sl_message *m, const char *path, int64_t now)
+validated(struct sl_message *m, struct sl_str records, int64_t now)
 {
 	struct sl_arc_options options = { .now = now };
-	struct sl_buf records = SL_BUF_INIT;
 	struct sl_arc *a = sl_arc_new(m, &options);
 	struct sl_evaluator *e;
 	struct sl_question q;
@@ -161,47 +188,138 @@ validated(struct sl_message *m, const char *path, int64_t now)
 	if (a == NULL)
 		die("validate", NULL);
 	e = sl_arc_evaluator(a);
-	read_path(&records, path);
 	while (e->question(e, &q) == 1)
-		answer(e, &q, sl_buf_str(&records));
-	sl_buf_clear(&records);
+		answer(e, &q, records);
 	return a;
+}
+
+/* Status, sets, oldest-pass, reason. */
+static void
+validate_message(struct sl_buf *out, struct sl_message *m, struct sl_str records, int64_t now)
+{
+	struct sl_arc *a = validated(m, records, now);
+	const struct sl_arc_result *r = sl_arc_result(a);
+
+	sl_buf_printf(out, "%s %zu %u %s\n", sl_arc_status_word(r->status), r->n, r->oldest_pass,
+	    r->reason);
+	sl_arc_free(a);
 }
 
 static void
 validate(char **argv)
 {
+	struct sl_buf records = SL_BUF_INIT, out = SL_BUF_INIT;
 	struct sl_message *m = read_message();
-	struct sl_arc *a = validated(m, argv[0], atoll(argv[1]));
-	const struct sl_arc_result *r = sl_arc_result(a);
 
-	printf("%s %zu %u %s\n", sl_arc_status_word(r->status), r->n, r->oldest_pass, r->reason);
-	sl_arc_free(a);
+	read_path(&records, argv[0]);
+	validate_message(&out, m, sl_buf_str(&records), atoll(argv[1]));
+	fwrite(out.p, 1, out.n, stdout);
+	sl_buf_clear(&records);
+	sl_buf_clear(&out);
 	sl_message_unref(m);
 }
 
+/* argv: KEYFILE SELECTOR DOMAIN NOW. The sealed message. */
 static void
-seal(char **argv)
+seal_message(struct sl_buf *out, struct sl_message *m, char **argv, struct sl_str records)
 {
 	struct sl_arc_request q = {
 		.dkim = { sl_str_of(argv[1]), sl_str_of(argv[2]), read_key(argv[0]), { 0 } },
 		.results = SL_STR("mx.example.com; spf=pass smtp.mailfrom=joe@example.com"),
 	};
-	struct sl_message *m = read_message();
-	struct sl_arc *a = validated(m, argv[4], atoll(argv[3]));
+	struct sl_arc *a = validated(m, records, atoll(argv[3]));
 	struct sl_arc_seal s;
 	struct sl_err err = { 0 };
 
 	q.cv = sl_arc_result(a)->status;
 	if (sl_arc_seal(&s, &q, m, NULL, NULL, atoll(argv[3]), &err) < 0)
 		die("seal", &err);
-	printf("ARC-Seal: %s\r\nARC-Message-Signature: %s\r\nARC-Authentication-Results: %s\r\n",
-	    s.seal.p, s.message.p, s.results.p);
-	fwrite(m->bytes.p, 1, m->bytes.n, stdout);
+	sl_buf_printf(out, "ARC-Seal: %s\r\nARC-Message-Signature: %s\r\n"
+	    "ARC-Authentication-Results: %s\r\n", s.seal.p, s.message.p, s.results.p);
+	sl_buf_putstr(out, m->bytes);
 	sl_arc_seal_clear(&s);
 	sl_arc_free(a);
-	sl_message_unref(m);
 	sl_key_unref((struct sl_key *)(void *)(uintptr_t)q.dkim.key);
+}
+
+static void
+seal(char **argv)
+{
+	struct sl_buf records = SL_BUF_INIT, out = SL_BUF_INIT;
+	struct sl_message *m = read_message();
+
+	read_path(&records, argv[4]);
+	seal_message(&out, m, argv, sl_buf_str(&records));
+	fwrite(out.p, 1, out.n, stdout);
+	sl_buf_clear(&records);
+	sl_buf_clear(&out);
+	sl_message_unref(m);
+}
+
+/* ---- many at once ----------------------------------------------------------------- */
+
+/*
+ * Jobs and answers follow each other on standard input and output, each as a
+ * line and as many bytes as its last word says: "sign KEYFILE SELECTOR DOMAIN
+ * HEADER/BODY N", "verify N", "seal KEYFILE SELECTOR DOMAIN N", "validate N";
+ * the answer's line is the number alone.
+ */
+#define WORDS	6
+
+static void
+work(struct sl_buf *out, char **word, size_t n, struct sl_message *m, struct sl_str records,
+    char *now)
+{
+	char *sign_words[] = { word[1], word[2], word[3], word[4], now };
+	char *seal_words[] = { word[1], word[2], word[3], now };
+
+	if (strcmp(word[0], "sign") == 0 && n == 6)
+		sign_message(out, m, sign_words);
+	else if (strcmp(word[0], "verify") == 0 && n == 2)
+		verify_message(out, m, records, atoll(now));
+	else if (strcmp(word[0], "seal") == 0 && n == 5)
+		seal_message(out, m, seal_words, records);
+	else if (strcmp(word[0], "validate") == 0 && n == 2)
+		validate_message(out, m, records, atoll(now));
+	else
+		die(word[0], NULL);
+}
+
+static size_t
+split_words(char *line, char *word[WORDS])
+{
+	size_t n = 0;
+	char *state, *one;
+
+	for (one = strtok_r(line, " \n", &state); one != NULL && n < WORDS;
+	    one = strtok_r(NULL, " \n", &state))
+		word[n++] = one;
+	return n;
+}
+
+static void
+batch(char **argv)
+{
+	struct sl_buf records = SL_BUF_INIT, out = SL_BUF_INIT;
+	char line[1024], *word[WORDS];
+
+	read_path(&records, argv[0]);
+	while (fgets(line, sizeof(line), stdin) != NULL) {
+		size_t n = split_words(line, word), size = n > 0 ? strtoul(word[n - 1], NULL, 10) : 0;
+		struct sl_buf text = SL_BUF_INIT;
+		struct sl_message *m;
+
+		sl_buf_reserve(&text, size);
+		text.n = fread(text.p, 1, size, stdin);
+		m = message_of(&text);
+		work(&out, word, n, m, sl_buf_str(&records), argv[1]);
+		printf("%zu\n", out.n);
+		fwrite(out.p, 1, out.n, stdout);
+		sl_buf_reset(&out);
+		sl_message_unref(m);
+	}
+	sl_buf_clear(&out);
+	sl_buf_clear(&records);
 }
 
 int
@@ -217,7 +335,9 @@ main(int argc, char **argv)
 		seal(argv + 2);
 	else if (argc == 4 && strcmp(argv[1], "validate") == 0)
 		validate(argv + 2);
+	else if (argc == 4 && strcmp(argv[1], "batch") == 0)
+		batch(argv + 2);
 	else
-		die("usage: dkim_tool sign|record|verify|seal|validate ...", NULL);
+		die("usage: dkim_tool sign|record|verify|seal|validate|batch ...", NULL);
 	return 0;
 }

@@ -134,6 +134,12 @@ int	 sl_engine_dispatch(struct sl_engine *engine);	/* what can be done now; does
 /* Waits up to timeout_ms (-1 = for ever) for something to do, and does it. */
 int	 sl_engine_wait(struct sl_engine *engine, int timeout_ms);
 
+/* Which parts of a message some flow of the running policy may look at. A host that gets
+ * messages in pieces needn't ask for the others. */
+#define SL_NEEDS_HEADER	1u
+#define SL_NEEDS_BODY	2u
+unsigned sl_engine_needs(const struct sl_engine *engine);
+
 /* ---- sessions -------------------------------------------------------- */
 
 struct sl_session_info {
@@ -167,7 +173,10 @@ int	 sl_session_wait(struct sl_session *session);
 int	 sl_session_connect(struct sl_session *session, sl_verdict_fn *fn, void *arg);
 int	 sl_session_helo(struct sl_session *session, const char *name, bool extended,
 	    sl_verdict_fn *fn, void *arg);
-/* Facts after STARTTLS; forgets helo, auth and transaction (RFC 3207 4.2). */
+/* Facts of a connection whose TLS is the host's matter; forgets nothing. Protocol "" = none. */
+void	 sl_session_encrypted(struct sl_session *session, const char *protocol, const char *cipher,
+	    int bits);
+/* As after STARTTLS: the same facts; forgets helo, auth and transaction (RFC 3207 4.2). */
 void	 sl_session_tls(struct sl_session *session, const char *protocol, const char *cipher, int bits);
 int	 sl_session_auth(struct sl_session *session, const char *mechanism, struct sl_str username,
 	    struct sl_str password, sl_verdict_fn *fn, void *arg);

@@ -54,13 +54,29 @@ make_service(const struct sl_gateway *g, const struct sl_config *c, const struct
 	return sl_smtp_service_new(&o, err);
 }
 
+static struct sl_milter_service *
+make_milter_service(const struct sl_gateway *g, const struct sl_config *c,
+    const struct sl_listener *l, struct sl_err *err)
+{
+	struct sl_milter_service_options o = {
+		.server = l->server, .authenticated = l->authenticated, .trusted = l->trusted,
+		.spool = g->spool, .size = (uint64_t)c->size, .recipients = (size_t)c->recipients,
+		.timeout_ms = (int64_t)(c->milter.timeout * 1000),
+		.progress_ms = (int64_t)(c->milter.progress * 1000),
+	};
+
+	return sl_milter_service_new(&o, err);
+}
+
 static void
 close_services(struct sl_services *s)
 {
 	size_t i;
 
-	for (i = 0; i < s->n; i++)
-		sl_smtp_service_unref(s->list[i].service);
+	for (i = 0; i < s->n; i++) {
+		sl_smtp_service_unref(s->list[i].smtp);
+		sl_milter_service_unref(s->list[i].milter);
+	}
 	sl_free(s->list);
 	*s = (struct sl_services){ 0 };
 }
@@ -70,6 +86,7 @@ open_services(const struct sl_gateway *g, const struct sl_config *c, struct sl_s
     struct sl_err *err)
 {
 	struct sl_tls *tls = open_tls(c, err);
+	const struct sl_listener *l;
 	struct service *s;
 
 	if (err->code != 0)
@@ -77,9 +94,13 @@ open_services(const struct sl_gateway *g, const struct sl_config *c, struct sl_s
 	out->list = sl_calloc(c->nlisteners + 1, sizeof(*out->list));
 	while (out->list != NULL && out->n < c->nlisteners) {
 		s = &out->list[out->n];
-		snprintf(s->address, sizeof(s->address), "%s", c->listeners[out->n].smtp);
-		s->service = make_service(g, c, &c->listeners[out->n], tls, err);
-		if (s->service == NULL)
+		l = &c->listeners[out->n];
+		snprintf(s->address, sizeof(s->address), "%s", l->address);
+		if (l->milter != NULL)
+			s->milter = make_milter_service(g, c, l, err);
+		else
+			s->smtp = make_service(g, c, l, tls, err);
+		if (s->smtp == NULL && s->milter == NULL)
 			break;
 		out->n++;
 	}
@@ -92,14 +113,14 @@ open_services(const struct sl_gateway *g, const struct sl_config *c, struct sl_s
 
 /* ---- connections ------------------------------------------------------------------- */
 
-static struct sl_smtp_service *
+static const struct service *
 find_service(const struct sl_services *s, const char *address)
 {
 	size_t i;
 
 	for (i = 0; i < s->n; i++)
 		if (strcmp(s->list[i].address, address) == 0)
-			return s->list[i].service;
+			return &s->list[i];
 	return NULL;
 }
 
@@ -111,18 +132,37 @@ closed(void *arg, uint64_t tag)
 	g->o.closed(g->o.arg, tag);
 }
 
+static bool
+accept_smtp(struct sl_gateway *g, struct sl_smtp_service *service, const struct sl_connection *c)
+{
+	if (c->refused == NULL)
+		return sl_smtp_server_accept(g->smtp, service, c->fd, NULL, c->tag) == 0;
+	sl_smtp_server_refuse(g->smtp, service, c->fd, c->refused);
+	return false;
+}
+
+static bool
+accept_milter(struct sl_gateway *g, struct sl_milter_service *service,
+    const struct sl_connection *c)
+{
+	if (c->refused == NULL)
+		return sl_milter_server_accept(g->milter, service, c->fd, c->tag) == 0;
+	sl_milter_server_refuse(g->milter, c->fd, c->refused);
+	return false;
+}
+
 void
 sl_gateway_accept(struct sl_gateway *g, const struct sl_connection *c)
 {
-	struct sl_smtp_service *service = find_service(&g->services, c->listener);
+	const struct service *service = find_service(&g->services, c->listener);
+	bool taken = false;
 
-	if (service == NULL) {		/* it was on its way while its listener went away */
+	if (service == NULL)		/* it was on its way while its listener went away */
 		close(c->fd);
-		closed(g, c->tag);
-	} else if (c->refused != NULL) {
-		sl_smtp_server_refuse(g->smtp, service, c->fd, c->refused);
-		closed(g, c->tag);
-	} else if (sl_smtp_server_accept(g->smtp, service, c->fd, NULL, c->tag) != 0)
+	else
+		taken = service->smtp != NULL ? accept_smtp(g, service->smtp, c) :
+		    accept_milter(g, service->milter, c);
+	if (!taken)
 		closed(g, c->tag);
 }
 
@@ -318,6 +358,7 @@ gauge(struct sl_timer *timer)
 	c->held = sl_store_held(g->store);
 	c->queue = sl_store_count(g->store) - c->held;
 	c->sessions = sl_smtp_server_counters(g->smtp)->sessions;
+	c->milters = sl_milter_server_counters(g->milter)->sessions;
 	c->runs = sl_engine_runs(g->engine);
 	sl_timer_start(g->o.loop, &g->gauges, GAUGE_MS, gauge);
 }
@@ -372,6 +413,10 @@ sl_gateway_start(struct sl_gateway *g, const char *spool, struct sl_buf *report)
 		.loop = g->o.loop, .engine = g->engine, .events = g->o.events,
 		.store = sl_gateway_store, .store_arg = g, .closed = closed, .closed_arg = g,
 	};
+	struct sl_milter_server_options m = {
+		.loop = g->o.loop, .engine = g->engine, .events = g->o.events, .closed = closed,
+		.closed_arg = g,
+	};
 	struct sl_err err = { 0 };
 	int rc;
 
@@ -387,6 +432,8 @@ sl_gateway_start(struct sl_gateway *g, const char *spool, struct sl_buf *report)
 	adopt_shards(g);
 	g->smtp = sl_smtp_server_new(&s, &err);
 	if (g->smtp != NULL)
+		g->milter = sl_milter_server_new(&m, &err);
+	if (g->milter != NULL)
 		return 0;
 	rc = err.code;
 fail:
@@ -447,8 +494,9 @@ sl_gateway_drain(struct sl_gateway *g, void (*done)(void *arg), void *arg)
 {
 	g->drained = done;
 	g->drained_arg = arg;
-	g->draining = 2;
+	g->draining = 3;
 	sl_smtp_server_drain(g->smtp, part_idle, g);
+	sl_milter_server_drain(g->milter, part_idle, g);
 	sl_delivery_drain(g->delivery, part_idle, g);
 }
 
@@ -460,6 +508,7 @@ sl_gateway_close(struct sl_gateway *g)
 	sl_timer_stop(&g->gauges);
 	sl_loop_measure(g->o.loop, NULL);
 	sl_smtp_server_free(g->smtp);
+	sl_milter_server_free(g->milter);
 	sl_queue_control_close(g->control);
 	sl_delivery_free(g->delivery);
 	sl_store_close(g->store);

@@ -1,6 +1,6 @@
 /*
- * The gateway around one engine: SMTP server, one shard of the queue, and
- * delivery. A worker is one of these; "sluice run --single" too. It has no
+ * The gateway around one engine: SMTP server, milter host, one shard of the
+ * queue, and delivery. A worker is one of these; "sluice run --single" too. It has no
  * sockets to listen on: connections come from who has (listeners.h).
  */
 #ifndef SL_DAEMON_GATEWAY_H

@@ -6,6 +6,7 @@
 #include "../queue/control.h"
 #include "../queue/delivery.h"
 #include "../queue/store.h"
+#include "../milter/server.h"
 #include "../smtp/server.h"
 #include "gateway.h"
 
@@ -13,7 +14,8 @@
 struct sl_services {
 	struct service {
 		char address[128];	/* as in sluice.lua */
-		struct sl_smtp_service *service;
+		struct sl_smtp_service *smtp;		/* one of these two */
+		struct sl_milter_service *milter;
 	} *list;
 	size_t n;
 };
@@ -27,6 +29,7 @@ struct sl_gateway {
 	struct sl_delivery *delivery;
 	struct sl_queue_control *control;
 	struct sl_smtp_server *smtp;
+	struct sl_milter_server *milter;
 	struct sl_services services, services_prepared;
 	struct sl_timer gauges;
 	char *spool;

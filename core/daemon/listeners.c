@@ -11,6 +11,7 @@
 #include "../base/dict.h"
 #include "../net/addr.h"
 #include "plan.h"
+#include "unix_socket.h"
 
 #define BACKLOG		1024
 #define PER_TURN	64	/* connections of one listener before others get their turn */
@@ -23,6 +24,8 @@ struct listener {
 	struct sl_watch watch;
 	struct sl_timer pause;
 	int fd;
+	bool milter;
+	struct sl_addr made;		/* a unix socket that we bound; len 0 = none */
 	char address[128];
 };
 
@@ -78,14 +81,14 @@ count_ip(struct sl_listeners *l, const char *ip)
 
 /* Too many, or no memory to count it: why. Else NULL and its tag. */
 static const char *
-admit(struct sl_listeners *l, const char *ip, uint64_t *tag)
+admit(struct sl_listeners *l, const char *ip, size_t per_ip, uint64_t *tag)
 {
 	size_t n = count_ip(l, ip);
 	struct conn *c;
 
 	if (l->used >= l->total || (l->free == l->nconns && more_conns(l) != 0))
 		return "Too many connections";
-	if (n >= l->per_ip || sl_dict_set(l->ips, sl_str_of(ip), (void *)(uintptr_t)(n + 1), NULL) < 0)
+	if (n >= per_ip || sl_dict_set(l->ips, sl_str_of(ip), (void *)(uintptr_t)(n + 1), NULL) < 0)
 		return "Too many connections from your address";
 	c = &l->conns[l->free];
 	*tag = (uint64_t)++c->serial << 32 | l->free;
@@ -183,10 +186,11 @@ connected(struct listener *x, int fd, const struct sl_addr *peer)
 	struct sl_listeners *l = x->owner;
 	struct sl_connection c = { .listener = x->address, .fd = fd };
 	char ip[64] = "local";
+	size_t per_ip = x->milter ? l->total : l->per_ip;
 
 	if (peer->len > 0 && peer->sa.sa_family != AF_UNIX)
 		sl_addr_ip(peer, ip, sizeof(ip));
-	c.refused = admit(l, ip, &c.tag);
+	c.refused = admit(l, ip, per_ip, &c.tag);
 	l->o.connected(l->o.arg, &c);
 }
 
@@ -268,6 +272,7 @@ sl_listeners_bind(struct sl_listeners *l, const char *key, struct sl_str address
 	}
 	if ((fd = take_inherited(l, &a)) >= 0)
 		return fd;
+	sl_unix_socket_remove_stale(&a);
 	fd = socket(a.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
@@ -300,31 +305,66 @@ clear(struct set *s, struct set *keep)
 		sl_watch_stop(&s->list[i].watch);
 		sl_timer_stop(&s->list[i].pause);
 		if (s->list[i].fd >= 0 &&
-		    (keep == NULL || find_listener(keep, sl_str_of(s->list[i].address)) == NULL))
+		    (keep == NULL || find_listener(keep, sl_str_of(s->list[i].address)) == NULL)) {
 			close(s->list[i].fd);
+			sl_unix_socket_remove(&s->list[i].made);
+		}
 	}
 	sl_free(s->list);
 	s->list = NULL;
 	s->n = 0;
 }
 
-static int
-add(struct sl_listeners *l, struct sl_str address, struct sl_buf *report)
+/* A new one in what is prepared; 'address' is as in sluice.lua, 'socket' as bind takes it. */
+static struct listener *
+add(struct sl_listeners *l, const char *key, struct sl_str address, struct sl_str socket_address,
+    struct sl_buf *report)
 {
 	struct listener *x, *old = find_listener(&l->now, address);
 
 	x = sl_realloc(l->prepared.list, (l->prepared.n + 1) * sizeof(*x));
 	if (x == NULL) {
 		sl_buf_puts(report, "out of memory\n");
-		return SL_ERR_NOMEM;
+		return NULL;
 	}
 	l->prepared.list = x;
 	x += l->prepared.n++;
 	memset(x, 0, sizeof(*x));
 	x->owner = l;
 	snprintf(x->address, sizeof(x->address), "%.*s", (int)address.n, address.p);
-	x->fd = old != NULL ? old->fd : sl_listeners_bind(l, "listen", address, report);
-	return x->fd >= 0 ? 0 : SL_ERR_IO;
+	if (old != NULL)
+		x->made = old->made;
+	x->fd = old != NULL ? old->fd : sl_listeners_bind(l, key, socket_address, report);
+	return x->fd >= 0 ? x : NULL;
+}
+
+/* "0660 GROUP unix:/path", "0660 - inet:127.0.0.1:8890": see plan.h. */
+static int
+add_milter(struct sl_listeners *l, struct sl_str line, struct sl_buf *report)
+{
+	struct sl_str mode, group, address, socket_address;
+	struct listener *x;
+	char name[64];
+	struct sl_addr a;
+	struct sl_err err;
+
+	if (!sl_str_split(&line, ' ', &mode) || !sl_str_split(&line, ' ', &group))
+		return SL_ERR_SYNTAX;
+	address = socket_address = line;
+	if (sl_str_starts(address, SL_STR("inet")))
+		sl_str_split(&socket_address, ':', &(struct sl_str){ 0 });
+	if ((x = add(l, "milter", address, socket_address, report)) == NULL)
+		return SL_ERR_IO;
+	x->milter = true;
+	if (sl_addr_parse(&a, socket_address, &err) != 0 || a.sa.sa_family != AF_UNIX)
+		return 0;
+	x->made = a;
+	snprintf(name, sizeof(name), "%.*s", (int)group.n, group.p);
+	if (sl_unix_socket_permit(&a, (mode_t)strtol(mode.p, NULL, 8),
+	    strcmp(name, "-") != 0 ? name : NULL, &err) == 0)
+		return 0;
+	sl_buf_printf(report, "milter %s: %s\n", x->address, err.text);
+	return err.code;
 }
 
 int
@@ -334,7 +374,10 @@ sl_listeners_prepare(struct sl_listeners *l, struct sl_str plan, struct sl_buf *
 	int rc = 0;
 
 	while (sl_plan_each(&rest, "listen", &address))
-		if (add(l, address, report) != 0)
+		if (add(l, "listen", address, address, report) == NULL)
+			rc = SL_ERR_IO;
+	for (rest = plan; sl_plan_each(&rest, "milter", &address);)
+		if (add_milter(l, address, report) != 0)
 			rc = SL_ERR_IO;
 	l->total_prepared = (size_t)sl_plan_number(plan, "connections", 1000);
 	l->per_ip_prepared = (size_t)sl_plan_number(plan, "connections.per_ip", 50);

@@ -1,6 +1,7 @@
 /*
  * Listening sockets, and who may connect: the limits of connections, total
- * and per address, are counted here and nowhere else. Used by the master,
+ * and per address (not of mail servers on milter listeners: they are few and
+ * connect for each of their clients), are counted here and nowhere else. Used by the master,
  * which passes connections to workers, and by the gateway of one process.
  *
  * Sockets that were handed down by systemd (LISTEN_FDS) are used for the

@@ -1,5 +1,6 @@
 #include "plan.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "../base/alloc.h"
@@ -21,13 +22,27 @@ put_number(struct sl_buf *out, const char *key, int64_t n)
 	return sl_buf_printf(out, "%s %lld\n", key, (long long)n);
 }
 
+static int
+put_listener(struct sl_buf *out, const struct sl_listener *l, struct sl_err *err)
+{
+	char text[300];
+
+	if (l->milter == NULL)
+		return put(out, "listen", l->address, err);
+	if (l->group != NULL && strpbrk(l->group, " \t") != NULL)
+		return sl_err_set(err, SL_ERR_INVAL, "sluice.lua: group \"%s\"", l->group);
+	snprintf(text, sizeof(text), "%04o %s %s", (unsigned)l->mode,
+	    l->group != NULL ? l->group : "-", l->address);
+	return put(out, "milter", text, err);
+}
+
 int
 sl_plan_of(const struct sl_config *c, const char *generation, struct sl_buf *out, struct sl_err *err)
 {
 	size_t i;
 
 	for (i = 0; i < c->nlisteners; i++)
-		if (put(out, "listen", c->listeners[i].smtp, err) != 0)
+		if (put_listener(out, &c->listeners[i], err) != 0)
 			return SL_ERR_INVAL;
 	if (put(out, "generation", generation, err) != 0 || put(out, "admin", c->admin, err) != 0 ||
 	    put(out, "user", c->user, err) != 0 || put(out, "spool", c->spool, err) != 0 ||

@@ -3,6 +3,7 @@
  * says: lines "key value". The master parses no more than that.
  *
  *   generation HEX     listen ADDRESS (several)     admin ADDRESS
+ *   milter MODE GROUP ADDRESS (several)     a group of "-" = none; both of unix sockets
  *   workers N          user NAME                    spool FOLDER
  *   log.file PATH      log.syslog PATH              log.level WORD
  *   connections N      connections.per_ip N         watchdog SECONDS

@@ -139,6 +139,6 @@ sl_shared_worker_died(struct sl_shared *s, unsigned worker)
 	for (b = 0; b < SL_DESTINATIONS; b++)
 		if (own[b] != 0)
 			atomic_fetch_sub(&s->map->slots[b], atomic_exchange(&own[b], 0));
-	c->queue = c->held = c->sessions = c->runs = 0;
+	c->queue = c->held = c->sessions = c->milters = c->runs = 0;
 	memset(&c->now, 0, sizeof(c->now));
 }

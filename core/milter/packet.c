@@ -168,7 +168,7 @@ put_value(struct sl_buf *out, struct sl_str value, struct sl_err *err)
 
 	while (sl_str_split(&rest, '\n', &line)) {
 		if (!first && (line.n == 0 || (line.p[0] != ' ' && line.p[0] != '\t')))
-			return sl_err_set(err, SL_ERR_SYNTAX, "a line break in a field that is no fold");
+			return sl_err_set(err, SL_ERR_REFUSED, "a line break in a field that is no fold");
 		if (!first)
 			sl_buf_puts(out, "\r\n");
 		if (line.n > 0 && line.p[line.n - 1] == '\r')
@@ -177,7 +177,7 @@ put_value(struct sl_buf *out, struct sl_str value, struct sl_err *err)
 		first = false;
 	}
 	if (value.n > 0 && value.p[value.n - 1] == '\n')
-		return sl_err_set(err, SL_ERR_SYNTAX, "a line break at the end of a field");
+		return sl_err_set(err, SL_ERR_REFUSED, "a line break at the end of a field");
 	return 0;
 }
 
@@ -189,12 +189,12 @@ sl_milter_field_parse(struct sl_buf *out, struct sl_str data, bool spaced, struc
 	if (!sl_milter_string(&data, &name) || sl_milter_string_parse(&value, data, err) != 0)
 		return sl_err_set(err, SL_ERR_SYNTAX, "a header field without its end");
 	if (!is_field_name(name))
-		return sl_err_set(err, SL_ERR_SYNTAX, "a name that no header field has");
+		return sl_err_set(err, SL_ERR_REFUSED, "a name that no header field has");
 	sl_buf_putstr(out, name);
 	sl_buf_puts(out, spaced || value.n == 0 ? ":" : ": ");
 	if (put_value(out, value, err) != 0)
-		return SL_ERR_SYNTAX;
-	return sl_buf_puts(out, "\r\n");
+		return SL_ERR_REFUSED;
+	return sl_buf_puts(out, "\r\n") == 0 ? 0 : sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 }
 
 /* ---- writing ------------------------------------------------------------- */

@@ -104,7 +104,7 @@ bool	 sl_milter_macro(struct sl_str *rest, struct sl_str *name, struct sl_str *v
 /*
  * A header field, to be appended to a message with CRLF line ends. LF in the
  * value is a fold of it; 'spaced': blanks after the colon are part of it (else
- * one is put). SL_ERR_SYNTAX for what would be another field or none at all.
+ * one is put). SL_ERR_REFUSED for what would be another field or none at all.
  */
 int	 sl_milter_field_parse(struct sl_buf *out, struct sl_str data, bool spaced,
 	    struct sl_err *err);

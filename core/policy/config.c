@@ -81,7 +81,9 @@ static const struct key root_keys[] = {
 	{ .name = "users", .type = KEY_SKIP, .text = "file of accounts: name:crypt hash:domain,domain" },
 	{ .name = "quarantine", .type = KEY_SKIP, .text = "list of quarantine names" },
 	{ .name = "trusted", .type = KEY_SKIP, .text = "networks of known clients, a list" },
-	{ .name = "listen", .type = KEY_SKIP, .text = "list of { smtp =, server =, auth =, tls = }" },
+	{ .name = "milter", .type = KEY_SKIP, .text = "timeout (7210), progress (10): of milter listeners" },
+	{ .name = "listen", .type = KEY_SKIP, .text = "list of { smtp =, server =, auth =, tls = } and "
+	    "{ milter =, server =, authenticated =, trusted = }" },
 	{ .name = "servers", .type = KEY_SKIP, .text = "flows and relay table by name" },
 	{ .name = "transports", .type = KEY_SKIP, .text = "ways of delivery by name" },
 	{ 0 },
@@ -157,19 +159,6 @@ static const struct key limit_keys[] = {
 	{ 0 },
 };
 
-#define LISTENER(field)	offsetof(struct sl_listener, field)
-static const struct key listener_keys[] = {
-	{ .name = "smtp", .type = KEY_STRING, .offset = LISTENER(smtp), .text = "address:port" },
-	{ .name = "server", .type = KEY_STRING, .offset = LISTENER(server), .text = "name of a server" },
-	{ .name = "auth", .type = KEY_CHOICE, .offset = LISTENER(auth), .dflt = "\"none\"",
-	    .choices = "none optional required", .text = "AUTH" },
-	{ .name = "tls", .type = KEY_CHOICE, .offset = LISTENER(tls), .dflt = "\"optional\"",
-	    .choices = "none optional required implicit", .text = "STARTTLS" },
-	{ .name = "auth_in_clear", .type = KEY_BOOL, .offset = LISTENER(auth_in_clear),
-	    .dflt = "false", .text = "AUTH without TLS" },
-	{ 0 },
-};
-
 #define API(field)	offsetof(struct sl_api_config, field)
 static const struct key api_keys[] = {
 	{ .name = "url", .type = KEY_STRING, .offset = API(url), .text = "base URL" },
@@ -224,24 +213,34 @@ const struct key sl_transport_keys[] = {
 	{ 0 },
 };
 
+static const struct key milter_keys[] = {
+	{ .name = "timeout", .type = KEY_SECONDS, .offset = AT(milter.timeout), .dflt = "7210", .min = 1,
+	    .max = 1e6, .text = "without a word from the mail server, then its connection is closed" },
+	{ .name = "progress", .type = KEY_SECONDS, .offset = AT(milter.progress), .dflt = "10",
+	    .min = 0.1, .max = 3600, .text = "the mail server hears so often that scripts still work on "
+	    "its message" },
+	{ 0 },
+};
+
 static const struct group {
 	const char *name;
 	const struct key *keys;
 } groups[] = {
 	{ "", root_keys }, { "connections", connections_keys }, { "timeouts", timeouts_keys },
 	{ "log", log_keys }, { "tls", tls_keys }, { "dns", dns_keys }, { "http", http_keys },
-	{ "limits", limit_keys },
-	{ "listen[]", listener_keys }, { "api", api_keys }, { "servers.NAME", sl_server_keys },
+	{ "limits", limit_keys }, { "milter", milter_keys },
+	{ "listen[]", sl_listener_keys }, { "listen[] of a milter", sl_milter_listener_keys }, { "api", api_keys }, { "servers.NAME", sl_server_keys },
 	{ "transports.NAME", sl_transport_keys }, { "dkim.DOMAIN[]", sl_dkim_keys },
 };
 
 #define NGROUPS	(sizeof(groups) / sizeof(groups[0]))
+#define NFIXED	9	/* of them are tables of the root, with fields of struct sl_config */
 
 /* ---- taking the parts ------------------------------------------------------------------- */
 
 /* A list, also one that is empty (Lua's {} is an object in JSON). */
-static size_t
-list_size(struct loader *l, const json_t *v, const char *path)
+size_t
+sl_config_list_size(struct loader *l, const json_t *v, const char *path)
 {
 	if (v == NULL || (json_is_object(v) && json_object_size(v) == 0))
 		return 0;
@@ -252,66 +251,14 @@ list_size(struct loader *l, const json_t *v, const char *path)
 }
 
 /* Never "nothing" for want of memory. */
-static void *
-rows(struct loader *l, size_t n, size_t size)
+void *
+sl_config_rows(struct loader *l, size_t n, size_t size)
 {
 	void *p = sl_calloc(n + 1, size);
 
 	if (p == NULL)
 		schema_error(l, "", "out of memory");
 	return p;
-}
-
-static void
-take_listeners(struct loader *l, const json_t *v)
-{
-	struct sl_config *c = l->config;
-	size_t n = list_size(l, v, "listen"), i;
-	struct sl_listener *listener;
-	struct sl_err err;
-	char path[64];
-
-	if ((c->listeners = rows(l, n, sizeof(*c->listeners))) == NULL)
-		return;
-	for (i = 0; i < n; i++) {
-		snprintf(path, sizeof(path), "listen.%zu", i + 1);
-		listener = &c->listeners[c->nlisteners++];
-		if (json_object_get(json_array_get(v, i), "milter") != NULL) {
-			schema_error(l, path, "a milter listener isn't built in this version");
-			continue;
-		}
-		schema_take(l, listener_keys, json_array_get(v, i), path, listener);
-		if (listener->smtp == NULL)
-			schema_error(l, path, "%s: smtp is missing", path);
-		else if (sl_addr_parse(&listener->addr, sl_str_of(listener->smtp), &err) != 0)
-			schema_error(l, path, "%s", err.text);
-		else if (c->open_relay && !sl_addr_is_loopback(&listener->addr))
-			schema_error(l, path, "open_relay is refused: %s isn't a loopback address",
-			    listener->smtp);
-		if (listener->server == NULL)
-			schema_error(l, path, "%s: server is missing", path);
-	}
-}
-
-static void
-check_listeners(struct loader *l)
-{
-	const struct sl_config *c = l->config;
-	char path[64];
-	size_t i;
-
-	for (i = 0; i < c->nlisteners; i++) {
-		snprintf(path, sizeof(path), "listen.%zu", i + 1);
-		if (c->listeners[i].server != NULL &&
-		    sl_config_server(c, c->listeners[i].server) == NULL)
-			schema_error(l, path, "server \"%s\" is not in servers", c->listeners[i].server);
-		if (c->listeners[i].tls > SL_TLS_OPTIONAL && c->tls.cert == NULL)
-			schema_error(l, path, "%s: tls needs tls = { cert =, key = }", path);
-		if (c->listeners[i].auth != SL_AUTH_NONE && !c->listeners[i].auth_in_clear &&
-		    (c->listeners[i].tls == SL_TLS_NONE || c->tls.cert == NULL))
-			schema_error(l, path, "%s: auth is offered over TLS only and there is none: set "
-			    "tls = { cert =, key = }, or auth_in_clear = true", path);
-	}
 }
 
 static void
@@ -350,7 +297,7 @@ sl_config_take_transports(struct loader *l, const json_t *v)
 		schema_error(l, "transports", "transports: a table of transports expected");
 		return;
 	}
-	if ((c->transports = rows(l, json_object_size(v), sizeof(*c->transports))) == NULL)
+	if ((c->transports = sl_config_rows(l, json_object_size(v), sizeof(*c->transports))) == NULL)
 		return;
 	json_object_foreach((json_t *)(uintptr_t)v, name, item) {
 		snprintf(path, sizeof(path), "transports.%s", name);
@@ -413,7 +360,7 @@ take_apis(struct loader *l, const json_t *api, const json_t *apis)
 
 	if (apis != NULL && !json_is_object(apis))
 		schema_error(l, "apis", "apis: a table of APIs by name expected");
-	if ((c->apis = rows(l, json_object_size(apis), sizeof(*c->apis))) == NULL)
+	if ((c->apis = sl_config_rows(l, json_object_size(apis), sizeof(*c->apis))) == NULL)
 		return;
 	if (api != NULL)
 		take_api(l, &c->apis[c->napis++], "", api, "api");
@@ -427,9 +374,9 @@ static void
 take_names(struct loader *l, const json_t *v)
 {
 	struct sl_config *c = l->config;
-	size_t n = list_size(l, v, "quarantine"), i;
+	size_t n = sl_config_list_size(l, v, "quarantine"), i;
 
-	if ((c->quarantines = rows(l, n, sizeof(*c->quarantines))) == NULL)
+	if ((c->quarantines = sl_config_rows(l, n, sizeof(*c->quarantines))) == NULL)
 		return;
 	for (i = 0; i < n; i++)
 		if (json_is_string(json_array_get(v, i)))
@@ -451,11 +398,11 @@ static void
 take_trusted(struct loader *l, const json_t *v)
 {
 	struct sl_config *c = l->config;
-	size_t n = list_size(l, v, "trusted"), i;
+	size_t n = sl_config_list_size(l, v, "trusted"), i;
 	const char *text;
 	struct sl_err err;
 
-	if ((c->trusted = rows(l, n, sizeof(*c->trusted))) == NULL)
+	if ((c->trusted = sl_config_rows(l, n, sizeof(*c->trusted))) == NULL)
 		return;
 	for (i = 0; i < n; i++) {
 		text = json_string_value(json_array_get(v, i));
@@ -476,9 +423,9 @@ take_retry(struct loader *l, const json_t *v)
 {
 	static const double usual[] = { 60, 300, 900, 1800, 3600, 7200, 14400 };
 	struct sl_config *c = l->config;
-	size_t n = list_size(l, v, "retry"), i;
+	size_t n = sl_config_list_size(l, v, "retry"), i;
 
-	if ((c->retry = rows(l, n > 7 ? n : 7, sizeof(*c->retry))) == NULL)
+	if ((c->retry = sl_config_rows(l, n > 7 ? n : 7, sizeof(*c->retry))) == NULL)
 		return;
 	for (i = 0; i < n; i++)
 		if (json_number_value(json_array_get(v, i)) >= 0.01)
@@ -527,7 +474,7 @@ static void
 check_dns_servers(struct loader *l)
 {
 	const json_t *v = l->config->dns.servers;
-	size_t n = list_size(l, v, "dns.servers"), i;
+	size_t n = sl_config_list_size(l, v, "dns.servers"), i;
 	struct sl_addr addr;
 	struct sl_err err;
 	const char *text;
@@ -593,7 +540,7 @@ take_all(struct loader *l)
 	size_t i;
 
 	schema_take(l, root_keys, root, "", c);
-	for (i = 1; i < 8; i++)
+	for (i = 1; i < NFIXED; i++)
 		schema_take(l, groups[i].keys, json_object_get(root, groups[i].name),
 		    groups[i].name, c);
 	*limits = (struct sl_limits){
@@ -616,10 +563,10 @@ take_all(struct loader *l)
 	take_pem(l, c->dns.zone, "dns.zone", &c->dns.zone_text);
 	take_pem(l, c->dns.anchor, "dns.anchor", &c->dns.anchor_text);
 	sl_config_take_dkim(l, json_object_get(root, "dkim"));
-	take_listeners(l, json_object_get(root, "listen"));
+	sl_config_take_listeners(l, json_object_get(root, "listen"));
 	sl_config_take_transports(l, json_object_get(root, "transports"));
 	sl_config_take_servers(l, json_object_get(root, "servers"));
-	check_listeners(l);
+	sl_config_check_listeners(l);
 }
 
 static void
@@ -851,7 +798,7 @@ sl_config_describe(const struct sl_config *c, struct sl_buf *out)
 	sl_image_find(c->image, "sluice.lua", &source);
 	if ((lines = sl_lines_scan(source)) == NULL)
 		return SL_ERR_NOMEM;
-	for (g = 0; g < 8; g++)
+	for (g = 0; g < NFIXED; g++)
 		for (k = groups[g].keys; k->name != NULL; k++) {
 			if (k->type == KEY_SKIP || k->type == KEY_ANY)
 				continue;

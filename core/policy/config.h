@@ -24,9 +24,13 @@ enum sl_tls_mode { SL_TLS_NONE, SL_TLS_OPTIONAL, SL_TLS_REQUIRED, SL_TLS_IMPLICI
 enum sl_auth_mode { SL_AUTH_NONE, SL_AUTH_OPTIONAL, SL_AUTH_REQUIRED };
 
 struct sl_listener {
-	const char *smtp;		/* address as written */
+	const char *smtp, *milter;	/* address as written: one of them is there */
+	const char *address;		/* that one */
 	struct sl_addr addr;
 	const char *server;
+	const char *authenticated, *trusted;	/* of a milter: other servers, or NULL */
+	const char *group;		/* of a milter's unix socket, or NULL */
+	int64_t mode;			/* of it */
 	int64_t auth, tls;		/* enum sl_auth_mode, enum sl_tls_mode */
 	bool auth_in_clear;		/* AUTH without TLS */
 };
@@ -92,6 +96,7 @@ struct sl_config {
 	char system_name[256];
 	struct { int64_t total, per_ip; } connections;
 	struct { double command, message; } timeouts;
+	struct { double timeout, progress; } milter;
 	struct { const char *file, *syslog, *level; } log;
 	struct { const char *cert, *key; struct sl_str cert_pem, key_pem; } tls;
 	struct { const char *zone, *anchor; bool zone_only; int64_t dnssec; double timeout; json_t *servers;
@@ -117,6 +122,7 @@ struct sl_config {
 	struct sl_network *trusted;
 	size_t ntrusted;
 	struct sl_users *users;		/* NULL = no users file */
+	unsigned needs;			/* SL_NEEDS_* of all flows */
 };
 
 /*

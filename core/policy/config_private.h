@@ -7,6 +7,15 @@
 
 extern const struct sl_builtin sl_config_functions[];
 
+/* config.c: of a list, also one that is empty (Lua's {} is an object in JSON). */
+size_t	 sl_config_list_size(struct loader *l, const json_t *v, const char *path);
+/* Never "nothing" for want of memory. */
+void	*sl_config_rows(struct loader *l, size_t n, size_t size);
+
+/* config_listeners.c; the check is made when servers are known. */
+void	 sl_config_take_listeners(struct loader *l, const json_t *list);
+void	 sl_config_check_listeners(struct loader *l);
+
 /* config_servers.c: servers, their flows and relay tables. */
 void	 sl_config_take_servers(struct loader *l, const json_t *servers);
 void	 sl_config_clear_servers(struct sl_config *config);
@@ -22,6 +31,7 @@ void	 sl_config_drop_blocks(struct loader *l);	/* when all is taken */
 void	 sl_config_take_dkim(struct loader *l, const json_t *dkim);
 void	 sl_config_clear_dkim(struct sl_config *config);
 
+extern const struct key sl_listener_keys[], sl_milter_listener_keys[];
 extern const struct key sl_server_keys[], sl_transport_keys[], sl_dkim_keys[];
 
 #endif

@@ -106,6 +106,14 @@ take_flow(struct loader *l, struct sl_flow *flow, const json_t *v, int phase, co
 	}
 }
 
+/* Scripts that see a message may look at any of it. */
+static void
+note_needs(struct loader *l, int phase, const struct sl_flow *flow)
+{
+	if ((phase == SL_EOD || phase == SL_DATA) && flow != NULL && flow->n > 0)
+		l->config->needs |= SL_NEEDS_HEADER | SL_NEEDS_BODY;
+}
+
 static void
 take_flows(struct loader *l, struct sl_server *s, const json_t *flows, const char *path)
 {
@@ -130,6 +138,7 @@ take_flows(struct loader *l, struct sl_server *s, const json_t *flows, const cha
 		snprintf(below, sizeof(below), "%s.%s", path, sl_phase_name((enum sl_phase)phase));
 		if (v != NULL)
 			take_flow(l, &s->flows[phase], v, phase, below);
+		note_needs(l, phase, &s->flows[phase]);
 	}
 	json_object_foreach((json_t *)(uintptr_t)flows, name, v)
 		if (phase_of(name) < 0) {
@@ -166,6 +175,7 @@ take_row_flows(struct loader *l, struct sl_relay_row *row, const json_t *flows, 
 			schema_error(l, below, "out of memory");
 		else
 			take_flow(l, row->flows[phase], v, phase, below);
+		note_needs(l, phase, row->flows[phase]);
 	}
 }
 

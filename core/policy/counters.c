@@ -119,6 +119,7 @@ sl_counters_format(struct sl_buf *out, const struct sl_counters *c, size_t n,
 		{ "sluice_queue_messages", "gauge", offsetof(struct sl_counters, queue) },
 		{ "sluice_held_messages", "gauge", offsetof(struct sl_counters, held) },
 		{ "sluice_sessions", "gauge", offsetof(struct sl_counters, sessions) },
+		{ "sluice_milter_connections", "gauge", offsetof(struct sl_counters, milters) },
 		{ "sluice_runs", "gauge", offsetof(struct sl_counters, runs) },
 	};
 	uint64_t sum;

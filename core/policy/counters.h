@@ -18,6 +18,7 @@ struct sl_counters {
 	_Atomic uint64_t limits[SL_PHASES];
 	_Atomic uint64_t stored, delivered, deferred, bounced;
 	_Atomic uint64_t queue, held, sessions, runs;	/* as of now */
+	_Atomic uint64_t milters;		/* connections of mail servers, now */
 	_Atomic int64_t failing_since;		/* wall clock of the last script error, seconds */
 	struct sl_now now;
 	struct sl_op_times operations;

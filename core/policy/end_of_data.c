@@ -35,7 +35,8 @@ tell_outcome(struct sl_transaction *t)
 	    SL_F_TEXT("headerfrom", t->headerfrom),
 	    SL_F_INT("recipients", t->nrcpts),
 	    SL_F_INT("size", t->message->bytes.n),
-	    SL_F_INT("stored", t->outcome.n)));
+	    SL_F_INT("stored", t->outcome.n),
+	    t->queueid != NULL ? SL_F_TEXT("queueid", t->queueid) : SL_F_END));
 }
 
 static int

@@ -194,6 +194,12 @@ sl_engine_interrupt(struct sl_engine *e)
 	sl_vm_interrupt(e->vm);
 }
 
+unsigned
+sl_engine_needs(const struct sl_engine *e)
+{
+	return e->generation != NULL ? e->generation->config->needs : 0;
+}
+
 struct sl_dns *
 sl_engine_resolver(struct sl_engine *e)
 {

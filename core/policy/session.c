@@ -265,15 +265,21 @@ sl_session_helo(struct sl_session *s, const char *name, bool extended, sl_verdic
 }
 
 void
+sl_session_encrypted(struct sl_session *s, const char *protocol, const char *cipher, int bits)
+{
+	snprintf(s->tls_protocol, sizeof(s->tls_protocol), "%s", protocol);
+	snprintf(s->tls_cipher, sizeof(s->tls_cipher), "%s", cipher);
+	s->tls_bits = bits;
+}
+
+void
 sl_session_tls(struct sl_session *s, const char *protocol, const char *cipher, int bits)
 {
 	sl_session_reset(s);
 	forget_account(s);
 	sl_free(s->helo);
 	s->helo = NULL;
-	snprintf(s->tls_protocol, sizeof(s->tls_protocol), "%s", protocol);
-	snprintf(s->tls_cipher, sizeof(s->tls_cipher), "%s", cipher);
-	s->tls_bits = bits;
+	sl_session_encrypted(s, protocol, cipher, bits);
 }
 
 void

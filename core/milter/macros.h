@@ -1,0 +1,29 @@
+/*
+ * Macros: what a mail server tells beside its commands. They come in front of
+ * the command they belong to and hold until that stage begins anew.
+ */
+#ifndef SL_MILTER_MACROS_H
+#define SL_MILTER_MACROS_H
+
+#include "packet.h"
+
+#define SL_MILTER_STAGES	9
+
+struct sl_milter_macros {
+	struct sl_buf stages[SL_MILTER_STAGES];
+};
+
+/* The data of a MACROS packet, in place of what the stage had. Copied. */
+int	 sl_milter_macros_set(struct sl_milter_macros *macros, struct sl_str data,
+	    struct sl_err *err);
+/* Forgets what came with 'command' (if 'too') and later stages. */
+void	 sl_milter_macros_forget(struct sl_milter_macros *macros, enum sl_milter_command command,
+	    bool too);
+/* The value that came last; empty if there is none. Name without braces. Borrowed. */
+struct sl_str sl_milter_macros_get(const struct sl_milter_macros *macros, const char *name);
+/* As a string, cut to the size of 'out'. */
+const char *sl_milter_macros_text(const struct sl_milter_macros *macros, const char *name,
+	    char *out, size_t size);
+void	 sl_milter_macros_clear(struct sl_milter_macros *macros);
+
+#endif

@@ -121,7 +121,8 @@ conclude(struct sl_transaction *t)
 	struct sl_err err;
 
 	*v = t->strongest;
-	if (v->code >= 300)
+	/* Who can't quarantine and reject at once keeps all of it: nothing may get lost then. */
+	if (v->code >= 300 && !(s->changes && v->action == SL_QUARANTINE))
 		drop_chosen(t, v->code >= 500);
 	if (commit(t, &err) != 0)
 		commit_failed(t, &err);

@@ -6,7 +6,7 @@ import pytest
 from harness import SLUICE, certificate
 
 BAD = """return { workers = 1000, hostnam = "x", size = "10X", recipients = 0,
-  listen = { { smtp = "127.0.0.1:2525", server = "in" }, { milter = "inet:127.0.0.1:1", server = "in" },
+  listen = { { smtp = "127.0.0.1:2525", server = "in" }, { milter = "unix:x", server = "in" },
              { smtp = "nowhere", server = "gone", auth = "perhaps" } },
   servers = { ["in"] = { flows = { data = "x.hsl", dta = "y.lua" }, relay = { ["*"] = { transport = "nope" } } } },
   transports = { a = { mx = true, tls = "dane" }, b = { mx = true, discard = true },
@@ -19,7 +19,7 @@ ERRORS = [
     'sluice.lua:1:26: hostnam is unknown (hostname?)',
     'sluice.lua:1:41: size: size (bytes, or a text like "10M") expected, got a string',
     'sluice.lua:1:55: recipients: 0 is not between 1 and 100000',
-    'sluice.lua:2:58: a milter listener isn\'t built in this version',
+    "sluice.lua:2:58: milter: the path of a socket begins with /",
     'listen.3.auth: one of none optional required expected',
     'server "gone" is not in servers',
     'sluice.lua:4:36: x.hsl: HSL isn\'t built in this version',

@@ -239,7 +239,9 @@ def test_A10_names_in_helo(make, helo):
     if not reply.startswith("250"):
         assert re.match(r"5\d\d", reply)
         return
-    assert [r.method for r in results(server.message())] == ["spf", "spf", "dkim", "dmarc"]
+    found = results(server.message())
+    assert [r.method for r in found] == ["spf", "spf", "dkim", "dmarc"]
+    assert props(found[1]) == {"smtp.helo": helo.decode()}
 
 
 # ---- A11: two From domains --------------------------------------------------------------------

@@ -134,6 +134,8 @@ test_written(void **state)
 {
 	struct sl_spf_result spf = { .status = SL_SPF_PASS, .domain = "a.example",
 		.sender = "joe@a.example" };
+	struct sl_spf_result helo = { .status = SL_SPF_NONE, .identity = SL_SPF_HELO,
+		.sender = "postmaster@[192.0.2.1]" };
 	struct sl_dkim_result dkim = { .status = SL_DKIM_FAIL, .reason = "body hash did not verify",
 		.domain = "a.example", .selector = "s1", .identity = "@a.example",
 		.algorithm = SL_DKIM_RSA_SHA256, .b = "AbC/+123" };
@@ -146,16 +148,18 @@ test_written(void **state)
 	(void)state;
 	sl_authres_begin(&w, &out, "mx.example.org");
 	sl_authres_spf(&w, &spf);
+	sl_authres_spf(&w, &helo);
 	sl_authres_dkim(&w, &dkim);
 	sl_authres_dmarc(&w, &dmarc);
 	assert_int_equal(sl_authres_end(&w), 0);
 	assert_string_equal(out.p, "mx.example.org;\r\n\tspf=pass smtp.mailfrom=joe@a.example;\r\n"
+	    "\tspf=none smtp.helo=\"[192.0.2.1]\";\r\n"
 	    "\tdkim=fail (body hash did not verify) header.d=a.example header.s=s1\r\n"
 	    "\theader.i=@a.example header.a=rsa-sha256 header.b=\"AbC/+123\";\r\n"
 	    "\tdmarc=fail header.from=a.example policy.dmarc=quarantine");
 	assert_int_equal(sl_authres_parse(&a, sl_buf_str(&out), NULL), 0);
 	assert_true(a.conforming);
-	assert_int_equal(a.n, 3);
+	assert_int_equal(a.n, 4);
 	assert_true(sl_authres_claims(sl_buf_str(&out), "mx.example.org"));
 	sl_authres_clear(&a);
 	sl_buf_reset(&out);

@@ -159,15 +159,18 @@ sl_authres_end(struct sl_authres_writer *w)
 
 /* ---- results -------------------------------------------------------------------- */
 
-/* RFC 8601 2.7.2 */
+/* RFC 8601 2.7.2. The HELO identity is postmaster@ the name, also where that is no domain. */
 void
 sl_authres_spf(struct sl_authres_writer *w, const struct sl_spf_result *r)
 {
-	bool helo = r->identity == SL_SPF_HELO;
+	struct sl_str sender = sl_str_of(r->sender);
 
 	sl_authres_result(w, "spf", sl_spf_status_word(r->status), r->reason);
-	sl_authres_property(w, "smtp", helo ? "helo" : "mailfrom",
-	    sl_str_of(helo ? r->domain : r->sender));
+	if (r->identity == SL_SPF_HELO)
+		sl_authres_property(w, "smtp", "helo",
+		    sl_str_sub(sender, (size_t)(sl_str_chr(sender, '@') + 1), sender.n));
+	else
+		sl_authres_property(w, "smtp", "mailfrom", sender);
 }
 
 /* RFC 8601 2.7.1, RFC 6008 */

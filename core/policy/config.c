@@ -566,6 +566,7 @@ take_all(struct loader *l)
 	sl_config_take_listeners(l, json_object_get(root, "listen"));
 	sl_config_take_transports(l, json_object_get(root, "transports"));
 	sl_config_take_servers(l, json_object_get(root, "servers"));
+	sl_config_check_blocks(l);
 	sl_config_check_listeners(l);
 }
 
@@ -614,7 +615,8 @@ sl_config_load(struct sl_config **out, struct sl_vm *vm, struct sl_image *image,
 	c->defaults = json_object();
 	l.config = c;
 	l.lines = sl_lines_scan(source);
-	if (c->defaults == NULL || l.lines == NULL || evaluate(c, source, report) != 0) {
+	if (c->defaults == NULL || l.lines == NULL || sl_config_begin_blocks(&l) != 0 ||
+	    evaluate(c, source, report) != 0) {
 		l.errors++;
 	} else {
 		take_all(&l);

@@ -17,29 +17,28 @@
 
 /*
  * Around the module's source, which keeps its lines. Its functions stay behind;
- * with parameters, check() says what is wrong with them together.
+ * of each use whose parameters are given, check() says what is wrong with them
+ * together.
  */
 static const char before[] = "local block = (function(...) ";
 static const char after[] = "\nend)()\n"
     "if type(block) ~= 'table' or type(block.run) ~= 'function' then\n"
     "  error('a block returns a table with a function run', 0)\n"
     "end\n"
-    "local given = parameters()\n"
-    "if given and block.check then block.problem = block.check(given) end\n"
-    "block.checks = block.check ~= nil\n"
+    "local problems = {}\n"
+    "for i, given in ipairs(parameters()) do problems[i] = block.check(given) or '' end\n"
+    "block.checks, block.problems = block.check ~= nil, problems\n"
     "block.run, block.check = nil, nil\n"
     "return block\n";
 
-/* parameters(): what check() gets; none at the first look. */
+/* parameters(): a list of what check() is to look at; empty at the first look. */
 static int
 f_parameters(lua_State *L)
 {
 	const char *text = sl_vm_eval_host(L);
 	struct sl_err err;
 
-	if (text == NULL)
-		return 0;
-	if (sl_json_decode(L, sl_str_of(text), 0, &err) != 0)
+	if (sl_json_decode(L, sl_str_of(text), 256 * 1024 * 1024, &err) != 0)
 		return luaL_error(L, "%s", err.text);
 	return 1;
 }
@@ -103,9 +102,9 @@ unknown_block(struct loader *l, const char *name, const char *path)
 		sl_free(names[--n]);
 }
 
-/* The module's table; 'params' (JSON) for check(), or NULL. NULL = refused, and told. */
+/* The module's table; 'uses' (a JSON list) for check(). NULL = refused, and told. */
 static json_t *
-evaluate(struct loader *l, const char *file, struct sl_str source, char *params)
+evaluate(struct loader *l, const char *file, struct sl_str source, char *uses)
 {
 	struct sl_buf text = SL_BUF_INIT;
 	json_t *block = NULL;
@@ -116,7 +115,7 @@ evaluate(struct loader *l, const char *file, struct sl_str source, char *params)
 	sl_buf_puts(&text, after);
 	if (text.failed)
 		sl_err_set(&err, SL_ERR_NOMEM, "%s: out of memory", file);
-	if (text.failed || sl_vm_eval(l->config->vm, file, sl_buf_str(&text), functions, params,
+	if (text.failed || sl_vm_eval(l->config->vm, file, sl_buf_str(&text), functions, uses,
 	    &block, &err) != 0) {
 		sl_buf_printf(l->report, "%s%s%s\n", strstr(err.text, file) != NULL ? "" : file,
 		    strstr(err.text, file) != NULL ? "" : ": ", err.text);
@@ -171,12 +170,10 @@ is_description(const json_t *block)
 static const json_t *
 description(struct loader *l, const char *name, const char *path)
 {
+	char none[] = "[]", file[300];
 	struct sl_str source;
-	char file[300];
 	json_t *block;
 
-	if (l->blocks == NULL && (l->blocks = json_object()) == NULL)
-		return NULL;
 	block = json_object_get(l->blocks, name);
 	if (block != NULL)
 		return json_is_object(block) ? block : NULL;
@@ -184,7 +181,7 @@ description(struct loader *l, const char *name, const char *path)
 		unknown_block(l, name, path);
 		return NULL;
 	}
-	block = evaluate(l, file, source, NULL);
+	block = evaluate(l, file, source, none);
 	if (block != NULL && !is_description(block)) {
 		sl_buf_printf(l->report, "%s: title, text, phases and parameters (each with name, type "
 		    "and text) expected\n", file);
@@ -261,7 +258,7 @@ check_strings(const struct place *at, const json_t *v)
 	return true;
 }
 
-/* "pki:NAME" of the policy, or a key itself. The words never hold any of it. */
+/* "pki:NAME" of the policy, or a key itself, read once. The words never hold any of it. */
 static bool
 check_key(const struct place *at, const json_t *v)
 {
@@ -271,6 +268,8 @@ check_key(const struct place *at, const json_t *v)
 
 	if (!json_is_string(v))
 		return wrong(at, "\"pki:NAME\" or a private key");
+	if (json_object_get(at->l->keys, spec.p) != NULL)
+		return true;
 	if (sl_str_starts(spec, SL_STR("pki:")) && !sl_config_key(at->l->config, spec, &text)) {
 		schema_error(at->l, at->path, "%s: the policy has no \"%s\": keys/%s.pem", at->name,
 		    spec.p, spec.p + 4);
@@ -279,7 +278,8 @@ check_key(const struct place *at, const json_t *v)
 	if (sl_key_parse(&key, text, &err) != 0)
 		schema_error(at->l, at->path, "%s: %s", at->name, err.text);
 	else
-		sl_key_unref(key);
+		json_object_set_new(at->l->keys, spec.p, json_true());
+	sl_key_unref(key);
 	return key != NULL;
 }
 
@@ -383,19 +383,53 @@ take_values(struct loader *l, const char *name, const json_t *block, json_t *par
 	return good;
 }
 
+/* All uses of a block are looked at in one go, when all is taken: rows may be many. */
 static void
-check_together(struct loader *l, const char *name, char *params, const char *path)
+check_later(struct loader *l, const char *name, const char *params, const char *path)
 {
-	struct sl_str source;
-	char file[300];
-	json_t *block;
+	json_t *uses = json_object_get(l->unchecked, name);
 
-	if (!find_source(l, name, file, &source))
+	if (uses == NULL && json_object_set_new(l->unchecked, name, uses = json_object()) != 0)
 		return;
-	block = evaluate(l, file, source, params);
-	if (text_at(block, "problem") != NULL)
-		schema_error(l, path, "block %s: %s", name, text_at(block, "problem"));
+	json_object_set_new(uses, path, json_loads(params, 0, NULL));
+}
+
+static void
+check_uses(struct loader *l, const char *name, json_t *uses)
+{
+	json_t *list = json_array(), *block, *params;
+	struct sl_str source;
+	char file[300], *text;
+	const char *path;
+	size_t i = 0;
+
+	json_object_foreach(uses, path, params)
+		json_array_append(list, params);
+	text = json_dumps(list, JSON_COMPACT);
+	json_decref(list);
+	if (text == NULL || !find_source(l, name, file, &source)) {
+		free(text);
+		return;
+	}
+	block = evaluate(l, file, source, text);
+	free(text);
+	json_object_foreach(uses, path, params) {
+		const char *problem = json_string_value(json_array_get(json_object_get(block, "problems"), i++));
+
+		if (problem != NULL && problem[0] != '\0')
+			schema_error(l, path, "block %s: %s", name, problem);
+	}
 	json_decref(block);
+}
+
+void
+sl_config_check_blocks(struct loader *l)
+{
+	const char *name;
+	json_t *uses;
+
+	json_object_foreach(l->unchecked, name, uses)
+		check_uses(l, name, uses);
 }
 
 static bool
@@ -410,23 +444,32 @@ runs_in(const json_t *block, const char *phase)
 	return false;
 }
 
-/* What was found good once isn't looked at again: relay rows may be many. */
-static bool
-known_good(struct loader *l, const char *name, const char *params)
+/* All parameters of a use, as JSON; NULL = something is wrong, and told. */
+static char *
+all_parameters(struct loader *l, const char *name, const json_t *block, const json_t *v,
+    const char *path)
 {
-	char *key = NULL;
-	bool known = true;
+	json_t *params = json_deep_copy(v);
+	char *text = NULL;
 
-	if (asprintf(&key, "%s %s", name, params) < 0)
-		return false;
-	if (l->good == NULL)
-		l->good = json_object();
-	if (json_object_get(l->good, key) == NULL) {
-		known = false;
-		json_object_set_new(l->good, key, json_true());
-	}
-	free(key);
-	return known;
+	json_object_del(params, "block");
+	if (take_values(l, name, block, params, path))
+		text = json_dumps(params, JSON_COMPACT | JSON_SORT_KEYS);
+	json_decref(params);
+	if (text != NULL && json_is_true(json_object_get(block, "checks")))
+		check_later(l, name, text, path);
+	return text;
+}
+
+/* Relay rows may be many and alike: what was good once, and what it came to. */
+static char *
+known_parameters(struct loader *l, const char *use, const char *text)
+{
+	if (text != NULL)
+		json_object_set_new(l->uses, use, json_string(text));
+	else
+		text = json_string_value(json_object_get(l->uses, use));
+	return text != NULL ? strdup(text) : NULL;
 }
 
 void
@@ -434,8 +477,7 @@ sl_config_take_block(struct loader *l, struct sl_element *e, const json_t *v, co
     const char *path)
 {
 	const json_t *block;
-	json_t *params;
-	char *text;
+	char *use, *text;
 
 	e->block = text_at(v, "block");
 	if (e->block == NULL) {
@@ -447,20 +489,34 @@ sl_config_take_block(struct loader *l, struct sl_element *e, const json_t *v, co
 		return;
 	if (!runs_in(block, phase))
 		schema_error(l, path, "block %s can't run in %s", e->block, phase);
-	params = json_deep_copy(v);
-	json_object_del(params, "block");
-	text = take_values(l, e->block, block, params, path) ?
-	    json_dumps(params, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-	if (text != NULL && json_is_true(json_object_get(block, "checks")) &&
-	    !known_good(l, e->block, text))
-		check_together(l, e->block, text, path);
-	e->params = text;
-	json_decref(params);
+	use = json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS);
+	if (use == NULL || (e->params = known_parameters(l, use, NULL)) != NULL) {
+		free(use);
+		return;
+	}
+	text = all_parameters(l, e->block, block, v, path);
+	if (text != NULL)
+		e->params = known_parameters(l, use, text);
+	free(text);
+	free(use);
+}
+
+int
+sl_config_begin_blocks(struct loader *l)
+{
+	l->blocks = json_object();
+	l->uses = json_object();
+	l->keys = json_object();
+	l->unchecked = json_object();
+	return l->blocks != NULL && l->uses != NULL && l->keys != NULL && l->unchecked != NULL ? 0 :
+	    SL_ERR_NOMEM;
 }
 
 void
 sl_config_drop_blocks(struct loader *l)
 {
 	json_decref(l->blocks);
-	json_decref(l->good);
+	json_decref(l->uses);
+	json_decref(l->keys);
+	json_decref(l->unchecked);
 }

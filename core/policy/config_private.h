@@ -25,7 +25,9 @@ void	 sl_config_take_transports(struct loader *l, const json_t *transports);
 /* config_blocks.c: { block = NAME, ... } in a flow of a phase, checked by the block's description. */
 void	 sl_config_take_block(struct loader *l, struct sl_element *e, const json_t *v,
 	    const char *phase, const char *path);
-void	 sl_config_drop_blocks(struct loader *l);	/* when all is taken */
+int	 sl_config_begin_blocks(struct loader *l);	/* 0 or SL_ERR_NOMEM; before any */
+void	 sl_config_check_blocks(struct loader *l);	/* when all is taken: each block's own check */
+void	 sl_config_drop_blocks(struct loader *l);
 
 /* config_dkim.c */
 void	 sl_config_take_dkim(struct loader *l, const json_t *dkim);

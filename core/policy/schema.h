@@ -35,7 +35,9 @@ struct loader {
 	struct sl_lines *lines;
 	struct sl_buf *report;
 	unsigned errors;
-	json_t *blocks, *good;	/* config_blocks.c: descriptions by name; uses found good */
+	/* config_blocks.c: descriptions by name; parameters of uses that are good; good keys;
+	 * by name and path, the parameters that a block is to check itself */
+	json_t *blocks, *uses, *keys, *unchecked;
 };
 
 /* One error line: position of 'path', then the text. */

@@ -15,7 +15,7 @@ struct settings {
 
 const struct key sl_server_keys[] = {
 	{ .name = "flows", .type = KEY_ANY, .offset = offsetof(struct settings, flows),
-	    .text = "per phase: a script, or a list of scripts and blocks" },
+	    .text = "per phase: a script, or a list of scripts and blocks: { block = NAME, parameter = value, ... }" },
 	{ .name = "relay", .type = KEY_ANY, .offset = offsetof(struct settings, relay),
 	    .text = "the relay table: domain, \".parent\" or \"*\" to { transport =, flows = }" },
 	{ .name = "from_check", .type = KEY_CHOICE, .offset = offsetof(struct settings, from_check),

@@ -83,6 +83,26 @@ domain_of(const char *address, char *out, size_t size)
 	snprintf(out, size, "%s", at != NULL ? at + 1 : "");
 }
 
+int
+sl_queued_set_sender(struct sl_queued *q, const struct sl_address *a)
+{
+	bool failed = false;
+
+	q->changes.sender = q->in.sender = keep(q->call.arena, a->address, &failed);
+	snprintf(q->senderdomain, sizeof(q->senderdomain), "%s", a->domain);
+	return failed ? SL_ERR_NOMEM : 0;
+}
+
+int
+sl_queued_set_recipient(struct sl_queued *q, const struct sl_address *a)
+{
+	bool failed = false;
+
+	q->changes.recipient = q->in.recipient = keep(q->call.arena, a->address, &failed);
+	snprintf(q->recipientdomain, sizeof(q->recipientdomain), "%s", a->domain);
+	return failed ? SL_ERR_NOMEM : 0;
+}
+
 static int
 begin(struct sl_engine *engine, const struct sl_attempt *in, enum sl_phase phase,
     sl_attempt_fn *fn, void *arg, struct sl_queued **out)

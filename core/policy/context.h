@@ -200,6 +200,13 @@ const char *sl_context_id(const struct sl_context *ctx);
 
 const struct sl_config *sl_context_config(const struct sl_context *ctx);
 
+/* What a final action decides, to be filled in: of a decision before nothing is left. */
+struct sl_decision *sl_context_decide(struct sl_context *ctx, enum sl_action action);
+
+/* Changes the envelope of this attempt. 0 or SL_ERR_NOMEM. */
+int	 sl_queued_set_sender(struct sl_queued *q, const struct sl_address *a);
+int	 sl_queued_set_recipient(struct sl_queued *q, const struct sl_address *a);
+
 /* Records Deliver (quarantine NULL) or Quarantine of the current draft. 0 or SL_ERR_NOMEM. */
 int	 sl_context_choose(struct sl_context *ctx, const struct sl_draft *draft,
 	    const char *quarantine, bool rejects);

@@ -4,6 +4,13 @@
 #include "context.h"
 #include "engine.h"
 
+struct sl_decision *
+sl_context_decide(struct sl_context *ctx, enum sl_action action)
+{
+	ctx->decision = (struct sl_decision){ .made = true, .action = action, .delay = -1 };
+	return &ctx->decision;
+}
+
 int
 sl_context_choose(struct sl_context *ctx, const struct sl_draft *draft, const char *quarantine,
     bool rejects)

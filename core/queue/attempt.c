@@ -14,6 +14,7 @@
 #include "../crypto/random.h"
 #include "delivery_private.h"
 #include "dsn.h"
+#include "seize.h"
 
 #define MAX_HEADER	(64 * 1024)	/* of the original, in a notification */
 #define RESCHEDULE	300
@@ -97,6 +98,19 @@ sl_try_give_back(struct sl_try *t)
 {
 	sl_store_untake(t->delivery->o.store, t->id, t->index);
 	leave(t, false);
+}
+
+void
+sl_try_set_aside(struct sl_try *t, const char *destination)
+{
+	struct sl_delivery *d = t->delivery;
+
+	if (sl_slot_set_aside(d, destination, t->id, t->index) != 0) {
+		sl_try_give_back(t);
+		return;
+	}
+	sl_store_set_aside(d->o.store, t->id, t->index);
+	leave(t, true);
 }
 
 /* ---- recording ----------------------------------------------------------------- */

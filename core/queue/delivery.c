@@ -5,7 +5,6 @@
 #include "delivery_private.h"
 
 #define AT_ONCE		100
-#define MAX_PARKED	10000		/* waiting for slots; beyond, nothing more is taken */
 #define MAX_WAIT_MS	3600000		/* the wall clock may be set */
 
 static int64_t
@@ -35,7 +34,7 @@ take_due(struct sl_task *task)
 	const char *id;
 	size_t index;
 
-	while (!d->draining && d->running < d->o.at_once && d->parked < MAX_PARKED) {
+	while (!d->draining && d->running < d->o.at_once) {
 		if (!sl_store_take(d->o.store, now, &id, &index, &next)) {
 			ms = next == INT64_MAX ? MAX_WAIT_MS : (next - now) / 1000 + 1;
 			sl_timer_stop(&d->timer);

@@ -3,7 +3,8 @@
  *
  *   delivery.c        what is due, and life
  *   attempt.c         one recipient: predelivery, the way, postdelivery, record
- *   transport_smtp.c  recipients that share a transaction: slots, hosts, sending
+ *   transport_smtp.c  recipients that share a transaction: hosts, sending
+ *   slots.c           how many transactions to one destination, whose turn it is
  *   transport_local.c Maildir and discard
  *   connections.c     connections kept for the next message
  *   way.c             a route with what predelivery changed, its own copy
@@ -70,7 +71,7 @@ struct sl_delivery {
 	struct sl_list pre;		/* tries asked of predelivery */
 	struct sl_list tries;		/* others that are in no batch */
 	struct sl_list gathering, batches;	/* batches that may grow; others */
-	struct sl_dict *slots;		/* of destinations, transport_smtp.c */
+	struct sl_dict *slots;		/* of destinations, slots.c */
 	struct sl_list kept;		/* connections, connections.c */
 	size_t nkept;
 	struct sl_tls *tls[2];		/* client contexts: any certificate, verified */
@@ -96,6 +97,33 @@ void	 sl_try_result(struct sl_try *t, int code, const char *enhanced, const char
 void	 sl_try_give_back(struct sl_try *t);
 void	 sl_try_run(struct sl_try *t, bool running);	/* counts it as running or parked */
 
+/* Ends without a result: taken again when the destination has room. */
+void	 sl_try_set_aside(struct sl_try *t, const char *destination);
+
+/* slots.c */
+struct sl_slot;
+
+/* Somebody's place at a destination, embedded. */
+struct sl_turn {
+	struct sl_list link;		/* in the slot's queue; initialised */
+	struct sl_slot *slot, *waits_for;	/* NULL = none held; none waited for */
+	unsigned limit;			/* at once */
+	void (*begin)(struct sl_turn *turn);	/* its turn has come: it has a slot */
+};
+
+enum sl_turn_answer {
+	SL_TURN_NOW,			/* it has a slot; begin isn't called */
+	SL_TURN_LATER,			/* begin will be called */
+	SL_TURN_FULL,			/* too many wait: to be set aside */
+	SL_TURN_NOMEM,
+};
+enum sl_turn_answer sl_turn_ask(struct sl_delivery *d, struct sl_turn *turn, const char *destination);
+/* Waits no more, gives its slot to the next. */
+void	 sl_turn_end(struct sl_turn *turn);
+/* A recipient that nobody has taken and that isn't in the order of what is due. */
+int	 sl_slot_set_aside(struct sl_delivery *d, const char *destination, const char *id, size_t index);
+void	 sl_slots_free(struct sl_delivery *d);
+
 /* way.c */
 int	 sl_way_copy(struct sl_way *way, const struct sl_route *route);
 int	 sl_way_change(struct sl_way *way, const struct sl_attempt_changes *changes);
@@ -108,7 +136,6 @@ void	 sl_transport_smtp(struct sl_try *t);
 void	 sl_batches_settle(struct sl_delivery *d, const char *id);
 /* Gives back batches that wait; with 'all' those that send too. */
 void	 sl_batches_give_back(struct sl_delivery *d, bool all);
-void	 sl_slots_free(struct sl_delivery *d);
 
 /* transport_local.c */
 void	 sl_transport_maildir(struct sl_try *t);

@@ -20,6 +20,7 @@
 #include "../net/stream.h"
 #include "../smtp/client_reply.h"
 #include "command.h"
+#include "seize.h"
 
 #define START_US	(1700000000 * (int64_t)1000000)
 #define PEERS		50
@@ -43,7 +44,7 @@ static struct server {
 	int fd;
 	uint16_t port;
 	struct peer peers[PEERS];
-	unsigned connections, open, most_open, messages, rcpts, bare;
+	unsigned connections, open, most_open, messages, rcpts, auths, bare;
 	int refuse;		/* at the greeting: 421, 554 */
 	struct sl_buf data;
 } server;
@@ -78,6 +79,7 @@ take_line(struct peer *p, struct sl_str line)
 	} else if (sl_str_starts(line, SL_STR("EHLO"))) {
 		sl_stream_printf(p->s, "250-mx\r\n250-AUTH PLAIN\r\n250 PIPELINING\r\n");
 	} else if (sl_str_starts(line, SL_STR("AUTH"))) {
+		p->server->auths++;
 		sl_stream_printf(p->s, "235 welcome\r\n");
 	} else if (sl_str_starts(line, SL_STR("RCPT"))) {
 		reply_rcpt(p, line);
@@ -516,6 +518,67 @@ others_go_on(void **state)
 	assert_int_equal(server.connections, 1);
 }
 
+/* Far more than may wait for it: they are set aside, still due, anybody's to
+ * change, and come when there is room. */
+static void
+a_crowd_is_set_aside(void **state)
+{
+	struct sl_op *op;
+	char id[20];
+	int n;
+
+	(void)state;
+	w.limit = 1;
+	open_delivery();
+	PUT("first", "s@e.example", "smtp", "hang@b");
+	while (server.rcpts == 0)
+		turn();
+	for (int i = 0; i < 450; i++) {
+		snprintf(id, sizeof(id), "m%d", i);
+		PUT(id, "s@e.example", "smtp", "a@b");
+	}
+	later(1);
+	PUT("last", "s@e.example", "discard", "c@d");		/* due behind all of them */
+	until("delivered c@d discarded", 1);
+	assert_int_equal(server.connections, 1);
+	for (n = 0; n < 450; n++) {
+		snprintf(id, sizeof(id), "m%d", n);
+		if (sl_store_seize(w.store, id, 0))
+			break;
+	}
+	assert_true(n <= 200);					/* those before it wait for their turn */
+	op = sl_store_remove(w.store, id);
+	assert_int_equal(sl_op_block(op), 0);
+	sl_op_release(op);
+	for (size_t i = 0; i < PEERS; i++)
+		if (server.peers[i].hangs)
+			sl_stream_close(server.peers[i].s);
+	until("delivered a@b", 449);
+	assert_int_equal(server.messages, 449);
+	assert_int_equal(sl_store_count(w.store), 1);		/* the first, to be tried again */
+}
+
+/* Freed with some set aside: all are due for who comes next. */
+static void
+what_is_set_aside_stays_due(void **state)
+{
+	char id[20];
+
+	(void)state;
+	w.limit = 1;
+	open_delivery();
+	for (int i = 0; i < 300; i++) {
+		snprintf(id, sizeof(id), "m%d", i);
+		PUT(id, "s@e.example", "smtp", i == 0 ? "hang@b" : "a@b");
+	}
+	PUT("last", "s@e.example", "discard", "c@d");
+	until("delivered c@d discarded", 1);
+	sl_delivery_free(w.delivery);
+	open_delivery();
+	w.limit = 5;
+	until("delivered a@b", 299);
+}
+
 static void
 retries_by_schedule(void **state)
 {
@@ -622,6 +685,25 @@ connections_of_one_kind_only(void **state)
 	PUT("m3", "s@e.example", "smtp", "a@b");
 	until("delivered", 3);
 	assert_int_equal(server.connections, 2);
+}
+
+/* The transport's password is for its own host, not for one that a script names. */
+static void
+passwords_stay_with_their_host(void **state)
+{
+	(void)state;
+	open_delivery();
+	w.username = "me";
+	PUT("m1", "s@e.example", "smtp", "a@b");
+	until("delivered", 1);
+	assert_int_equal(server.auths, 1);
+	PUT("m2", "s@e.example", "smtp", "far@b");
+	until("delivered", 2);
+	assert_int_equal(server.connections, 2);
+	assert_int_equal(server.auths, 1);
+	PUT("m3", "s@e.example", "smtp", "known@b");
+	until("delivered", 3);
+	assert_int_equal(server.auths, 2);
 }
 
 /* Slots that become free at one moment don't make everybody run at once. */
@@ -895,7 +977,10 @@ static const char config[] =
 static const char pre[] =
     "if recipient == \"wait@b\" then Reschedule(30, { increment_retry = false }) end\n"
     "if recipient == \"drop@b\" then Delete() end\n"
-    "if recipient == \"alias@b\" then SetRecipient(\"real@b\") end\n";
+    "if recipient == \"alias@b\" then SetRecipient(\"real@b\") end\n"
+    "if recipient == \"far@b\" then SetDestination(\"mx2.two.example\") end\n"
+    "if recipient == \"known@b\" then Try{ host = \"mx2.two.example\", saslusername = \"u\","
+    " saslpassword = \"its own\" } end\n";
 static const char post[] =
     "if recipient == \"no@elsewhere\" then Deliver(\"else@b\", \"discard\") end\n"
     "if recipientdomain == \"again\" then Retry(7) end\n";
@@ -984,12 +1069,15 @@ main(void)
 		TEST(bounded_by_slots),
 		TEST(shared_slots),
 		TEST(others_go_on),
+		TEST(a_crowd_is_set_aside),
+		TEST(what_is_set_aside_stays_due),
 		TEST(retries_by_schedule),
 		TEST(no_notification),
 		TEST(network_failures),
 		TEST(backup_mx),
 		TEST(not_all_hosts_refuse),
 		TEST(connections_of_one_kind_only),
+		TEST(passwords_stay_with_their_host),
 		TEST(what_waited_comes_by_and_by),
 		TEST(notification_of_a_large_header),
 		TEST(maildir),

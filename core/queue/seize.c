@@ -22,3 +22,12 @@ sl_store_seize(struct sl_store *s, const char *id, size_t index)
 	m->slots[index].taken = true;
 	return true;
 }
+
+void
+sl_store_set_aside(struct sl_store *s, const char *id, size_t index)
+{
+	struct message *m = sl_index_find(s, id);
+
+	if (m != NULL && index < m->env->n)
+		m->slots[index].taken = false;
+}

@@ -17,5 +17,8 @@ const struct sl_envelope *sl_store_after(const struct sl_store *store, uint64_t 
  * way; an update would let a second one begin.
  */
 bool	 sl_store_seize(struct sl_store *store, const char *id, size_t index);
+/* Of one that is taken: anybody's to seize, but sl_store_take doesn't give it
+ * until it was seized and untaken, or updated. Opening the store anew forgets it. */
+void	 sl_store_set_aside(struct sl_store *store, const char *id, size_t index);
 
 #endif

@@ -13,20 +13,17 @@
 
 #define MAX_RCPT	100		/* per transaction, RFC 5321 4.5.3.1.8 */
 #define GATHER_MS	200
-#define SLOT_MS		1000
-#define PARKED_TOO	2		/* times at_once run when many slots become free at once */
 #define HEADER_LOOK	(16 * 1024)
 
 enum batch_state { GATHERING, PARKED, LOOKING, SENDING };
 
 struct sl_batch {
 	struct sl_list link;		/* in delivery->batches */
-	struct sl_list waits;		/* in slot->waiting */
 	struct sl_delivery *delivery;
 	enum batch_state state;
 	struct sl_list tries;
 	size_t n;
-	struct slot *slot, *waits_for;	/* NULL = none held; none waited for */
+	struct sl_turn turn;		/* at a slot of its destination */
 	struct sl_timer timer;
 	struct sl_hosts_op *hosts;
 	size_t next_host;
@@ -40,142 +37,19 @@ struct sl_batch {
 	char destination[300];
 };
 
-/* Transactions under way to one destination. */
-struct slot {
-	struct sl_delivery *delivery;
-	struct sl_list waiting;		/* batches */
-	unsigned active;
-	struct sl_timer timer;		/* other workers have them all: ask again */
-	char *destination;
-};
-
 static struct sl_try *
 first(const struct sl_batch *b)
 {
 	return sl_list_entry(b->tries.next, struct sl_try, link);
 }
 
-/* ---- slots ----------------------------------------------------------------------- */
-
 static void	 look_for_hosts(struct sl_batch *b);
-
-static void
-slot_free(struct slot *s)
-{
-	sl_timer_stop(&s->timer);
-	sl_dict_remove(s->delivery->slots, sl_str_of(s->destination));
-	sl_free(s->destination);
-	sl_free(s);
-}
-
-void
-sl_slots_free(struct sl_delivery *d)
-{
-	struct sl_str key;
-	void *slot;
-
-	for (size_t i = 0; sl_dict_each(d->slots, &i, &key, &slot);)
-		slot_free(slot);
-	sl_dict_free(d->slots, NULL);
-}
-
-static struct slot *
-slot_of(struct sl_delivery *d, const char *destination)
-{
-	struct slot *s = sl_dict_get(d->slots, sl_str_of(destination));
-
-	if (s != NULL || (s = sl_calloc(1, sizeof(*s))) == NULL)
-		return s;
-	s->delivery = d;
-	sl_list_init(&s->waiting);
-	s->destination = sl_strdup(destination);
-	if (s->destination == NULL ||
-	    sl_dict_set(d->slots, sl_str_of(destination), s, NULL) < 0) {
-		sl_free(s->destination);
-		sl_free(s);
-		return NULL;
-	}
-	return s;
-}
 
 static void
 count_tries(struct sl_batch *b, bool running)
 {
 	for (struct sl_list *n = b->tries.next; n != &b->tries; n = n->next)
 		sl_try_run(sl_list_entry(n, struct sl_try, link), running);
-}
-
-static void	 wake(struct slot *s);
-
-static void
-ask_again(struct sl_timer *timer)
-{
-	wake(sl_list_entry(timer, struct slot, timer));
-}
-
-/* Whether a batch may start: our own count first, then the shared one. */
-static bool
-take_slot(struct slot *s, unsigned limit)
-{
-	struct sl_delivery *d = s->delivery;
-
-	if (s->active >= limit)
-		return false;
-	if (d->o.slot_take != NULL && !d->o.slot_take(d->o.arg, s->destination, limit)) {
-		sl_timer_start(d->o.loop, &s->timer, SLOT_MS, ask_again);
-		return false;
-	}
-	s->active++;
-	return true;
-}
-
-/* The next batch that waits. The others come by the timer: one that begins may
- * end at once, and the slot with it. */
-static void
-wake(struct slot *s)
-{
-	struct sl_batch *b;
-
-	if (sl_list_empty(&s->waiting))
-		return;
-	b = sl_list_entry(s->waiting.next, struct sl_batch, waits);
-	if (s->delivery->running >= PARKED_TOO * s->delivery->o.at_once) {
-		sl_timer_start(s->delivery->o.loop, &s->timer, SLOT_MS, ask_again);
-		return;
-	}
-	if (!take_slot(s, first(b)->way.connections))
-		return;
-	sl_list_remove(&b->waits);
-	b->waits_for = NULL;
-	b->slot = s;
-	count_tries(b, true);
-	if (!sl_list_empty(&s->waiting))
-		sl_timer_start(s->delivery->o.loop, &s->timer, 0, ask_again);
-	look_for_hosts(b);
-}
-
-static void
-slot_unused(struct slot *s)
-{
-	if (s->active == 0 && sl_list_empty(&s->waiting))
-		slot_free(s);
-}
-
-static void
-give_slot(struct sl_batch *b)
-{
-	struct slot *s = b->slot;
-	struct sl_delivery *d = b->delivery;
-
-	b->slot = NULL;
-	if (s == NULL)
-		return;
-	s->active--;
-	if (d->o.slot_give != NULL)
-		d->o.slot_give(d->o.arg, s->destination);
-	if (!sl_list_empty(&s->waiting))
-		sl_timer_start(d->o.loop, &s->timer, 0, ask_again);
-	slot_unused(s);
 }
 
 /* ---- the end of a batch ------------------------------------------------------------ */
@@ -192,10 +66,7 @@ batch_free(struct sl_batch *b)
 	if (b->fd >= 0)
 		close(b->fd);
 	sl_list_remove(&b->link);
-	sl_list_remove(&b->waits);
-	if (b->waits_for != NULL)
-		slot_unused(b->waits_for);
-	give_slot(b);
+	sl_turn_end(&b->turn);
 	sl_free(b);
 }
 
@@ -478,28 +349,56 @@ set_destination(const struct sl_try *t, char *out, size_t size)
 }
 
 static void
+has_turn(struct sl_turn *turn)
+{
+	struct sl_batch *b = sl_list_entry(turn, struct sl_batch, turn);
+
+	count_tries(b, true);
+	look_for_hosts(b);
+}
+
+/* Too many wait for the destination. */
+static void
+set_aside(struct sl_batch *b)
+{
+	struct sl_list tries, *node;
+	char destination[sizeof(b->destination)];
+
+	memcpy(destination, b->destination, sizeof(destination));
+	sl_list_init(&tries);
+	while ((node = sl_list_pop(&b->tries)) != NULL)
+		sl_list_insert(&tries, node);
+	batch_free(b);
+	while (!sl_list_empty(&tries))
+		sl_try_set_aside(sl_list_entry(tries.next, struct sl_try, link), destination);
+}
+
+static void
 start(struct sl_batch *b)
 {
 	struct sl_delivery *d = b->delivery;
-	struct slot *s = d->draining ? NULL : slot_of(d, b->destination);
 
 	sl_timer_stop(&b->timer);
 	sl_list_remove(&b->link);
 	sl_list_insert(&d->batches, &b->link);
-	if (s == NULL) {
-		give_back(b);
-		return;
-	}
-	if (sl_list_empty(&s->waiting) && take_slot(s, first(b)->way.connections)) {
-		b->slot = s;
+	b->turn.limit = first(b)->way.connections;
+	b->turn.begin = has_turn;
+	switch (d->draining ? SL_TURN_NOMEM : sl_turn_ask(d, &b->turn, b->destination)) {
+	case SL_TURN_NOW:
 		look_for_hosts(b);
-		return;
+		break;
+	case SL_TURN_LATER:
+		b->state = PARKED;
+		count_tries(b, false);
+		sl_delivery_look(d);
+		break;
+	case SL_TURN_FULL:
+		set_aside(b);
+		break;
+	case SL_TURN_NOMEM:
+		give_back(b);
+		break;
 	}
-	b->state = PARKED;
-	b->waits_for = s;
-	sl_list_insert(&s->waiting, &b->waits);
-	count_tries(b, false);
-	sl_delivery_look(d);
 }
 
 static void
@@ -518,7 +417,7 @@ batch_new(struct sl_delivery *d)
 	b->delivery = d;
 	b->fd = -1;
 	sl_list_init(&b->tries);
-	sl_list_init(&b->waits);
+	sl_list_init(&b->turn.link);
 	if (sl_timer_start(d->o.loop, &b->timer, GATHER_MS, gathered_long_enough) < 0) {
 		sl_free(b);
 		return NULL;

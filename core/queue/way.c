@@ -61,6 +61,22 @@ tls_mode(const char *word, int dflt)
 	return dflt;
 }
 
+static bool
+same(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static void
+drop_credentials(struct sl_way *w)
+{
+	sl_free(w->username);
+	if (w->password != NULL)
+		sl_wipe(w->password, strlen(w->password));
+	sl_free(w->password);
+	w->username = w->password = NULL;
+}
+
 int
 sl_way_change(struct sl_way *w, const struct sl_attempt_changes *c)
 {
@@ -71,18 +87,14 @@ sl_way_change(struct sl_way *w, const struct sl_attempt_changes *c)
 	if (c->port > 0)
 		w->port = c->port;
 	w->tls = tls_mode(c->tls, w->tls);
+	if (c->host != NULL && !same(c->host, w->host))
+		drop_credentials(w);	/* they are for the route's host, not for any that a script names */
 	if (change(&w->host, c->host) < 0 || change(&w->helo, c->helo) < 0 ||
 	    change(&w->source, c->sourceip) < 0 ||
 	    change(&w->username, c->sasl_username) < 0 ||
 	    change(&w->password, c->sasl_password) < 0)
 		return SL_ERR_NOMEM;
 	return 0;
-}
-
-static bool
-same(const char *a, const char *b)
-{
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
 bool
@@ -99,10 +111,7 @@ void
 sl_way_clear(struct sl_way *w)
 {
 	sl_free(w->host);
-	sl_free(w->username);
-	if (w->password != NULL)
-		sl_wipe(w->password, strlen(w->password));
-	sl_free(w->password);
+	drop_credentials(w);
 	sl_free(w->source);
 	sl_free(w->helo);
 	sl_free(w->path);

@@ -16,13 +16,7 @@
 static struct sl_decision *
 decide(lua_State *L, enum sl_action action)
 {
-	struct sl_decision *d = &sl_context_of(L)->decision;
-
-	memset(d, 0, sizeof(*d));
-	d->made = true;
-	d->action = action;
-	d->delay = -1;
-	return d;
+	return sl_context_decide(sl_context_of(L), action);
 }
 
 /* The line lives on as a C string: a NUL in it is a control byte like others. */
@@ -362,18 +356,6 @@ action_done(lua_State *L)
 /* ---- predelivery, postdelivery ----------------------------------------- */
 
 /*lua
-Make the delivery attempt now, and end the flow.
-
-    Try()
-*/
-static int
-action_try(lua_State *L)
-{
-	decide(L, SL_TRY);
-	return sl_end(L);
-}
-
-/*lua
 Put the attempt off, and end the flow.
 
 @param delay number  seconds
@@ -435,7 +417,6 @@ const struct sl_builtin sl_module_action[] = {
 	{ "Delete", action_delete,
 	    SL_FINAL | SL_AT_MESSAGE | SL_AT_PREDELIVERY | SL_AT_POSTDELIVERY },
 	{ "Done", action_done, SL_FINAL | SL_AT_DATA },
-	{ "Try", action_try, SL_FINAL | SL_AT_PREDELIVERY },
 	{ "Reschedule", action_reschedule, SL_FINAL | SL_AT_PREDELIVERY },
 	{ "Retry", action_retry, SL_FINAL | SL_AT_POSTDELIVERY },
 	{ "GenerateDSN", action_generate_dsn, SL_FINAL | SL_AT_POSTDELIVERY },

@@ -355,16 +355,14 @@ set_sender(lua_State *L)
 {
 	struct sl_context *ctx = sl_context_of(L);
 	struct sl_address a;
-	const char *sender;
 
 	parse_address(L, 1, true, &a);
-	sender = keep(L, sl_str_of(a.address));
 	if (ctx->attempt != NULL) {
-		ctx->attempt->changes.sender = ctx->attempt->in.sender = sender;
-		snprintf(ctx->attempt->senderdomain, sizeof(ctx->attempt->senderdomain), "%s", a.domain);
+		if (sl_queued_set_sender(ctx->attempt, &a) != 0)
+			return luaL_error(L, "out of memory");
 		return 0;
 	}
-	ctx->draft->sender = sender;
+	ctx->draft->sender = keep(L, sl_str_of(a.address));
 	ctx->draft->senderdomain = a.domain[0] != '\0' ? keep(L, sl_str_of(a.domain)) : NULL;
 	return 0;
 }
@@ -383,17 +381,14 @@ set_recipient(lua_State *L)
 {
 	struct sl_context *ctx = sl_context_of(L);
 	struct sl_address a;
-	const char *recipient;
 
 	parse_address(L, 1, false, &a);
-	recipient = keep(L, sl_str_of(a.address));
 	if (ctx->attempt != NULL) {
-		ctx->attempt->changes.recipient = ctx->attempt->in.recipient = recipient;
-		snprintf(ctx->attempt->recipientdomain, sizeof(ctx->attempt->recipientdomain), "%s",
-		    a.domain);
+		if (sl_queued_set_recipient(ctx->attempt, &a) != 0)
+			return luaL_error(L, "out of memory");
 		return 0;
 	}
-	ctx->draft->recipient = recipient;
+	ctx->draft->recipient = keep(L, sl_str_of(a.address));
 	ctx->draft->recipientdomain = keep(L, sl_str_of(a.domain));
 	return 0;
 }

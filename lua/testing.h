@@ -5,11 +5,13 @@
 #ifndef SL_LUA_TESTING_H
 #define SL_LUA_TESTING_H
 
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -68,10 +70,61 @@ as_wanted(const char *wanted)
 	return strcmp(given, wanted) == 0;
 }
 
+/* The engine's policy: files by name and text, in a folder that is gone afterwards. */
+struct policy_file {
+	const char *name, *text;
+};
+
 static inline void
-expressions(const struct expression *rows, size_t n)
+write_file(const char *folder, const struct policy_file *file)
 {
-	struct sl_engine *e = testing_engine();
+	char path[300];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, file->name);
+	if (strchr(file->name, '/') != NULL) {
+		*strrchr(path, '/') = '\0';
+		mkdir(path, 0700);
+		*(path + strlen(path)) = '/';
+	}
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(file->text, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+static inline int
+remove_entry(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+/* What is wrong with it, "" = nothing; until the next call. */
+static inline const char *
+load_policy(struct sl_engine *e, const struct policy_file *files, size_t n)
+{
+	char folder[] = "/tmp/sluice-builtins-XXXXXX";
+	struct sl_buf report = SL_BUF_INIT;
+	struct sl_generation *g;
+	size_t i;
+
+	assert_non_null(mkdtemp(folder));
+	for (i = 0; i < n; i++)
+		write_file(folder, &files[i]);
+	if (sl_engine_prepare_folder(e, folder, &g, &report) == 0)
+		sl_engine_commit(e, g);
+	nftw(folder, remove_entry, 10, FTW_DEPTH | FTW_PHYS);
+	snprintf(given, sizeof(given), "%.*s", (int)report.n, report.p != NULL ? report.p : "");
+	sl_buf_clear(&report);
+	return given;
+}
+
+static inline void
+expressions_in(struct sl_engine *e, const struct expression *rows, size_t n)
+{
 	char script[4000];
 	size_t i;
 
@@ -82,6 +135,14 @@ expressions(const struct expression *rows, size_t n)
 		if (!as_wanted(rows[i].wanted))
 			fail_msg("%s\n  gives  %s\n  wanted %s", rows[i].script, given, rows[i].wanted);
 	}
+}
+
+static inline void
+expressions(const struct expression *rows, size_t n)
+{
+	struct sl_engine *e = testing_engine();
+
+	expressions_in(e, rows, n);
 	sl_engine_free(e);
 }
 

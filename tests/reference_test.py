@@ -8,7 +8,7 @@ import pytest
 from harness import ROOT, SLUICE
 
 # Modules whose functions need neither a phase nor the network.
-ALONE = {"array", "cache", "core", "encoding", "hash", "net", "number", "password", "pcre", "state",
+ALONE = {"array", "cache", "core", "encoding", "file", "hash", "net", "number", "password", "pcre", "state",
          "string", "time"}
 
 

@@ -221,16 +221,22 @@ quoted_field(lua_State *L, struct sl_str rest, size_t i)
 bool
 sl_csv_field(lua_State *L, struct sl_str *rest)
 {
+	return sl_csv_field_by(L, rest, ',');
+}
+
+bool
+sl_csv_field_by(lua_State *L, struct sl_str *rest, char delimiter)
+{
 	struct sl_str plain;
 	bool quoted, ended;
 	size_t i = 0, from;
 
-	while (i < rest->n && (rest->p[i] == ' ' || rest->p[i] == '\t'))
+	while (i < rest->n && rest->p[i] != delimiter && (rest->p[i] == ' ' || rest->p[i] == '\t'))
 		i++;
 	quoted = i < rest->n && rest->p[i] == '"';
 	if (quoted)
 		i = quoted_field(L, *rest, i);
-	for (from = i; i < rest->n && rest->p[i] != ',' && rest->p[i] != '\n'; i++)
+	for (from = i; i < rest->n && rest->p[i] != delimiter && rest->p[i] != '\n'; i++)
 		;
 	plain = sl_str_trim(sl_str_sub(*rest, from, i));
 	if (!quoted)

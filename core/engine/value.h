@@ -101,6 +101,7 @@ int	 sl_describe(lua_State *L, int index, struct sl_buf *out, size_t max);
  * around it: pushes it; returns whether the line ended behind it. [-0, +1, m]
  */
 bool	 sl_csv_field(lua_State *L, struct sl_str *rest);
+bool	 sl_csv_field_by(lua_State *L, struct sl_str *rest, char delimiter);
 /* Goes over empty lines and comments (#); false at the end. */
 bool	 sl_csv_skip(struct sl_str *rest);
 

@@ -80,6 +80,9 @@ static const struct key root_keys[] = {
 	    "http_bytes" },
 	{ .name = "users", .type = KEY_SKIP, .text = "file of accounts: name:crypt hash:domain,domain" },
 	{ .name = "quarantine", .type = KEY_SKIP, .text = "list of quarantine names" },
+	{ .name = "files", .type = KEY_ANY, .offset = AT(files), .text = "names for files of the policy "
+	    "that file, in_file and file_get_contents read: { [\"1\"] = \"data/list.txt\" }; what is in data/ "
+	    "has its own" },
 	{ .name = "trusted", .type = KEY_SKIP, .text = "networks of known clients, a list" },
 	{ .name = "milter", .type = KEY_SKIP, .text = "timeout (7210), progress (10): of milter listeners" },
 	{ .name = "listen", .type = KEY_SKIP, .text = "list of { smtp =, server =, auth =, tls = } and "
@@ -553,6 +556,7 @@ take_all(struct loader *l)
 	check_words(l);
 	check_dns_servers(l);
 	take_retry(l, json_object_get(root, "retry"));
+	sl_config_check_files(l);
 	take_names(l, json_object_get(root, "quarantine"));
 	take_trusted(l, json_object_get(root, "trusted"));
 	take_apis(l, json_object_get(root, "api"), json_object_get(root, "apis"));

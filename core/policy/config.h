@@ -117,6 +117,7 @@ struct sl_config {
 	size_t ntransports;
 	struct sl_api_config *apis;	/* the one named "" is api = {} */
 	size_t napis;
+	json_t *files;			/* name -> path in the policy, or NULL */
 	const char **quarantines;
 	size_t nquarantines;
 	struct sl_network *trusted;
@@ -143,6 +144,11 @@ const struct sl_limits *sl_config_limits(const struct sl_config *config);
 const char *sl_config_hostname(const struct sl_config *config);
 /* "pki:NAME": the bytes of keys/NAME.pem. */
 bool	 sl_config_key(const struct sl_config *config, struct sl_str spec, struct sl_str *pem);
+
+/* The path of a file that scripts may read: named in files, else below data/. "file:NAME"
+ * and "file://NAME" are NAME. Whether it is there, the image knows. False: no such name can be. */
+#define SL_CONFIG_PATH	512
+bool	 sl_config_file(const struct sl_config *config, struct sl_str name, char path[SL_CONFIG_PATH]);
 
 /* "check --defaults": each key, its effective value, and where it comes from. */
 int	 sl_config_describe(const struct sl_config *config, struct sl_buf *out);

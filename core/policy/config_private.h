@@ -29,6 +29,9 @@ int	 sl_config_begin_blocks(struct loader *l);	/* 0 or SL_ERR_NOMEM; before any 
 void	 sl_config_check_blocks(struct loader *l);	/* when all is taken: each block's own check */
 void	 sl_config_drop_blocks(struct loader *l);
 
+/* config_files.c */
+void	 sl_config_check_files(struct loader *l);
+
 /* config_dkim.c */
 void	 sl_config_take_dkim(struct loader *l, const json_t *dkim);
 void	 sl_config_clear_dkim(struct sl_config *config);

@@ -295,6 +295,16 @@ sl_engine_http(lua_State *L)
 	return g != NULL && g->http != NULL ? g->http : engine_of(L)->http;
 }
 
+bool
+sl_engine_file(lua_State *L, struct sl_str name, struct sl_str *bytes)
+{
+	const struct sl_generation *g = generation_of(L);
+	char path[SL_CONFIG_PATH];
+
+	return g != NULL && sl_config_file(g->config, name, path) &&
+	    sl_image_find(g->image, path, bytes);
+}
+
 struct sl_state *
 sl_engine_state(lua_State *L)
 {

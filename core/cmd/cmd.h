@@ -19,6 +19,7 @@ int	 cmd_child(int argc, char **argv);
 int	 cmd_check(int argc, char **argv);
 int	 cmd_exec(int argc, char **argv);
 int	 cmd_repl(int argc, char **argv);
+int	 cmd_test(int argc, char **argv);
 int	 cmd_queue(int argc, char **argv);
 int	 cmd_quarantine(int argc, char **argv);
 int	 cmd_sign(int argc, char **argv);
@@ -48,6 +49,7 @@ int	 cmd_read(const char *path, size_t limit, struct sl_buf *out);
  * why.
  */
 struct sl_message *cmd_read_message(const char *path);
+void	 cmd_put_crlf(struct sl_buf *out, struct sl_str text);
 
 /* A private key from a file. NULL: it was said why. */
 struct sl_key *cmd_read_key(const char *path);

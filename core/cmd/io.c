@@ -46,8 +46,8 @@ cmd_read(const char *path, size_t limit, struct sl_buf *out)
 }
 
 /* Every line ends in CRLF afterwards, the last one too. */
-static void
-put_crlf(struct sl_buf *out, struct sl_str s)
+void
+cmd_put_crlf(struct sl_buf *out, struct sl_str s)
 {
 	size_t i, plain = 0;
 
@@ -74,7 +74,7 @@ cmd_read_message(const char *path)
 
 	if (cmd_read(path, MAX_MESSAGE, &text) != 0)
 		return NULL;
-	put_crlf(&crlf, sl_buf_str(&text));
+	cmd_put_crlf(&crlf, sl_buf_str(&text));
 	sl_buf_clear(&text);
 	bytes = sl_buf_take(&crlf, &n);
 	if (bytes == NULL)

@@ -25,6 +25,7 @@ static const struct {
 	{ "check", cmd_check, "load a policy and say what is wrong: sluice check POLICY [--defaults]" },
 	{ "exec", cmd_exec, "run one script without SMTP: sluice exec FILE" },
 	{ "repl", cmd_repl, "evaluate lines of Lua: sluice repl [POLICY]" },
+	{ "test", cmd_test, "run the tests of a policy: sluice test [POLICY] [--filter TEXT]" },
 	{ "queue", cmd_queue, "list, show, retry, remove messages: sluice queue list SPOOL" },
 	{ "quarantine", cmd_quarantine, "list, show, release, remove held messages: sluice quarantine list SPOOL" },
 	{ "sign", cmd_sign, "sign a message with DKIM: sluice sign MESSAGE --key FILE "

@@ -97,7 +97,7 @@ sl_loop_time_us(const struct sl_loop *loop)
 {
 	if (loop->fixed_us != 0)
 		return loop->fixed_us;
-	return loop->clock != NULL ? loop->clock(loop->clock_arg) : clock_ns(CLOCK_REALTIME) / 1000;
+	return loop->clock != NULL ? loop->clock(loop->clock_arg) : clock_ns(CLOCK_REALTIME) / 1000 + loop->skipped * 1000;
 }
 
 void

@@ -41,7 +41,7 @@ int64_t		 sl_clock_us(void);	/* monotonic, for measuring */
 int64_t		 sl_loop_clock_us(const struct sl_loop *loop);	/* the same, with what a simulation left out */
 /*
  * For tests and traces: where a step would wait for a timer, time moves on to it
- * instead, and a fixed time of day with it. While somebody holds the loop (a
+ * instead, and the time of day with it. While somebody holds the loop (a
  * thread works for it) it waits as ever.
  */
 void		 sl_loop_simulate(struct sl_loop *loop);

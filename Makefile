@@ -175,9 +175,14 @@ fuzz: install-test
 lint:
 	@lua5.4 tools/layers.lua
 
+# libopendkim is measured beside us where it is.
+PEER := $(shell pkg-config --exists opendkim 2>/dev/null && echo -DWITH_OPENDKIM=1 \
+          `pkg-config --cflags --libs opendkim` || echo -DWITH_OPENDKIM=0)
+
 bench: $(B)/sluice
 	@for b in $(patsubst %.c,%,$(wildcard core/*/*_bench.c)); do \
-	  mkdir -p $(B)/$$(dirname $$b) && $(CC) $(CFLAGS) -o $(B)/$$b $$b.c $(B)/sluice.a $(LDLIBS) && \
+	  mkdir -p $(B)/$$(dirname $$b) && $(CC) $(CFLAGS) -o $(B)/$$b $$b.c $(B)/sluice.a \
+	    $(PEER) $(LDLIBS) && \
 	  echo "$$b" && $(B)/$$b || exit 1; done
 	@echo "the whole program" && tools/bench $(B)
 

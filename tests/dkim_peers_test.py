@@ -1,8 +1,9 @@
 """Our DKIM against other people's: what one signs the others must verify.
 
 Run with /usr/bin/python3 -m pytest. Needs the built library (SLUICE_LIB,
-default build/sluice.a), a C compiler, and dkimpy or libopendkim; what is
-missing is skipped.
+default build/sluice.a), a C compiler, and dkimpy, libopendkim or Mail::DKIM;
+what is missing is skipped. The recorded messages are those of the corpora below
+../shared/vectors.
 """
 
 import os

@@ -43,9 +43,9 @@ without_crlf(struct sl_str raw)
 	return sl_str_ends(raw, SL_STR("\r\n")) ? sl_str_sub(raw, 0, raw.n - 2) : raw;
 }
 
-/* RFC 6376 3.4.2, the part behind the colon. */
-static void
-relaxed_value(struct sl_buf *out, struct sl_str value)
+/* RFC 6376 3.4.2, the part behind the colon. Never longer than the value; returns its end. */
+static char *
+relaxed_value(char *to, struct sl_str value)
 {
 	bool blank = false, any = false;
 
@@ -56,27 +56,28 @@ relaxed_value(struct sl_buf *out, struct sl_str value)
 			blank = true;
 		} else {
 			if (blank && any)
-				sl_buf_putc(out, ' ');
-			sl_buf_putc(out, value.p[i]);
+				*to++ = ' ';
+			*to++ = value.p[i];
 			blank = false;
 			any = true;
 		}
 	}
+	return to;
 }
 
-static void
-relaxed_header(struct sl_buf *out, struct sl_str raw)
+static char *
+relaxed_header(char *to, struct sl_str raw)
 {
 	ssize_t colon = sl_str_chr(raw, ':');
 	size_t end = colon < 0 ? raw.n : (size_t)colon;
 	struct sl_str name = sl_str_trim(sl_str_sub(raw, 0, end));
 
 	for (size_t i = 0; i < name.n; i++)
-		sl_buf_putc(out, sl_lower(name.p[i]));
+		*to++ = sl_lower(name.p[i]);
 	if (colon < 0)
-		return;
-	sl_buf_putc(out, ':');
-	relaxed_value(out, sl_str_sub(raw, end + 1, raw.n));
+		return to;
+	*to++ = ':';
+	return relaxed_value(to, sl_str_sub(raw, end + 1, raw.n));
 }
 
 /* Without the final CRLF. */
@@ -84,11 +85,14 @@ static void
 put_header(struct sl_buf *out, enum sl_canon canon, struct sl_str raw)
 {
 	raw = without_crlf(raw);
-	sl_buf_reserve(out, raw.n + 3);
-	if (canon == SL_CANON_SIMPLE)
+	if (sl_buf_reserve(out, raw.n + 3) != 0)
+		return;
+	if (canon == SL_CANON_SIMPLE) {
 		sl_buf_putstr(out, raw);
-	else
-		relaxed_header(out, raw);
+		return;
+	}
+	out->n = (size_t)(relaxed_header(out->p + out->n, raw) - out->p);
+	out->p[out->n] = '\0';
 }
 
 int
@@ -226,6 +230,23 @@ eight_plain(const char *p)
 	    (has_byte(y, ' ') | has_byte(y, '\t') | has_byte(y, '\r'))) == 0;
 }
 
+/* The same for 16, as vectors of whatever the machine has. */
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef uint64_t words2 __attribute__((vector_size(16)));
+
+static bool
+sixteen_plain(const char *p)
+{
+	bytes16 x, y;
+	words2 found;
+
+	memcpy(&x, p, sizeof(x));
+	memcpy(&y, p + 1, sizeof(y));
+	found = (words2)((x == '\r') | (x == '\t') |
+	    ((x == ' ') & ((y == ' ') | (y == '\t') | (y == '\r'))));
+	return (found[0] | found[1]) == 0;
+}
+
 /* A line end with text behind it, so that both can be copied. */
 static bool
 crlf_then_text(const char *p, const char *end, bool relaxed)
@@ -245,7 +266,9 @@ relaxed_run(const char *p, const char *end)
 	for (;;) {
 		const char *stop;
 
-		while (end - p > 8 && eight_plain(p))
+		while (end - p > 16 && sixteen_plain(p))
+			p += 16;
+		if (end - p > 8 && eight_plain(p))
 			p += 8;
 		for (stop = end - p > 8 ? p + 8 : end; p < stop; p++) {
 			if (*p == '\t' ||

@@ -38,14 +38,29 @@ is_oversigned(const struct sl_dkim_names *w, struct sl_str name)
 	    (w->from && sl_str_ieq(name, SL_STR("From")));
 }
 
+/* Names are as we wrote them: no blanks to look for. */
+static bool
+is_there(const struct sl_buf *names, struct sl_str name)
+{
+	const char *p = names->p, *end = names->n > 0 ? p + names->n : p, *colon;
+
+	for (; p < end; p = colon + 1) {
+		colon = memchr(p, ':', (size_t)(end - p));
+		if (colon == NULL)
+			colon = end;
+		if ((size_t)(colon - p) == name.n && sl_str_ieq((struct sl_str){ p, name.n }, name))
+			return true;
+	}
+	return false;
+}
+
 static int
 add_name(struct sl_dkim_names *w, struct sl_str name)
 {
-	size_t times;
+	size_t times = sl_dkim_names_count(w, name) + is_oversigned(w, name);
 
-	if (sl_tags_has(sl_buf_str(&w->out), ':', name))
+	if (times == 0 || is_there(&w->out, name))
 		return 0;
-	times = sl_dkim_names_count(w, name) + is_oversigned(w, name);
 	w->n += times;
 	if (w->n > SL_DKIM_MAX_H)
 		return SL_ERR_LIMIT;

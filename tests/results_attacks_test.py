@@ -9,11 +9,12 @@ import authres
 import dkim
 import pytest
 
-from harness import Sluice, key_pair, text_message, wait_for
+from harness import Sluice, key_pair, text_message
+from milter import session
 
 CONFIG = """return {
   hostname = "mx.example.org", workers = 1, from_check = "FROM_CHECK", EXTRA
-  listen = { { smtp = "127.0.0.1:PORT", server = "inbound" } },
+  listen = { { KIND, server = "inbound" } },
   servers = { inbound = { flows = FLOWS, relay = { ["example.org"] = { transport = "mailbox" } } } },
   transports = { mailbox = { maildir = "MAIL/%d/%u" } },
   dns = { zone = "zone.txt", zone_only = true, timeout = 1 },
@@ -44,8 +45,9 @@ def record(keys, name):
 def make(tmp_path, keys):
     started = []
 
-    def start(flows=EOD, zone="", from_check="accept", extra="", **files):
+    def start(flows=EOD, zone="", from_check="accept", extra="", kind='smtp = "127.0.0.1:PORT"', **files):
         config = CONFIG.replace("FLOWS", flows).replace("FROM_CHECK", from_check).replace("EXTRA", extra)
+        config = config.replace("KIND", kind)
         base = {"zone.txt": ZONE + record(keys, "s1._domainkey.attack.example") + zone}
         base.update(files)
         server = Sluice(tmp_path / str(len(started)), config, base).start()
@@ -402,6 +404,19 @@ def test_A29_forged_results_are_removed(make, flows):
         assert f"authres_removed" in server.text() and f"fields={15 * count}" in server.text()
     if flows == EOD:
         assert [r.method for r in results(message)] == ["spf", "spf", "dkim", "dmarc"]
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_A29_a_mail_server_removes_them_as_the_milter_says(make, count):
+    """It counts the fields of a name: what is deleted first may not move the others (CVE-2022-48521)."""
+    server = make(kind='milter = "inet:127.0.0.1:PORT"')
+    message = forgery(count).replace(b"AUTHENTICATION-RESULTS :", b"AUTHENTICATION-RESULTS:")
+    with session(server.port, ip="127.0.0.1") as m:
+        assert m.transaction(message, sender="<x@attack.example>").command == "c"
+        left = m.delivered(message)
+    assert len(fields(left)) == 10 * count + 1 and left.startswith(b"Authentication-Results: mx.example.org;")
+    assert [r.method for r in results(left)] == ["spf", "spf", "dkim", "dmarc"]
+    assert passed_for(left, "attack.example")
 
 
 def test_A29_an_earlier_machine_of_ours_is_believed(make):

@@ -83,7 +83,8 @@ static const struct key root_keys[] = {
 	{ .name = "files", .type = KEY_ANY, .offset = AT(files), .text = "names for files of the policy "
 	    "that file, in_file and file_get_contents read: { [\"1\"] = \"data/list.txt\" }; what is in data/ "
 	    "has its own" },
-	{ .name = "trusted", .type = KEY_SKIP, .text = "networks of known clients, a list" },
+	{ .name = "trusted", .type = KEY_SKIP, .text = "networks of known clients, a list; what they bring "
+	    "of Authentication-Results in our name stays" },
 	{ .name = "milter", .type = KEY_SKIP, .text = "timeout (7210), progress (10): of milter listeners" },
 	{ .name = "listen", .type = KEY_SKIP, .text = "list of { smtp =, server =, auth =, tls = } and "
 	    "{ milter =, server =, authenticated =, trusted = }" },

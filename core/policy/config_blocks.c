@@ -414,7 +414,8 @@ check_uses(struct loader *l, const char *name, json_t *uses)
 	block = evaluate(l, file, source, text);
 	free(text);
 	json_object_foreach(uses, path, params) {
-		const char *problem = json_string_value(json_array_get(json_object_get(block, "problems"), i++));
+		const json_t *one = json_array_get(json_object_get(block, "problems"), i++);
+		const char *problem = json_string_value(one);
 
 		if (problem != NULL && problem[0] != '\0')
 			schema_error(l, path, "block %s: %s", name, problem);

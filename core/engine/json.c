@@ -25,13 +25,11 @@ release(lua_State *L)
 static json_t **
 push_box(lua_State *L)
 {
+	static const luaL_Reg meta[] = { { "__gc", release }, { NULL, NULL } };
 	json_t **box = lua_newuserdatauv(L, sizeof(*box), 0);
 
 	*box = NULL;
-	if (luaL_newmetatable(L, "sluice.json")) {
-		lua_pushcfunction(L, release);
-		lua_setfield(L, -2, "__gc");
-	}
+	sl_metatable(L, "sluice.json", meta);
 	lua_setmetatable(L, -2);
 	return box;
 }

@@ -71,13 +71,12 @@ unmark(lua_State *L)
 static void
 mark(lua_State *L)
 {
+	static const luaL_Reg meta[] = { { "__close", unmark }, { NULL, NULL } };
+
 	lua_newuserdatauv(L, 0, 1);
 	lua_pushvalue(L, 1);
 	lua_setiuservalue(L, -2, 1);
-	if (luaL_newmetatable(L, "sluice.loading")) {
-		lua_pushcfunction(L, unmark);
-		lua_setfield(L, -2, "__close");
-	}
+	sl_metatable(L, "sluice.loading", meta);
 	lua_setmetatable(L, -2);
 	lua_pushvalue(L, 1);
 	lua_pushlightuserdata(L, sl_running(L));

@@ -172,11 +172,7 @@ push_table(lua_State *L, json_t *value)
 	json_t **box = lua_newuserdatauv(L, sizeof(*box), 0);
 
 	*box = NULL;
-	if (luaL_newmetatable(L, TYPE)) {
-		luaL_setfuncs(L, meta, 0);
-		lua_pushboolean(L, 0);
-		lua_setfield(L, -2, "__metatable");
-	}
+	sl_metatable(L, TYPE, meta);
 	lua_setmetatable(L, -2);
 	*box = json_incref(value);
 }

@@ -458,3 +458,17 @@ sl_map_lookup(lua_State *L, int index)
 		return sl_map_get(L, index);
 	return lua_gettable(L, index) != LUA_TNIL;
 }
+
+void
+sl_metatable(lua_State *L, const char *name, const luaL_Reg *functions)
+{
+	if (luaL_getmetatable(L, name) != LUA_TNIL)
+		return;
+	lua_pop(L, 1);
+	lua_newtable(L);
+	luaL_setfuncs(L, functions, 0);
+	lua_pushboolean(L, 0);
+	lua_setfield(L, -2, "__metatable");
+	lua_pushvalue(L, -1);
+	lua_setfield(L, LUA_REGISTRYINDEX, name);
+}

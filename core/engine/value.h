@@ -111,6 +111,12 @@ bool	 sl_csv_skip(struct sl_str *rest);
  */
 struct sl_buf *sl_scratch(lua_State *L);
 
+/*
+ * Pushes the metatable that userdata of ours called 'name' have, made on first
+ * use and whole or not at all: a run may be out of memory in the middle. [-0, +1, m]
+ */
+void	 sl_metatable(lua_State *L, const char *name, const luaL_Reg *functions);
+
 /* "canonicalization_header" for "canonicalisation_header"; NULL when nothing is near. */
 const char *sl_suggest(const char *word, const char *const *names);
 

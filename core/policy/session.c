@@ -250,6 +250,8 @@ sl_session_helo(struct sl_session *s, const char *name, bool extended, sl_verdic
 	char *copy;
 	int rc;
 
+	if (s->busy)
+		return SL_ERR_INVAL;
 	sl_session_reset(s);	/* RFC 5321 4.1.4: EHLO clears as RSET does */
 	if ((rc = sl_call_begin(s, SL_HELO, fn, arg)) != 0)
 		return rc;

@@ -126,7 +126,7 @@ get_headers(lua_State *L)
 }
 
 /* Each on a line; nothing if it is no address list. A list doesn't live while Lua can raise. */
-static void
+static int
 write_addresses(struct sl_str value, struct sl_buf *out)
 {
 	struct sl_address_list list;
@@ -134,12 +134,13 @@ write_addresses(struct sl_str value, struct sl_buf *out)
 	size_t i;
 
 	if (sl_address_list_parse(&list, value, MAX_ADDRESSES, &err) != 0)
-		return;
+		return err.code == SL_ERR_NOMEM ? err.code : 0;
 	for (i = 0; i < list.n; i++) {
 		sl_buf_putstr(out, sl_str_of(list.mailboxes[i].address.address));
 		sl_buf_putc(out, '\n');
 	}
 	sl_address_list_clear(&list);
+	return out->failed ? SL_ERR_NOMEM : 0;
 }
 
 /*lua
@@ -162,7 +163,8 @@ get_address_list(lua_State *L)
 	if (value.p == NULL)
 		return 1;
 	sl_charge(L, value.n);
-	write_addresses(value, lines);
+	if (write_addresses(value, lines) != 0)
+		return luaL_error(L, "out of memory");
 	for (rest = sl_buf_str(lines); sl_str_split(&rest, '\n', &address) && address.n > 0;) {
 		sl_string(L, address);
 		sl_list_add(L);

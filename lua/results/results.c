@@ -248,13 +248,11 @@ parsed_gc(lua_State *L)
 static struct sl_authres *
 new_parsed(lua_State *L)
 {
+	static const luaL_Reg meta[] = { { "__gc", parsed_gc }, { NULL, NULL } };
 	struct sl_authres *a = lua_newuserdatauv(L, sizeof(*a), 0);
 
 	memset(a, 0, sizeof(*a));
-	if (luaL_newmetatable(L, "sluice.authres")) {
-		lua_pushcfunction(L, parsed_gc);
-		lua_setfield(L, -2, "__gc");
-	}
+	sl_metatable(L, "sluice.authres", meta);
 	lua_setmetatable(L, -2);
 	return a;
 }

@@ -77,16 +77,25 @@ $(B)/sluice.a: $(OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-# The library for other programs shows what core/sluice.map names. The archive
-# is one object, so that it can keep the rest to itself too.
-$(B)/libsluice.so.$(SOVERSION): $(LIBOBJ) core/sluice.map
+# The library for other programs shows the calls of its headers and nothing else.
+# The archive is one object, so that it can keep the rest to itself too.
+HEADERS  = core/sluice.h core/base/types.h
+
+$(B)/exported: $(HEADERS) Makefile
+	$(Q)mkdir -p $(B)
+	$(Q)sed 's,/\*.*\*/,,; /\/\*/,/\*\//d' $(HEADERS) | grep -oE '\bsl_[a-z0-9_]+\(' | tr -d '(' | \
+	    grep -v '_fn$$' | sort -u > $@
+
+$(B)/sluice.map: $(B)/exported
+	$(Q){ echo 'SLUICE_$(basename $(VERSION)) { global:'; sed 's/$$/;/' $<; echo 'local: *; };'; } > $@
+
+$(B)/libsluice.so.$(SOVERSION): $(LIBOBJ) $(B)/sluice.map
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDSAN) -shared -Wl,-soname,libsluice.so.$(SOVERSION) -Wl,--version-script,core/sluice.map \
+	$(Q)$(CC) $(LDSAN) -shared -Wl,-soname,libsluice.so.$(SOVERSION) -Wl,--version-script,$(B)/sluice.map \
 	    $(if $(SAN),,-Wl,--no-undefined) -o $@ $(LIBOBJ) $(LIB_LIBS) $(LIBLIBS)
 
-$(B)/libsluice.a: $(LIBOBJ) core/sluice.map
+$(B)/libsluice.a: $(LIBOBJ) $(B)/exported
 	$(call say,AR,$@)
-	$(Q)sed -n 's/^\t\(sl_.*\);$$/\1/p' core/sluice.map > $(B)/exported
 	$(Q)$(CC) -r -nostdlib -o $(B)/libsluice.o $(LIBOBJ)
 	$(Q)objcopy --keep-global-symbols=$(B)/exported $(B)/libsluice.o
 	$(Q)rm -f $@ && ar rcs $@ $(B)/libsluice.o

@@ -66,7 +66,7 @@ int	 sl_milter_server_accept(struct sl_milter_server *server, struct sl_milter_s
 /* Ends it with an event that says why; 'fd' is taken. The protocol has no words for it. */
 void	 sl_milter_server_refuse(struct sl_milter_server *server, int fd, const char *why);
 
-/* Ends connections that carry no client; others when theirs has left. 'idle' (may be
+/* Ends connections between messages; others when theirs has its reply. 'idle' (may be
  * NULL) is called once, from the loop, when none is left. New connections are closed. */
 void	 sl_milter_server_drain(struct sl_milter_server *server, void (*idle)(void *arg), void *arg);
 

@@ -415,6 +415,8 @@ abort_message(struct sl_milter_session *s, struct sl_str data, struct sl_err *er
 	(void)err;
 	sl_milter_transaction_reset(s);
 	sl_milter_macros_forget(&s->macros, SL_MILTER_MAIL, true);
+	if (s->server->draining)
+		sl_milter_session_end(s);
 	return 0;
 }
 
@@ -429,8 +431,6 @@ quit_new(struct sl_milter_session *s, struct sl_str data, struct sl_err *err)
 	sl_session_close(s->policy);
 	s->policy = NULL;
 	s->state = SL_MILTER_READY;
-	if (s->server->draining)
-		sl_milter_session_end(s);
 	return 0;
 }
 

@@ -1,0 +1,441 @@
+"""The milter host behind a real Postfix: what its clients hear, and what it delivers."""
+import json
+import os
+import pathlib
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+
+import dkim
+import pytest
+
+from harness import Api, Client, Sluice, answer_json, free_port, key_pair, text_message, wait_for
+from postfix import fetch_postfix
+
+CONFIG = """return {
+  hostname = "mx.example.org", workers = 2, quarantine = { "spam" },
+  listen = { { milter = "inet:127.0.0.1:MILTER", server = "inbound" } },
+  servers = { inbound = { flows = { FLOWS }, relay = {} },
+              outbound = { flows = { data = "outbound.lua" }, relay = {} } },
+  dns = { zone = "zone.txt", zone_only = true }, EXTRA
+}"""
+
+MAIN = """virtual_mailbox_domains = example.org, example.com
+virtual_mailbox_base = MAIL
+virtual_mailbox_maps = static:box/
+virtual_minimum_uid = 1
+virtual_uid_maps = static:UID
+virtual_gid_maps = static:GID
+smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
+smtpd_milters = inet:127.0.0.1:MILTER
+non_smtpd_milters = inet:127.0.0.1:MILTER
+milter_default_action = tempfail
+milter_connect_timeout = 5s
+local_header_rewrite_clients =
+relay_domains =
+command_directory = TOOLS
+"""
+
+
+class Mta:
+    """A Postfix that asks a milter at self.milter and delivers into self.mail."""
+
+    def __init__(self, postfix, folder):
+        self.postfix, self.folder = postfix, folder
+        self.milter, self.submission = free_port(), free_port()
+        self.mail = folder / "mail"
+        self.mail.mkdir()
+        owner = pwd.getpwnam("games")
+        os.chown(self.mail, owner.pw_uid, owner.pw_gid)
+        main = MAIN
+        for name, value in (("MAIL", self.mail), ("TOOLS", self.tools()), ("MILTER", self.milter), ("UID", owner.pw_uid),
+                            ("GID", owner.pw_gid)):
+            main = main.replace(name, str(value))
+        self.port, self.process = postfix.start(folder / "postfix", main, (
+            f"127.0.0.1:{self.submission} inet n - n - - smtpd\n"
+            "  -o milter_macro_daemon_name=outbound\n"))
+
+    def tools(self):
+        """Postfix's commands, each with the libraries of where it was unpacked."""
+        tools = self.folder / "tools"
+        tools.mkdir()
+        for name in ("postdrop", "sendmail"):
+            (tools / name).write_text("#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s \"$@\"\n" % (
+                self.postfix.env["LD_LIBRARY_PATH"], self.postfix.tool(name)))
+            (tools / name).chmod(0o755)
+        return tools
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(20)
+
+    def text(self):
+        return (self.folder / "postfix" / "log").read_text()
+
+    def messages(self):
+        """What is in the mailbox, by number of arrival; without what delivery put on top."""
+        paths = sorted(self.mail.glob("box/new/*"), key=lambda p: p.stat().st_mtime_ns)
+        return [p.read_bytes() for p in paths]
+
+    def empty(self):
+        shutil.rmtree(self.mail / "box", ignore_errors=True)
+
+    def held(self):
+        return list((self.folder / "postfix" / "spool" / "hold").rglob("*"))
+
+
+@pytest.fixture(scope="module")
+def mta():
+    postfix = fetch_postfix()
+    if postfix is None:
+        pytest.skip("no Postfix: neither installed nor to be had as a package")
+    with tempfile.TemporaryDirectory() as folder:	# pytest's own are for root alone
+        os.chmod(folder, 0o755)
+        try:
+            mta = Mta(postfix, pathlib.Path(folder))
+        except OSError as error:
+            pytest.skip(f"Postfix: {error}")
+        yield mta
+        mta.stop()
+
+
+@pytest.fixture
+def make(mta, tmp_path):
+    """make(data="...", ...) starts sluice where the Postfix asks."""
+    started = []
+
+    def start(files=None, extra="", **scripts):
+        base = {"zone.txt": "example.org. IN A 127.0.0.1\n", "outbound.lua": "", **(files or {})}
+        base.update({phase + "-script.lua": text for phase, text in scripts.items()})
+        config = CONFIG.replace("MILTER", str(mta.milter)).replace("EXTRA", extra).replace(
+            "FLOWS", ", ".join(f'{phase} = "{phase}-script.lua"' for phase in scripts))
+        server = Sluice(tmp_path / str(len(started)), config, base)
+        started.append(server)
+        return server.start()
+
+    mta.empty()
+    yield start
+    for server in started:
+        assert server.stop() == 0, server.text()[-3000:]
+        assert "AddressSanitizer" not in server.text() and "runtime error" not in server.text()
+
+
+def send(port, message, recipients=("bob@example.org",), sender="ann@example.net"):
+    client = Client(port)
+    client.say("EHLO client.example")
+    rcpt, reply = client.send(sender, recipients, message[:-2] if message.endswith(b"\r\n") else message)
+    client.close()
+    return reply
+
+
+def header(stored):
+    """What Postfix stored, below its own Received."""
+    lines = stored.split(b"\n")
+    at = next(i for i, line in enumerate(lines) if line.startswith(b"Received:")) + 1
+    while lines[at][:1] in (b"\t", b" "):
+        at += 1
+    return b"\n".join(lines[at:])
+
+
+def fields(text):
+    """[[name, value]] of a header; values as the file has them."""
+    found = []
+    for line in text.partition(b"\n\n")[0].split(b"\n"):
+        if line[:1] in (b" ", b"\t"):
+            found[-1][1] += b"\n" + line
+        else:
+            name, _, value = line.partition(b":")
+            found.append([name, value])
+    return found
+
+
+def one(mta):
+    return wait_for(mta.messages, "a message: " + mta.text()[-1500:])[0]
+
+
+# ---- the two articles --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory):
+    return key_pair(tmp_path_factory.mktemp("postfix-key"))
+
+
+SIGN = """function Deliver(options)
+  local dkim, err = api_call("?type=dkim&user=$1&domain=$2", { saslusername or "", senderdomain or "" })
+  if err then Defer("Signing key not available, try again later") end
+  if dkim and not DKIMSign(dkim.selector, dkim.domain, dkim.rsakey) then
+    Defer("Message could not be signed")
+  end
+  builtin.Deliver(options)
+end"""
+
+ODD = (b"From: ann@example.net\r\nTo:\tbob@example.org,\r\n  carol@example.org\r\nSubject:no blank\r\n"
+       b"X-Empty:\r\nX-Fold:\r\n folded at once\r\nX-8bit: caf\xe9\r\nX-Long: " + b"y" * 2500 +
+       b"\r\nX-Blanks : before the colon\r\nX-Trailing: blanks \t \r\n"
+       b"DATE:  Thu, 1 Jan 2026 00:00:00 +0000\r\nMESSAGE-ID:<1@example.net>\r\n\r\n" +
+       b"line " * 300 + b"\r\n.\r\n..two\r\n \t \r\ncaf\xe9 end  \r\n\r\n\r\n")
+
+
+@pytest.mark.parametrize("options", ["", ', { canonicalization_header = "simple", '
+                                     'canonicalization_body = "simple" }'], ids=["relaxed", "simple"])
+@pytest.mark.parametrize("message", [text_message("ann@example.net") + b"\r\n", ODD], ids=["plain", "odd"])
+def test_a_key_from_the_api_signs_what_is_delivered(make, mta, key, message, options):
+    api = Api(lambda path: answer_json({"selector": "s1", "domain": "example.net", "rsakey": key[0]}))
+    try:
+        server = make(data=SIGN.replace("dkim.rsakey)", "dkim.rsakey" + options + ")"),
+                      extra=f'api = {{ url = "{api.url}" }},')
+        assert send(mta.port, message).startswith("250"), server.text()[-2000:]
+        stored = one(mta).replace(b"\n", b"\r\n")
+        assert dkim.verify(stored, dnsfunc=lambda name, timeout=5: key[1].encode())
+        assert "domain=example.net" in api.calls[0]
+    finally:
+        api.stop()
+
+
+def test_without_the_api_nothing_leaves_unsigned(make, mta):
+    api = Api(lambda path: (500, "", 0))
+    try:
+        make(data=SIGN, extra=f'api = {{ url = "{api.url}" }},')
+        assert send(mta.port, text_message()) == "451 4.7.1 Signing key not available, try again later"
+        assert mta.messages() == []
+    finally:
+        api.stop()
+
+
+DMARC = """local result, err = ScanDMARC()
+if not result then Reject("The message has no usable From address (" .. messageid .. ")") end
+for domain, policy in pairs(result) do
+  if policy == "reject" then
+    Reject("The message violates the DMARC policy of " .. domain .. " (" .. messageid .. ")")
+  elseif policy == "temperror" then
+    Defer("The DMARC policy of " .. domain .. " can't be checked now")
+  end
+end"""
+
+
+def test_dmarc_rejects(make, mta):
+    make(data=DMARC, files={"zone.txt": '_dmarc.strict.example. IN TXT "v=DMARC1; p=reject"\n'
+                                        'strict.example. IN TXT "v=spf1 -all"\n'
+                                        'good.example. IN TXT "v=spf1 ip4:127.0.0.1 -all"\n'
+                                        '_dmarc.good.example. IN TXT "v=DMARC1; p=reject"\n'})
+    reply = send(mta.port, text_message("x@strict.example"), sender="x@strict.example")
+    assert re.match(r"550 5\.7\.1 The message violates the DMARC policy of strict\.example \([-\da-f]+\)$",
+                    reply)
+    assert send(mta.port, b"Subject: no from\r\n\r\nx").startswith("550 5.7.1 The message has no usable")
+    assert send(mta.port, text_message("x@good.example"), sender="x@good.example").startswith("250")
+    one(mta)
+    assert len(mta.messages()) == 1
+
+
+# ---- changes ------------------------------------------------------------------------------------------
+
+
+EDITS = """math_seed = tonumber(GetHeader("X-Seed"))
+local function random(n) math_seed = (math_seed * 1103515245 + 12345) % 2147483648; return math_seed // 65536 % n + 1 end
+local names = { "X-A", "X-B", "X-C", "Subject", "x-a" }
+for i = 1, 12 do
+  local name, what = names[random(5)], random(4)
+  if what == 1 then AddHeader(name, "added " .. i)
+  elseif what == 2 then SetHeader(name, "set " .. i)
+  elseif what == 3 then PrependHeader(name, i .. " ")
+  else DelHeader(name) end
+end
+syslog("notice", "edited " .. json_encode(GetHeaders(true)))"""
+
+
+def test_any_edits(make, mta):
+    """The header that Postfix delivers is the one that scripts left, field by field."""
+    server = make(data=EDITS)
+    message = (b"X-A: 1\r\nX-B: 1\r\nX-A: 2\r\nFrom: ann@example.net\r\nX-C: 1\r\nX-B: 2\r\nX-A:\r\n 3\r\n"
+               b"Subject: s\r\nX-B: 3\r\nX-Seed: %d\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\n"
+               b"Message-Id: <%d@example.net>\r\n\r\nbody\r\n")
+    for seed in range(40):
+        mta.empty()
+        assert send(mta.port, message % (seed, seed)).startswith("250"), server.text()[-1500:]
+        stored = fields(header(one(mta)))
+        seen = re.findall(r'edited (.*)"$', server.text(), re.M)[-1]
+        seen = json.loads(seen.replace('\\"', '"').replace("\\\\", "\\"))
+        assert [[n.decode(), " ".join(v.decode().split())] for n, v in stored] == \
+            [[n, " ".join(v.split())] for n, v in seen], seed
+
+
+def test_nothing_changes_without_edits(make, mta):
+    make(data="Deliver()")
+    assert send(mta.port, ODD).startswith("250")
+    stored = header(one(mta)).replace(b"\n", b"\r\n")
+    # Postfix itself takes out the blank in front of a colon.
+    assert ODD.replace(b"X-Blanks :", b"X-Blanks:") in stored
+
+
+def test_envelope(make, mta):
+    make(data="""SetSender("new@example.net")
+      if recipient == "a@example.org" then SetRecipient("z@example.com") end""")
+    assert send(mta.port, text_message(), ["a@example.org", "b@example.org"]).startswith("250")
+    wait_for(lambda: len(mta.messages()) == 2, "both")
+    stored = mta.messages()
+    assert all(b"Return-Path: <new@example.net>" in m for m in stored)
+    assert sorted(re.search(rb"Delivered-To: (.*)", m).group(1) for m in stored) == \
+        [b"b@example.org", b"z@example.com"]
+
+
+# ---- final actions --------------------------------------------------------------------------------------
+
+
+def test_delete_of_one_and_of_all(make, mta):
+    make(data='if recipientdomain == "example.com" then Delete() end AddHeader("X-Seen", "1")')
+    assert send(mta.port, text_message(), ["a@example.org", "b@example.com"]).startswith("250")
+    assert send(mta.port, text_message(), ["b@example.com"]).startswith("250")
+    assert send(mta.port, text_message(), ["c@example.org"]).startswith("250")
+    wait_for(lambda: len(mta.messages()) == 2, "two messages")
+    assert sorted(re.search(rb"Delivered-To: (.*)", m).group(1) for m in mta.messages()) == \
+        [b"a@example.org", b"c@example.org"]
+
+
+def test_quarantine_is_postfix_hold(make, mta):
+    make(data='Quarantine("spam")')
+    reply = send(mta.port, text_message())
+    assert reply.startswith("250")
+    queueid = reply.split()[-1]
+    wait_for(lambda: any(p.name == queueid for p in mta.held()), "the message on hold")
+    assert f"{queueid}: milter-hold: END-OF-MESSAGE" in mta.text()
+    assert mta.messages() == []
+
+
+@pytest.mark.parametrize("script,reply", [
+    ('Reject("100% no")', "550 5.7.1 100% no"),
+    ('Reject({ "first %s", "second" }, { code = 554, enhanced = "5.7.9" })',
+     "554-5.7.9 first %s\n554 5.7.9 second"),
+    ('Defer("later")', "451 4.7.1 later"), ("Done()", "451 4.7.1 Try again later"),
+])
+def test_replies(make, mta, script, reply):
+    make(data=script)
+    assert send(mta.port, text_message()) == reply
+
+
+def test_a_script_error_is_a_temporary_failure(make, mta):
+    make(data="error('x')")
+    assert re.match(r"451 4\.3\.0 Local policy error \(\S+\)$", send(mta.port, text_message()))
+
+
+@pytest.mark.parametrize("phase,at", [("connect", "MAIL"), ("helo", "MAIL"), ("mailfrom", "MAIL"),
+                                      ("rcptto", "RCPT"), ("eod", "."), ("data", ".")])
+def test_rejection_at_each_phase(make, mta, phase, at):
+    make(**{phase: 'Reject("not at ' + phase + '")'})
+    client = Client(mta.port)
+    said = [("greeting", client.greeting)] + [(step, client.say(line)) for step, line in (
+        ("EHLO", "EHLO c.example"), ("MAIL", "MAIL FROM:<a@example.net>"),
+        ("RCPT", "RCPT TO:<b@example.org>"), ("DATA", "DATA"))]
+    if said[-1][1].startswith("354"):
+        said.append((".", client.say(text_message() + b"\r\n.\r\n")))
+    client.close()
+    first = next((step for step, reply in said if "5.7.1 not at " + phase in reply), None)
+    assert first == at, said
+    assert mta.messages() == []
+
+
+# ---- facts ------------------------------------------------------------------------------------------------
+
+
+def test_facts(make, mta):
+    make(data='AddHeader("X-Facts", table.concat({ queueid, senderip, senderhelo, serverip, '
+              'tostring(serverport), serverid }, " "))',
+         files={"outbound.lua": 'AddHeader("X-Facts", serverid .. " by its daemon name")'})
+    reply = send(mta.port, text_message())
+    facts = re.search(rb"X-Facts: (.*)", one(mta)).group(1).decode()
+    assert facts == f"{reply.split()[-1]} 127.0.0.1 client.example 127.0.0.1 {mta.port} inbound"
+    mta.empty()
+    assert send(mta.submission, text_message()).startswith("250")
+    assert b"X-Facts: outbound by its daemon name" in one(mta)
+
+
+def test_mail_that_didnt_come_by_smtp(make, mta):
+    make(data='AddHeader("X-Facts", senderip .. " " .. sender)')
+    done = subprocess.run([mta.folder / "tools" / "sendmail", "-C", mta.folder / "postfix" / "etc", "-f",
+                           "ann@example.net", "bob@example.org"], input=b"Subject: x\n\nHello\n",
+                          capture_output=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert b"X-Facts: 127.0.0.1 ann@example.net" in one(mta)
+
+
+# ---- load and life ------------------------------------------------------------------------------------------
+
+
+def source(mta, sessions, count, *options):
+    subprocess.run([mta.postfix.tool("smtp-source"), *options, "-s", str(sessions), "-m", str(count),
+                    "-f", "ann@example.net", "-t", "bob@example.org", f"127.0.0.1:{mta.port}"],
+                   env=mta.postfix.env, check=True, timeout=120)
+
+
+@pytest.mark.parametrize("options", [["-d"], []], ids=["connections stay", "one message each"])
+def test_many_at_once(make, mta, key, options):
+    server = make(files={"keys/k.pem": key[0]}, data='DKIMSign("s1", "example.net", "pki:k")')
+    source(mta, 20, 200, *options)
+    wait_for(lambda: len(mta.messages()) == 200, "200 messages", 60)
+    for stored in mta.messages()[::20]:
+        assert dkim.verify(stored.replace(b"\n", b"\r\n"), dnsfunc=lambda name, timeout=5: key[1].encode())
+    assert "milter_error" not in server.text()
+
+
+def test_several_messages_per_connection(make, mta):
+    make(data='AddHeader("X-Sender", sender)', rcptto='if recipient == "no@example.org" then Reject("no") end')
+    client = Client(mta.port)
+    client.say("EHLO client.example")
+    for i in range(10):
+        recipients = ["bob@example.org"] + (["no@example.org"] if i % 3 == 0 else [])
+        replies, last = client.send(f"{i}@example.net", recipients, text_message())
+        assert last.startswith("250") and len([r for r in replies if r.startswith("550")]) == (i % 3 == 0)
+        client.say("MAIL FROM:<dropped@example.net>")
+        client.say("RSET")
+    client.close()
+    wait_for(lambda: len(mta.messages()) == 10, "ten messages")
+    assert sorted(re.search(rb"X-Sender: (.*)", m).group(1) for m in mta.messages()) == \
+        [f"{i}@example.net".encode() for i in range(10)]
+
+
+def test_a_killed_worker_costs_its_message_a_try(make, mta):
+    entered = threading.Event()
+
+    def answer(path):
+        entered.set()
+        return 200, "{}", 2 if len(api.calls) == 1 else 0
+
+    api = Api(answer)
+    try:
+        server = make(data='api_call("?x=" .. messageid) AddHeader("X-Done", "1")',
+                      extra=f'api = {{ url = "{api.url}" }},')
+        replies = []
+        thread = threading.Thread(target=lambda: replies.append(send(mta.port, text_message())))
+        thread.start()
+        assert entered.wait(20)
+        for pid in server.children("worker"):
+            os.kill(pid, signal.SIGKILL)
+        thread.join(30)
+        assert replies and replies[0].startswith("4"), replies
+        wait_for(lambda: len(server.children("worker")) == 2, "new workers")
+        assert send(mta.port, text_message()).startswith("250")
+        assert b"X-Done: 1" in one(mta) and len(mta.messages()) == 1
+    finally:
+        api.stop()
+
+
+def test_reload_on_an_open_connection(make, mta):
+    server = make(data='AddHeader("X-Policy", "old")')
+    client = Client(mta.port)
+    client.say("EHLO client.example")
+    assert client.send("a@example.net", ["b@example.org"], text_message())[1].startswith("250")
+    (server.policy / "data-script.lua").write_text('AddHeader("X-Policy", "new")')
+    server.reload()
+    assert client.send("a@example.net", ["b@example.org"], text_message())[1].startswith("250")
+    client.close()
+    wait_for(lambda: len(mta.messages()) == 2, "both")
+    assert sorted(re.search(rb"X-Policy: (.*)", m).group(1) for m in mta.messages()) == [b"new", b"old"]
+
+
+def test_without_sluice_mail_waits(make, mta):
+    make(data="Deliver()").stop()
+    assert send(mta.port, text_message()).startswith("4")

@@ -8,7 +8,7 @@ import pytest
 from harness import ROOT, SLUICE
 
 # Modules whose functions need neither a phase nor the network.
-ALONE = {"array", "cache", "core", "encoding", "file", "hash", "net", "number", "password", "pcre", "state",
+ALONE = {"address", "array", "cache", "core", "encoding", "file", "hash", "net", "number", "password", "pcre", "state",
          "string", "time"}
 
 
@@ -56,7 +56,7 @@ QUESTIONS = {"in_network", "inet_includes", "is_subdomain", "domain_includes", "
              "memory_delete", "memory_store", "password_verify", "in_array", "array_includes", "in_file",
              "DKIMSign", "DKIMSignFor", "ARCSeal"}
 # Numbers that are amounts: 0 is an answer of its own, not a "no".
-AMOUNTS = {"time": "seconds", "rate_count": "events", "memory_inc": "the sum"}
+AMOUNTS = {"time": "seconds", "rate_count": "events", "memory_inc": "the sum", "memory_dec": "the rest"}
 AMOUNTS |= dict.fromkeys(["strlen", "length", "count"], "how long")
 AMOUNTS |= dict.fromkeys(["strpos", "strrpos", "str_find", "str_rfind"], "an offset; -1 is the no")
 AMOUNTS |= dict.fromkeys(["abs", "ceil", "floor", "round", "log", "pow", "sqrt", "number", "ord", "hash"],

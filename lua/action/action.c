@@ -410,6 +410,8 @@ action_generate_dsn(lua_State *L)
 
 const struct sl_builtin sl_module_action[] = {
 	{ "Accept", action_accept, SL_FINAL | SMTP_PHASES | SL_AT_EOD },
+	{ "Allow", action_accept, SL_FINAL | SL_AT_CONNECT },
+	{ "Block", action_reject, SL_FINAL | SL_AT_CONNECT },
 	{ "Reject", action_reject, SL_FINAL | SMTP_PHASES | SL_AT_MESSAGE },
 	{ "Defer", action_defer, SL_FINAL | SMTP_PHASES | SL_AT_MESSAGE },
 	{ "Deliver", action_deliver, SL_FINAL | SL_AT_DATA | SL_AT_POSTDELIVERY },

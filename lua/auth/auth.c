@@ -345,12 +345,31 @@ spf_evaluated(struct sl_op *op, void *arg)
 	sl_op_finish(&((struct spf_op *)arg)->op, 0);
 }
 
+/* What HSL's spf gives. */
+static double
+spf_number(enum sl_spf_status status)
+{
+	switch (status) {
+	case SL_SPF_PASS:
+		return 0;
+	case SL_SPF_SOFTFAIL:
+		return 20;
+	case SL_SPF_FAIL:
+		return 100;
+	default:
+		return 50;
+	}
+}
+
 static int
 spf_word(lua_State *L, struct sl_op *op)
 {
 	const struct sl_spf_result *r = sl_spf_result(((struct spf_op *)op)->spf);
 
-	sl_text(L, sl_spf_status_word(r->status));
+	if (sl_is_hsl(L))
+		sl_number(L, spf_number(r->status));
+	else
+		sl_text(L, sl_spf_status_word(r->status));
 	sl_text(L, r->reason[0] != '\0' ? r->reason : NULL);
 	return 2;
 }
@@ -376,7 +395,8 @@ spf_start(lua_State *L, const struct sl_spf_options *o)
 }
 
 /*lua
-Evaluate SPF for an address, a HELO name and a domain of one's own.
+Evaluate SPF for an address, a HELO name and a domain of one's own. HSL gets a number instead of the
+word: 0 pass, 20 softfail, 100 fail, 50 for the others.
 
 @param ip string
 @param helo string
@@ -403,7 +423,53 @@ auth_spf(lua_State *L)
 	return sl_await(L, spf_start(L, &o), spf_word);
 }
 
+static int
+spf_answer(lua_State *L, struct sl_op *op)
+{
+	const struct sl_spf_result *r = sl_spf_result(((struct spf_op *)op)->spf);
+
+	sl_map_new(L);
+	sl_text(L, sl_spf_status_word(r->status));
+	sl_map_set(L, "result");
+	return 1;
+}
+
+/*lua
+Evaluate SPF for an address, a HELO name and a reverse-path of one's own.
+
+@param ip string
+@param helo string
+@param sender string    an address, or a domain
+@return table answer    result: "pass" "fail" "softfail" "neutral" "none" "temperror" "permerror", or "invalid" if ip is no address
+
+    local answer = spf_query("192.0.2.1", "mail.example.org", "ann@example.org")
+    if answer.result == "fail" then Reject("Not sent by " .. senderdomain) end
+*/
+static int
+auth_spf_query(lua_State *L)
+{
+	struct sl_str ip = sl_arg_string(L, 1), helo = sl_arg_string(L, 2);
+	struct sl_str sender = sl_arg_string(L, 3);
+	struct sl_spf_options o = { .identity = SL_SPF_MAILFROM, .helo = helo, .sender = sender };
+
+	if (sl_engine_dns(L) == NULL)
+		return luaL_error(L, "DNS isn't to be had here");
+	if (sl_addr_parse_ip(&o.ip, ip, 0) != 0) {
+		sl_map_new(L);
+		sl_text(L, "invalid");
+		sl_map_set(L, "result");
+		return 1;
+	}
+	if (sl_str_chr(sender, '@') < 0 && sender.n > 0) {
+		o.sender.p = lua_pushfstring(L, "postmaster@%s", sender.p);
+		o.sender.n = strlen(o.sender.p);
+	}
+	o.now = sl_loop_time_us(sl_vm_loop(sl_vm_of(L))) / 1000000;
+	return sl_await(L, spf_start(L, &o), spf_answer);
+}
+
 const struct sl_builtin sl_module_auth[] = {
+	{ "spf_query", auth_spf_query, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ "ScanDMARC", auth_scan_dmarc, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "dmarc_details", auth_dmarc_details, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "ScanSPF", auth_scan_spf, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },

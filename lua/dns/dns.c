@@ -61,26 +61,38 @@ extended(lua_State *L, int at)
 	return sl_opt_bool(L, at, "extended_result", false);
 }
 
-static int
-answered_at(lua_State *L, const struct sl_dns_query *q, int options)
+static bool
+has_failed(const struct sl_dns_query *q)
 {
-	const char *word = sl_dns_status_word(q->answer->status);
-	bool failed = sl_dns_temporary(q->answer->status) || q->answer->status == SL_DNS_INVALID;
+	return sl_dns_temporary(q->answer->status) || q->answer->status == SL_DNS_INVALID;
+}
 
-	if (failed && !extended(L, options))
-		return sl_fail(L, word, "%s %s: %s", sl_dns_type_word(q->type), q->name, word);
-	if (!extended(L, options)) {
-		push_records(L, q);
-		return 1;
-	}
+static int
+push_extended(lua_State *L, const struct sl_dns_query *q)
+{
+	bool failed = has_failed(q);
+
 	sl_map_new(L);
 	if (failed)
-		sl_text(L, word);
+		sl_text(L, sl_dns_status_word(q->answer->status));
 	else
 		push_records(L, q);
 	sl_map_set(L, failed ? "error" : "result");
 	sl_bool(L, q->answer->secure);
 	sl_map_set(L, "dnssec");
+	return 1;
+}
+
+static int
+answered_at(lua_State *L, const struct sl_dns_query *q, int options)
+{
+	const char *word = sl_dns_status_word(q->answer->status);
+
+	if (extended(L, options))
+		return push_extended(L, q);
+	if (has_failed(q))
+		return sl_fail(L, word, "%s %s: %s", sl_dns_type_word(q->type), q->name, word);
+	push_records(L, q);
 	return 1;
 }
 
@@ -132,17 +144,22 @@ resolver(lua_State *L, int options)
 	return dns;
 }
 
+/* The question, on its way; its options are at 'options'. */
+static struct sl_op *
+question(lua_State *L, const char *name, enum sl_dns_type type, int options)
+{
+	double timeout = sl_opt_number(L, options, "timeout", 0.01, 60, 5);
+	struct sl_dns *dns = resolver(L, options);
+
+	sl_spend(L, SL_BUDGET_DNS, 1);
+	return (struct sl_op *)sl_dns_query(dns, name, type, (int64_t)(timeout * 1000));
+}
+
 static int
 ask_name(lua_State *L, const char *name, enum sl_dns_type type, int options)
 {
-	double timeout = sl_opt_number(L, options, "timeout", 0.01, 60, 5);
-	struct sl_dns *dns;
-
 	extended(L, options);
-	dns = resolver(L, options);
-	sl_spend(L, SL_BUDGET_DNS, 1);
-	return sl_await(L, (struct sl_op *)sl_dns_query(dns, name, type, (int64_t)(timeout * 1000)),
-	    options == 2 ? answered : listed);
+	return sl_await(L, question(L, name, type, options), options == 2 ? answered : listed);
 }
 
 static const char *const option_names[] = { "timeout", "extended_result", "servers", NULL };
@@ -320,7 +337,56 @@ dns_bl(lua_State *L)
 	return ask_name(L, name, SL_DNS_A, 3);
 }
 
+static int
+queried(lua_State *L, struct sl_op *op)
+{
+	return push_extended(L, (const struct sl_dns_query *)op);
+}
+
+/* Of the types whose records are texts here. */
+static enum sl_dns_type
+type_arg(lua_State *L)
+{
+	static const char *const words[] = { "a", "aaaa", "mx", "txt", "cname", "ptr", "ns", NULL };
+	static const enum sl_dns_type types[] = { SL_DNS_A, SL_DNS_AAAA, SL_DNS_MX, SL_DNS_TXT,
+	    SL_DNS_CNAME, SL_DNS_PTR, SL_DNS_NS };
+	struct sl_str word = sl_opt_string(L, 2, "type", "a");
+	size_t i;
+
+	for (i = 0; words[i] != NULL; i++)
+		if (sl_str_ieq(word, sl_str_of(words[i])))
+			return types[i];
+	luaL_error(L, "option \"type\": a, aaaa, mx, txt, cname, ptr or ns expected");
+	return 0;
+}
+
+/*lua
+Look up the records of a name, with everything that is known of the answer.
+
+@param host string      for ptr as it stands in DNS: see inet_reverse
+@param options? table   type ("a" "aaaa" "mx" "txt" "cname" "ptr" "ns"; "a"), timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead)
+@return table answer    result (a list, empty if there is nothing) or error ("timeout" "servfail" "bogus" "invalid"), dnssec (validated)
+
+    local answer = dns_query("example.org", { type = "mx" })
+    if answer.error then Defer("The domain can't be looked up now") end
+*/
+static int
+dns_query(lua_State *L)
+{
+	static const char *const names[] = { "type", "timeout", "servers", NULL };
+	struct sl_str name = sl_arg_string(L, 1);
+	enum sl_dns_type type;
+
+	sl_options(L, 2, names);
+	if (memchr(name.p, '\0', name.n) != NULL)
+		return luaL_argerror(L, 1, "the name has a NUL byte");
+	lua_settop(L, 2);
+	type = type_arg(L);
+	return sl_await(L, question(L, name.p, type, 2), queried);
+}
+
 const struct sl_builtin sl_module_dns[] = {
+	{ "dns_query", dns_query, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ "dns", dns_any, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ "dns4", dns_4, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ "dns6", dns_6, SL_AT_ANY | SL_WAITS | SL_IMPURE },

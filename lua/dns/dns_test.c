@@ -165,6 +165,37 @@ test_extended_result(void **state)
 	    "assert(r.result[1] == 'first.example.org')\n"), "");
 }
 
+static void
+test_query(void **state)
+{
+	(void)state;
+	assert_string_equal(run("local r = dns_query('first.example.org')\n"
+	    "assert(r.result[1] == '192.0.2.1' and r.error == nil and r.dnssec == false)\n"
+	    "assert(dns_query('first.example.org', { type = 'AAAA' }).result[1] == '2001:db8::1')\n"
+	    "assert(dns_query('example.org', { type = 'mx' }).result[3] == 'other.example.org')\n"
+	    "assert(dns_query('txt.example.org', { type = 'txt' }).result[1] == 'v=spf1 -all')\n"
+	    "assert(dns_query(inet_reverse('192.0.2.1'), { type = 'ptr' }).result[1] == 'first.example.org')\n"
+	    "assert(#dns_query('none.example.org').result == 0)\n"
+	    "assert(dns_query('dead.example.org').error == 'servfail')\n"
+	    "assert(dns_query('a..b').error == 'invalid')\n"
+	    "assert(not pcall(dns_query, 'example.org', { type = 'tlsa' }))\n"
+	    "assert(not pcall(dns_query, 'a\\0b'))\n"), "");
+}
+
+/* SPF of one's own choice, where the zone has one record. */
+static void
+test_spf(void **state)
+{
+	(void)state;
+	assert_string_equal(run("assert(spf('192.0.2.9', 'x.example', 'txt.example.org') == 'fail')\n"
+	    "assert(spf('192.0.2.9', 'x.example', 'first.example.org') == 'none')\n"
+	    "assert(spf_query('192.0.2.9', 'x.example', 'ann@txt.example.org').result == 'fail')\n"
+	    "assert(spf_query('192.0.2.9', 'x.example', 'txt.example.org').result == 'fail')\n"
+	    "assert(spf_query('192.0.2.9', 'txt.example.org', '').result == 'fail')\n"
+	    "assert(spf_query('192.0.2.9', 'x', 'ann@dead.example.org').result == 'temperror')\n"
+	    "assert(spf_query('nonsense', 'x', 'ann@example.org').result == 'invalid')\n"), "");
+}
+
 /* The list is asked instead of the policy's; where nobody may be asked it changes nothing. */
 static void
 test_servers(void **state)
@@ -229,6 +260,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_results, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_extended_result, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_query, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_spf, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_servers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a32_budget, setup, teardown),
 	};

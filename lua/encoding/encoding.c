@@ -441,6 +441,74 @@ encoding_csv_explode(lua_State *L)
 	return 1;
 }
 
+/* Pushes the fields of the row at the front of 'rest' as a list, and cuts it off. */
+static void
+push_row(lua_State *L, struct sl_str *rest, char delimiter)
+{
+	bool ended;
+
+	sl_list_new(L);
+	do {
+		sl_charge(L, 4);
+		ended = sl_csv_field_by(L, rest, delimiter);
+		sl_list_add(L);
+	} while (!ended);
+}
+
+/* The list on top, by the names in the list at 'names'; fields without a name are left out. */
+static void
+name_row(lua_State *L, int names)
+{
+	int row = lua_gettop(L);
+	size_t n = sl_count(L, row), i;
+
+	sl_map_new(L);
+	for (i = 1; i <= n && sl_list_get(L, names, i); i++) {
+		sl_list_get(L, row, i);
+		sl_map_set_key(L);
+	}
+	lua_settop(L, row + 1);
+	lua_remove(L, row);
+}
+
+/*lua
+The rows of a text of CSV (RFC 4180). Empty lines and lines that begin with `#` are left out.
+
+@param string string
+@param options? table  delimiter (","), header (true: the first line names the columns, and rows are tables by name; false: rows are lists)
+@return table[] rows
+
+    local rows = csv_decode("name,port\nsmtp,25\n")
+    assert(rows[1].name == "smtp" and rows[1].port == "25")
+    assert(csv_decode("a;b", { delimiter = ";", header = false })[1][2] == "b")
+*/
+static int
+encoding_csv_decode(lua_State *L)
+{
+	static const char *const names[] = { "delimiter", "header", NULL };
+	struct sl_str rest = input(L, 2), delimiter;
+	bool header;
+
+	sl_options(L, 2, names);
+	delimiter = sl_opt_string(L, 2, "delimiter", ",");
+	header = sl_opt_bool(L, 2, "header", true);
+	if (delimiter.n != 1)
+		return luaL_error(L, "option \"delimiter\": one byte expected");
+	lua_settop(L, 2);
+	if (header && sl_csv_skip(&rest))
+		push_row(L, &rest, delimiter.p[0]);
+	else
+		sl_none(L);
+	sl_list_new(L);
+	while (sl_csv_skip(&rest)) {
+		push_row(L, &rest, delimiter.p[0]);
+		if (header)
+			name_row(L, 3);
+		sl_list_add(L);
+	}
+	return 1;
+}
+
 const struct sl_builtin sl_module_encoding[] = {
 	{ "base64_encode", encoding_base64_encode, SL_AT_ANY },
 	{ "base64_decode", encoding_base64_decode, SL_AT_ANY },
@@ -455,5 +523,6 @@ const struct sl_builtin sl_module_encoding[] = {
 	{ "mimeword_encode", encoding_mimeword_encode, SL_AT_ANY },
 	{ "mimeword_decode", encoding_mimeword_decode, SL_AT_ANY },
 	{ "csv_explode", encoding_csv_explode, SL_AT_ANY },
+	{ "csv_decode", encoding_csv_decode, SL_AT_ANY },
 	{ NULL, NULL, 0 },
 };

@@ -60,6 +60,13 @@ static const struct expression csv[] = {
 	    "{ \"a,b\", \"say \\\"hi\\\"\", \"c\" }" },
 	{ "csv_explode('a,b\\nc,d')", "{ \"a\", \"b\" }" },
 	{ "csv_explode('\"open')", "{ \"open\" }" },
+	{ "csv_decode('a,b\\n1,2\\n\\n# x\\n3,\"4\\n5\",6')",
+	    "{ { a = \"1\", b = \"2\" }, { a = \"3\", b = \"4\\n5\" } }" },
+	{ "csv_decode(''), csv_decode('a,b'), csv_decode('a,b', { header = false })",
+	    "{}, {}, { { \"a\", \"b\" } }" },
+	{ "csv_decode('a\\tb\\n1\\t', { delimiter = '\\t' })", "{ { a = \"1\", b = \"\" } }" },
+	{ "csv_decode('a', { delimiter = '' })", "!one byte expected" },
+	{ "csv_decode('a', { headers = true })", "!option \"headers\" is unknown (header?)" },
 };
 
 static const struct expression hostile[] = {

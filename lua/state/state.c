@@ -110,7 +110,8 @@ value_arg(lua_State *L, int arg)
 }
 
 /*lua
-Count an event, and tell whether the rate is kept: a sliding window.
+Count an event, and tell whether the rate is kept: a sliding window. In HSL a count of 0 counts
+nothing and gives what rate_count gives.
 
 @param namespace string
 @param entry string
@@ -125,9 +126,11 @@ state_rate(lua_State *L)
 {
 	struct sl_state_request r = { .command = SL_STATE_RATE };
 
-	r.number = (int64_t)sl_arg_number(L, 3, 1, 1e9);
+	r.number = (int64_t)sl_arg_number(L, 3, sl_is_hsl(L) ? 0 : 1, 1e9);
 	r.ms = (int64_t)(1000 * sl_arg_number(L, 4, 0.1, 1e8));
-	return ask(L, &r, "rate", 2, within);
+	if (r.number == 0)
+		r.command = SL_STATE_RATE_COUNT;
+	return ask(L, &r, "rate", 2, r.number == 0 ? count : within);
 }
 
 /*lua
@@ -234,6 +237,44 @@ state_inc(lua_State *L)
 }
 
 /*lua
+Take from a stored number, in one step; one that is absent counts as 0.
+
+@param key string
+@param amount? number  1
+@return number? difference
+@return string? err    why there is none
+@return string? code   "type": the value is not a number | "io" | "timeout" | "limit"
+
+    local left = memory_dec("tokens")
+*/
+static int
+state_dec(lua_State *L)
+{
+	struct sl_state_request r = { .command = SL_STATE_INC };
+
+	r.number = -(int64_t)sl_arg_opt_number(L, 2, -1e12, 1e12, 1);
+	return ask(L, &r, "memory", 1, new_number);
+}
+
+/*lua
+Whether a value is stored under a key.
+
+@param key string
+@return boolean? stored
+@return string? err   why it isn't known
+@return string? code  "io" | "timeout" | "limit"
+
+    if not memory_exists("greeting") then echo("nothing was said") end
+*/
+static int
+state_exists(lua_State *L)
+{
+	struct sl_state_request r = { .command = SL_STATE_FETCH };
+
+	return ask(L, &r, "memory", 1, yes_or_no);
+}
+
+/*lua
 Delete a stored value.
 
 @param key string
@@ -257,6 +298,8 @@ const struct sl_builtin sl_module_state[] = {
 	{ "memory_add", state_add, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ "memory_store", state_store, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ "memory_fetch", state_fetch, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "memory_dec", state_dec, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "memory_exists", state_exists, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ "memory_inc", state_inc, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ "memory_delete", state_delete, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ NULL, NULL, 0 },

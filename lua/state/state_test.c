@@ -24,6 +24,8 @@ static const char works[] =
     "assert(memory_add('k', { list = { 1, 'two' } }) == true and memory_add('k', 2) == false)\n"
     "assert(memory_fetch('k').list[2] == 'two')\n"
     "assert(memory_store('k', 41) == true and memory_inc('k') == 42)\n"
+    "assert(memory_dec('k') == 41 and memory_dec('k', 40) == 1 and memory_dec('new') == -1)\n"
+    "assert(memory_exists('k') == true and memory_exists('nothing') == false)\n"
     "assert(memory_delete('k') == true and memory_delete('k') == false)\n"
     "memory_store('text', 'x')\n"
     "local n, err, code = memory_inc('text')\n"
@@ -52,6 +54,8 @@ static const char fails[] =
     "failed(memory_add('k', 1))\n"
     "failed(memory_store('k', 1, 60))\n"
     "failed(memory_inc('k'))\n"
+    "failed(memory_dec('k'))\n"
+    "failed(memory_exists('k'))\n"
     "failed(memory_delete('k'))\n";
 
 static const char late[] =

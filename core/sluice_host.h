@@ -75,6 +75,15 @@ void	 sl_engine_exec_stop(struct sl_engine *engine);
 /* Where echo of exec and REPL goes; NULL = events only. */
 void	 sl_engine_on_echo(struct sl_engine *engine, sl_line_fn *fn, void *arg);
 
+/*
+ * Coverage: 'fn' hears of each line of the running policy's own scripts that has
+ * code, some of them several times, and from now on of each line that runs (those of
+ * stdlib/ too). NULL as 'ran' = no longer.
+ */
+typedef void sl_source_line_fn(void *arg, const char *path, int line);
+int	 sl_engine_cover(struct sl_engine *engine, sl_source_line_fn *has_code, sl_source_line_fn *ran,
+	    void *arg);
+
 /* sl_session_data_end with a message of the host's, which is referenced. */
 int	 sl_session_message(struct sl_session *session, struct sl_message *message,
 	    sl_outcome_fn *fn, void *arg);

@@ -226,3 +226,46 @@ def test_a_thousand_cases(policy):
         end""")
     assert done.stdout == "1000 passed, 0 failed\n"
     print(f"1000 cases in {time.monotonic() - began:.2f} s")
+
+
+SCRIPT = """-- line 1 has no code
+local function never()
+  return 1
+end
+
+local t = {
+  a = 1,
+  b = { function() return 2 end },
+}
+if recipient == "nobody" then
+  Reject("no")
+elseif coroutine.wrap(function()
+  return true
+end)() then
+  t.c = t.b[1]()
+end
+""" + "-- far\n" * 400 + """for i = 1, 3 do
+  t.a = i
+end
+Deliver()
+"""
+
+
+def test_coverage(policy, tmp_path):
+    """Far lines, nested functions, and what runs in a coroutine."""
+    (policy / "data.lua").write_text(SCRIPT)
+    (policy / "lib").mkdir()
+    (policy / "lib/unused.lua").write_text("return 1\n")
+    done = cases(policy, """
+        test("one", function(t) t:expect(t:smtp(message("Subject", "x")), { messages = 1 }) end)
+        test("two", function(t) t:expect(t:smtp(message("Subject", "x")), { messages = 1 }) end)
+        """, "--coverage", "--lcov", tmp_path / "lcov")
+    assert done.returncode == 0, done.stdout
+    lines = {line.split()[0]: line.split(None, 1)[1] for line in done.stdout.splitlines()[:-1]}
+    assert lines == {"connect.lua": "100.0%  1 of 1 lines",
+                     "data.lua": "85.7%  12 of 14 lines; not run: 3, 11",
+                     "lib/unused.lua": "0.0%  0 of 1 lines; not run: 1"}
+    record = (tmp_path / "lcov").read_text().split("data.lua\n")[1].split("end_of_record")[0]
+    hits = dict(map(int, line[3:].split(",")) for line in record.split() if line.startswith("DA:"))
+    assert hits[3] == 0 and hits[11] == 0 and hits[418] == 6 and hits[420] == 2
+    assert {1, 5, 16, 200} & set(hits) == set()

@@ -42,6 +42,59 @@ desk_events(struct desk *d)
 	return d->told;
 }
 
+/* ---- coverage ---------------------------------------------------------------------------- */
+
+/* A list of counts by line; -1 where there is no code. */
+static void
+has_code(void *arg, const char *path, int line)
+{
+	struct desk *d = arg;
+	json_t *counts = json_object_get(d->covered, path);
+
+	if (counts == NULL) {
+		counts = json_array();
+		json_object_set_new(d->covered, path, counts);
+	}
+	while (json_array_size(counts) <= (size_t)line)
+		json_array_append_new(counts, json_integer(-1));
+	json_array_set_new(counts, (size_t)line, json_integer(0));
+}
+
+static void
+ran(void *arg, const char *path, int line)
+{
+	struct desk *d = arg;
+	json_t *count = json_array_get(json_object_get(d->covered, path), (size_t)line);
+
+	if (count != NULL && json_integer_value(count) >= 0)
+		json_integer_set(count, json_integer_value(count) + 1);
+}
+
+int
+desk_cover(struct desk *d)
+{
+	if (d->covered == NULL)
+		d->covered = json_object();
+	return d->covered != NULL ? 0 : SL_ERR_NOMEM;
+}
+
+json_t *
+desk_coverage(struct desk *d)
+{
+	return d->covered;
+}
+
+static int
+cover(struct desk *d, struct sl_buf *report)
+{
+	int rc = sl_engine_cover(d->engine, d->lines_known ? NULL : has_code, ran, d);
+
+	d->lines_known = true;
+	if (rc != 0)
+		sl_buf_puts(report, "the lines of the policy's scripts can't be read\n");
+	return rc;
+}
+
 /* ---- life -------------------------------------------------------------------------------- */
 
 static int
@@ -106,6 +159,7 @@ desk_close(struct desk *d)
 	if (d->image >= 0)
 		close(d->image);
 	json_decref(d->told);
+	json_decref(d->covered);
 	sl_free(d->folder);
 	sl_free(d);
 }
@@ -163,6 +217,8 @@ start(struct desk *d, bool *other, struct sl_buf *report)
 	if ((d->engine = sl_engine_new(&o, &err)) == NULL)
 		goto fail;
 	if ((rc = load(d, other, report)) != 0)
+		return rc;
+	if (!*other && d->covered != NULL && (rc = cover(d, report)) != 0)
 		return rc;
 	sl_events_add(&d->events, &d->sink);	/* what loading tells belongs to no message */
 	return 0;

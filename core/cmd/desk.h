@@ -27,6 +27,13 @@ int		 desk_begin(struct desk *d, struct sl_buf *report);
 /* Reads the folder again. The session ends; answers and clock stay. On failure all is as it was. */
 int		 desk_reload(struct desk *d, struct sl_buf *report);
 
+/*
+ * From the next desk_begin on it is counted how often each line of the policy's
+ * scripts runs. An object of objects: path, line, count; borrowed.
+ */
+int		 desk_cover(struct desk *d);
+json_t		*desk_coverage(struct desk *d);
+
 struct sl_engine *desk_engine(struct desk *d);
 struct sl_loop	*desk_loop(struct desk *d);
 /* 0 = the system's clock. */

@@ -19,6 +19,8 @@ struct desk {
 	struct sl_event_sink sink;
 	struct sl_engine *engine;
 	json_t *told;			/* events */
+	json_t *covered;		/* path -> array of counts by line, -1 = no code; NULL = not asked for */
+	bool lines_known;		/* which lines have code */
 
 	/* desk_world.c */
 	struct sl_dns_host dns_host;

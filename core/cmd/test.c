@@ -17,8 +17,8 @@
 #include "test_lua.h"
 
 struct options {
-	const char *policy, *filter, *junit;
-	bool tap;
+	const char *policy, *filter, *junit, *lcov;
+	bool tap, coverage;
 };
 
 static int
@@ -61,6 +61,10 @@ push_options(lua_State *L, const struct options *o)
 	lua_setfield(L, -2, "filter");
 	lua_pushstring(L, o->junit);
 	lua_setfield(L, -2, "junit");
+	lua_pushstring(L, o->lcov);
+	lua_setfield(L, -2, "lcov");
+	lua_pushboolean(L, o->coverage);
+	lua_setfield(L, -2, "coverage");
 	lua_pushboolean(L, o->tap);
 	lua_setfield(L, -2, "tap");
 }
@@ -106,6 +110,10 @@ run(const struct options *o)
 	lua_State *L = luaL_newstate();
 	int status = 1;
 
+	if (d != NULL && (o->coverage || o->lcov != NULL) && desk_cover(d) != 0) {
+		desk_close(d);
+		d = NULL;
+	}
 	if (L != NULL && d != NULL && desk_begin(d, &report) == 0) {
 		luaL_openlibs(L);
 		status = run_harness(L, d, o);
@@ -124,7 +132,8 @@ cmd_test(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "filter", required_argument, NULL, 'f' }, { "junit", required_argument, NULL, 'j' },
-		{ "tap", no_argument, NULL, 't' }, { 0 },
+		{ "tap", no_argument, NULL, 't' }, { "coverage", no_argument, NULL, 'c' },
+		{ "lcov", required_argument, NULL, 'l' }, { 0 },
 	};
 	struct options o = { .policy = "." };
 	int c;
@@ -136,10 +145,15 @@ cmd_test(int argc, char **argv)
 			o.junit = optarg;
 		else if (c == 't')
 			o.tap = true;
+		else if (c == 'c')
+			o.coverage = true;
+		else if (c == 'l')
+			o.lcov = optarg;
 		else
 			return 2;
 	if (optind < argc - 1) {
-		fprintf(stderr, "usage: sluice test [POLICY] [--filter TEXT] [--junit FILE] [--tap]\n");
+		fprintf(stderr, "usage: sluice test [POLICY] [--filter TEXT] [--junit FILE] [--tap] "
+		    "[--coverage] [--lcov FILE]\n");
 		return 2;
 	}
 	if (optind < argc)

@@ -282,6 +282,13 @@ make_key(lua_State *L)
 	return rc == 0 ? 2 : failed(L, err.text);
 }
 
+static int
+coverage(lua_State *L)
+{
+	push_json(L, desk_coverage(desk_of(L)));
+	return 1;
+}
+
 /* ---- the session ------------------------------------------------------------------------- */
 
 static const char *
@@ -386,7 +393,7 @@ test_push_desk(lua_State *L, struct desk *d)
 		{ "begin", begin }, { "zone", zone }, { "route", route }, { "set_time", set_time },
 		{ "now", now }, { "wait", pass_time }, { "questions", questions },
 		{ "unanswered", unanswered }, { "events", events }, { "forget", forget },
-		{ "json", encode_json }, { "key", make_key }, { "connect", connect_peer }, { "tls", tls },
+		{ "json", encode_json }, { "coverage", coverage }, { "key", make_key }, { "connect", connect_peer }, { "tls", tls },
 		{ "helo", helo }, { "auth", auth }, { "account", account }, { "mail", mail },
 		{ "rcpt", rcpt }, { "data", data }, { "reset", reset }, { "disconnect", disconnect },
 		{ NULL, NULL },

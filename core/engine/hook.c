@@ -15,16 +15,26 @@ out_of_time(const struct sl_run *run, int64_t executing_us)
 }
 
 static void
+tell_line(lua_State *L, lua_Debug *ar, const struct sl_vm *vm)
+{
+	if (vm->on_line != NULL && lua_getinfo(L, "S", ar) && ar->source[0] == '@')
+		vm->on_line(vm->on_line_arg, ar->source + 1, ar->currentline);
+}
+
+static void
 hook(lua_State *L, lua_Debug *ar)
 {
 	struct sl_run *run = sl_running(L);
 	int64_t executing_us;
 
-	(void)ar;
 	if (run == NULL)
 		return;
 	if (run->ending) {
 		sl_go_on_ending(L);
+		return;
+	}
+	if (ar->event == LUA_HOOKLINE) {
+		tell_line(L, ar, run->vm);
 		return;
 	}
 	run->stats.steps += SL_HOOK_STEPS;
@@ -56,7 +66,9 @@ hook(lua_State *L, lua_Debug *ar)
 void
 sl_hook_install(lua_State *L, bool ending)
 {
-	lua_sethook(L, hook, LUA_MASKCOUNT, ending ? 1 : SL_HOOK_STEPS);
+	bool lines = !ending && sl_vm_from(L)->on_line != NULL;
+
+	lua_sethook(L, hook, LUA_MASKCOUNT | (lines ? LUA_MASKLINE : 0), ending ? 1 : SL_HOOK_STEPS);
 }
 
 void

@@ -85,6 +85,8 @@ struct sl_vm {
 	struct sl_buf scratch;		/* result of sl_scratch */
 	void (*echo)(void *arg, struct sl_str line);
 	void *echo_arg;
+	sl_lines_fn *on_line;		/* hears of lines that run; NULL = nobody */
+	void *on_line_arg;
 	struct sl_now *now;		/* what is shown to who watches; NULL = nobody */
 	volatile sig_atomic_t interrupted;
 	struct {

@@ -71,6 +71,15 @@ int		 sl_program_add(struct sl_program *program, const char *path, struct sl_str
 int		 sl_program_add_data(struct sl_program *program, const char *path, struct sl_str text,
 		    struct sl_err *err);
 
+/*
+ * Coverage. 'fn' hears of each line that has code, of the program's files but
+ * those of stdlib, some of them several times; SL_ERR_CORRUPT: this Lua's code can't be read.
+ * on_line: it hears of each line that runs; only runs that begin after it do.
+ */
+typedef void sl_lines_fn(void *arg, const char *path, int line);
+int		 sl_program_lines(struct sl_program *program, sl_lines_fn *fn, void *arg);
+void		 sl_vm_on_line(struct sl_vm *vm, sl_lines_fn *fn, void *arg);	/* NULL = nobody */
+
 /* An element of a flow. */
 struct sl_element {
 	const char *script;		/* path of a script, or NULL */

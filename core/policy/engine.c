@@ -251,6 +251,17 @@ sl_engine_config(const struct sl_engine *e)
 	return e->generation != NULL ? e->generation->config : NULL;
 }
 
+int
+sl_engine_cover(struct sl_engine *e, sl_source_line_fn *has_code, sl_source_line_fn *ran, void *arg)
+{
+	int rc = 0;
+
+	if (has_code != NULL && e->generation != NULL)
+		rc = sl_program_lines(e->generation->program, has_code, arg);
+	sl_vm_on_line(e->vm, ran, arg);
+	return rc;
+}
+
 /* ---- for builtins --------------------------------------------------------------------------- */
 
 static struct sl_engine *

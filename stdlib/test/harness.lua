@@ -576,6 +576,61 @@ local function write_junit(path, results, failed)
   f:close()
 end
 
+-- ---- coverage ---------------------------------------------------------------
+
+-- Calls fn(line, count) for each line with code; Lua's index is one more than the line.
+local function each_line(counts, fn)
+  for i = 2, #counts do
+    if counts[i] >= 0 then fn(i - 1, counts[i]) end
+  end
+end
+
+-- "3, 7-9" of a list of lines; lines without code between two don't part them.
+local function ranges(counts, missed)
+  local out, i = {}, 1
+  while i <= #missed do
+    local j = i
+    while j < #missed do
+      local between = false
+      for line = missed[j] + 1, missed[j + 1] - 1 do between = between or counts[line + 1] > 0 end
+      if between then break end
+      j = j + 1
+    end
+    out[#out + 1] = i == j and tostring(missed[i]) or missed[i] .. "-" .. missed[j]
+    i = j + 1
+  end
+  return table.concat(out, ", ")
+end
+
+local function tell_coverage(covered)
+  local prefix = options.tap and "# " or ""
+  for _, path in ipairs(sorted_keys(covered)) do
+    local lines, missed = 0, {}
+    each_line(covered[path], function(line, count)
+      lines = lines + 1
+      if count == 0 then missed[#missed + 1] = line end
+    end)
+    print(string.format("%s%-30s %5.1f%%  %d of %d lines%s", prefix, path,
+      lines > 0 and (lines - #missed) * 100 / lines or 100, lines - #missed, lines,
+      #missed > 0 and "; not run: " .. ranges(covered[path], missed) or ""))
+  end
+end
+
+local function write_lcov(path, covered)
+  local f, why = io.open(path, "w")
+  if not f then error(why, 0) end
+  for _, name in ipairs(sorted_keys(covered)) do
+    local lines, hit = 0, 0
+    f:write("TN:\nSF:", options.policy, "/", name, "\n")
+    each_line(covered[name], function(line, count)
+      f:write("DA:", line, ",", count, "\n")
+      lines, hit = lines + 1, hit + (count > 0 and 1 or 0)
+    end)
+    f:write("LF:", lines, "\nLH:", hit, "\nend_of_record\n")
+  end
+  f:close()
+end
+
 local function main()
   local results, failed = {}, 0
   local say = options.tap and tell.tap or tell.plain
@@ -599,6 +654,8 @@ local function main()
     end
   end
   if options.tap then print("1.." .. #results) end
+  if options.coverage then tell_coverage(desk.coverage()) end
+  if options.lcov then write_lcov(options.lcov, desk.coverage()) end
   if options.junit then write_junit(options.junit, results, failed) end
   print((options.tap and "# " or "") .. #results - failed .. " passed, " .. failed .. " failed")
   if #results == 0 then io.stderr:write("sluice: no case was run\n") end

@@ -552,7 +552,7 @@ a_crowd_is_set_aside(void **state)
 	sl_op_release(op);
 	for (size_t i = 0; i < PEERS; i++)
 		if (server.peers[i].hangs)
-			sl_stream_close(server.peers[i].s);
+			peer_end(server.peers[i].s, &server.peers[i], NULL);
 	until("delivered a@b", 449);
 	assert_int_equal(server.messages, 449);
 	assert_int_equal(sl_store_count(w.store), 1);		/* the first, to be tried again */

@@ -79,7 +79,11 @@ as_wanted(const json_t *one, const struct sl_buf *out)
 	return same;
 }
 
-/* Cases with a bare LF were recorded from a program that makes it CRLF first; we don't. */
+/*
+ * Cases with a bare LF were recorded from a program that makes it CRLF first. RFC 6376
+ * 3.4.3 and 3.4.4 know lines that end in CRLF alone, RFC 5321 2.3.8 forbids to take
+ * another byte for a line end: whoever receives the bytes decides that, before.
+ */
 static void
 run_case(struct tally *t, const json_t *one)
 {

@@ -30,7 +30,7 @@ enum sl_digest_alg sl_dkim_algorithm_digest(enum sl_dkim_algorithm algorithm);
 
 /* A domain or selector: labels of letters, digits, "-", "_" or UTF-8; 253 bytes; no final dot. */
 bool	 sl_dkim_domain_ok(struct sl_str domain);
-/* Is 'sub' the domain itself or below it? ASCII case doesn't matter. */
+/* Is 'sub' the domain itself or below it? Case doesn't matter, nor U-labels for A-labels. */
 bool	 sl_dkim_domain_within(struct sl_str sub, struct sl_str domain);
 
 /* ---- hashing ---------------------------------------------------------- */

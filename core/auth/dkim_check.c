@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../mail/address.h"
+
 void
 sl_dkim_decide(struct sl_dkim_work *w, enum sl_dkim_status status, const char *fmt, ...)
 {
@@ -88,7 +90,8 @@ key_fits(struct sl_dkim_work *w, const struct sl_dkim_key *key)
 
 	if (unfit != NULL)
 		sl_dkim_decide(w, SL_DKIM_PERMERROR, "%s", unfit);
-	else if (key->strict && !sl_str_ieq(w->sig.identity_domain, w->sig.domain))
+	else if (key->strict && !(sl_dkim_domain_within(w->sig.identity_domain, w->sig.domain) &&
+	    sl_dkim_domain_within(w->sig.domain, w->sig.identity_domain)))
 		sl_dkim_decide(w, SL_DKIM_PERMERROR, "the key does not allow a subdomain in i=");
 	else
 		return true;
@@ -228,15 +231,20 @@ sl_dkim_check_key(struct sl_dkim_checker *c, struct sl_dkim_work *w,
 
 /* ---- questions -------------------------------------------------------------- */
 
-/* One question per name. The parser saw to it that the name fits. */
+/* One question per name. The parser saw to it that the name fits. As A-labels (RFC 8616 5); one
+ * that can't be that stays as it is and won't be found. */
 size_t
 sl_dkim_question_for(struct sl_dkim_questions *qs, const struct sl_dkim_signature *s)
 {
 	struct sl_dkim_question *q = &qs->q[qs->n];
+	char ascii[256];
+	struct sl_err err;
 
 	snprintf(q->name, sizeof(q->name), "%.*s._domainkey.%.*s", (int)s->selector.n,
 	    s->selector.p, (int)s->domain.n, s->domain.p);
 	sl_lower_in_place(q->name, strlen(q->name));
+	if (sl_domain_normalize(ascii, sl_str_of(q->name), &err) == 0)
+		strcpy(q->name, ascii);
 	for (size_t i = 0; i < qs->n; i++)
 		if (strcmp(qs->q[i].name, q->name) == 0)
 			return i;

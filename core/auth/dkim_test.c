@@ -185,9 +185,10 @@ replace(struct sl_buf *b, const char *from, const char *to)
 static struct zone *
 good_zone(void)
 {
-	static struct zone zone[2];
+	static struct zone zone[3];
 
 	zone[0] = (struct zone){ "sel._domainkey.example.com", rsa_record.p, SL_DNS_OK };
+	zone[1] = (struct zone){ "sel._domainkey.xn--bcher-kva.example", rsa_record.p, SL_DNS_OK };
 	return zone;
 }
 
@@ -541,6 +542,14 @@ static const struct {
 	{ "A21 i= encoded CRLF", V DS "i=a=0D=0A@example.com; ", "from", SL_DKIM_PERMERROR, 0 },
 	{ "A21 i= encoded NUL", V DS "i=a=00@example.com; ", "from", SL_DKIM_PERMERROR, 0 },
 	{ "A21 i= with a plain =", V DS "i=a=b.org@example.com; ", "from", SL_DKIM_PASS, 1 },
+	{ "RFC 8616 d= in U-labels", V "d=b\xc3\xbc" "cher.example; s=sel; ", "from", SL_DKIM_PASS, 1 },
+	{ "RFC 8616 i= in A-labels below d= in U-labels",
+	    V "d=b\xc3\xbc" "cher.example; s=sel; i=@a.xn--bcher-kva.example; ", "from", SL_DKIM_PASS, 1 },
+	{ "RFC 8616 i= in U-labels, d= in A-labels",
+	    V "d=xn--bcher-kva.example; s=sel; i=j\xc3\xb6@b\xc3\xbc" "cher.example; ", "from",
+	    SL_DKIM_PASS, 1 },
+	{ "RFC 8616 i= of another domain",
+	    V "d=b\xc3\xbc" "cher.example; s=sel; i=@b\xc3\xb6" "cher.example; ", "from", SL_DKIM_PERMERROR, 0 },
 	{ "q= ours", V DS "q=dns/txt; ", "from", SL_DKIM_PASS, 1 },
 	{ "q= among others", V DS "q=other/x : dns/txt; ", "from", SL_DKIM_PASS, 1 },
 	{ "q= unknown", V DS "q=http; ", "from", SL_DKIM_PERMERROR, 0 },

@@ -94,7 +94,8 @@ signatures_as_wanted(const struct sl_dkim_verify *v, json_t *wanted)
 	return true;
 }
 
-/* Its limit is 8192 bits, ours SL_RSA_MAX_BITS: refused for the size instead of the signature. */
+/* Its limit is 8192 bits, ours SL_RSA_MAX_BITS, which RFC 8301 3.2 asks for: refused for the size
+ * instead of the signature. */
 static bool
 beyond_our_limit(const struct sl_dkim_verify *v, json_t *one)
 {
@@ -131,7 +132,8 @@ report(const struct sl_dkim_verify *v, const json_t *one)
 	}
 }
 
-/* What is optional depends on limits that each program chooses. */
+/* What is optional depends on limits that each program chooses (RFC 6376 6.1: how many signatures
+ * are tried is the verifier's matter). */
 static void
 run_case(struct tally *t, json_t *suite, json_t *one, const char *folder)
 {
@@ -178,8 +180,10 @@ record_good(const char *txt)
 }
 
 /*
- * Where we differ on purpose: whether UTF-8 is allowed is the message's
- * matter, not the field's; blanks behind the last ";" are common in DNS.
+ * Where we differ on purpose. UTF-8 in i=, recorded as wrong in a message that
+ * isn't internationalized: RFC 6532 3.2 makes the message that has it one, and
+ * RFC 8616 5 allows it there. A blank behind the last ";" of a record: RFC 6376
+ * 3.2 has none there, 6.1.2 doesn't ask to refuse it, and it is common.
  */
 static bool
 is_disputed(const json_t *one)

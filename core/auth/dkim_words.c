@@ -1,6 +1,8 @@
 /* Words, domains and the fields of a header as DKIM needs them. See dkim.h. */
 #include "dkim.h"
 
+#include "../mail/address.h"
+
 static const struct {
 	const char *word;
 	enum sl_key_type key;
@@ -81,9 +83,31 @@ sl_dkim_domain_ok(struct sl_str domain)
 	return true;
 }
 
+static bool
+is_ascii(struct sl_str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] > 0x7f)
+			return false;
+	return true;
+}
+
+/* RFC 8616: one may be written in U-labels, the other in A-labels. */
+static bool
+within_as_ascii(struct sl_str sub, struct sl_str domain)
+{
+	char a[256], b[256];
+	struct sl_err err;
+
+	return sl_domain_normalize(a, sub, &err) == 0 && sl_domain_normalize(b, domain, &err) == 0 &&
+	    sl_domain_is_within(a, b);
+}
+
 bool
 sl_dkim_domain_within(struct sl_str sub, struct sl_str domain)
 {
+	if (!is_ascii(sub) || !is_ascii(domain))
+		return within_as_ascii(sub, domain);
 	if (sub.n == domain.n)
 		return sl_str_ieq(sub, domain);
 	return sub.n > domain.n && sl_str_iends(sub, domain) && sub.p[sub.n - domain.n - 1] == '.';

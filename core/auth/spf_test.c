@@ -165,6 +165,21 @@ static const struct {
 	{ "a forged PTR", "e.example TXT v=spf1 ptr -all\n1.2.0.192.in-addr.arpa PTR mail.e.example\n"
 	    "mail.e.example A 192.0.2.77\n",
 	    { NULL, "h", "joe@e.example", SL_SPF_MAILFROM }, SL_SPF_FAIL, "-all", "" },
+	{ "RFC 7208 5.5 a failing PTR is no name", "e.example TXT v=spf1 ptr ?all\n"
+	    "1.2.0.192.in-addr.arpa FAIL\n",
+	    { NULL, "h", "joe@e.example", SL_SPF_MAILFROM }, SL_SPF_NEUTRAL, "?all", "" },
+	{ "RFC 7208 5.5 a name whose address fails is left out", "e.example TXT v=spf1 ptr -all\n"
+	    "1.2.0.192.in-addr.arpa PTR a.e.example\n1.2.0.192.in-addr.arpa PTR b.e.example\n"
+	    "a.e.example FAIL\nb.e.example A 192.0.2.1\n",
+	    { NULL, "h", "joe@e.example", SL_SPF_MAILFROM }, SL_SPF_PASS, "ptr", "" },
+	{ "RFC 7208 5.5 a name that only ends alike", "e.example TXT v=spf1 ptr -all\n"
+	    "1.2.0.192.in-addr.arpa PTR xe.example\nxe.example A 192.0.2.1\n",
+	    { NULL, "h", "joe@e.example", SL_SPF_MAILFROM }, SL_SPF_FAIL, "-all", "" },
+	{ "A26 +all", "e.example TXT v=spf1 +all\n",
+	    { NULL, "h", "joe@e.example", SL_SPF_MAILFROM }, SL_SPF_PASS, "+all", "" },
+	{ "A26 reversed, cut, with delimiters", "e.example TXT v=spf1 exists:%{l2r+-}.%{ir}.%{v}.%{d1}.x "
+	    "-all\nb.a.1.2.0.192.in-addr.example.x A 127.0.0.2\n",
+	    { NULL, "h", "a-b+c@e.example", SL_SPF_MAILFROM }, SL_SPF_PASS, NULL, "" },
 	{ "IPv4-mapped is IPv4", "e.example TXT v=spf1 ip4:192.0.2.1 -all\n",
 	    { "::ffff:192.0.2.1", "h", "joe@e.example", SL_SPF_MAILFROM }, SL_SPF_PASS, NULL, "" },
 	{ "a 2 KB macro is cut to a name", "e.example TXT v=spf1 exists:%{h}.%{h}.%{h}.%{h}.%{h}.x.example"
@@ -264,7 +279,65 @@ test_many_names(void **state)
 	json_decref(zone);
 }
 
-/* A26: a record of 64 KB is read once, in linear time, with nothing kept per term. */
+/* A26: 100 hosts of an mx are an error (RFC 7208 4.6.4), and none of their addresses is asked for. */
+static void
+test_many_hosts(void **state)
+{
+	struct asked a = { NULL, "h", "joe@e.example", SL_SPF_MAILFROM };
+	struct sl_spf *spf;
+	struct sl_evaluator *e;
+	struct sl_buf text = SL_BUF_INIT;
+	struct sl_question q;
+	json_t *zone;
+	size_t n = 0;
+
+	(void)state;
+	sl_buf_puts(&text, "e.example TXT v=spf1 mx +all\n");
+	for (int i = 0; i < 100; i++)
+		sl_buf_printf(&text, "e.example MX mx%d.e.example\nmx%d.e.example A 192.0.2.1\n", i, i);
+	zone = zone_of(text.p);
+	spf = make(&a);
+	e = sl_spf_evaluator(spf);
+	while (!e->done(e) && e->question(e, &q) == 1) {
+		n++;
+		give(e, zone, &q);
+	}
+	assert_int_equal(n, 2);
+	assert_int_equal(sl_spf_result(spf)->status, SL_SPF_PERMERROR);
+	sl_spf_free(spf);
+	json_decref(zone);
+	sl_buf_clear(&text);
+}
+
+/* A26: ten terms that ask are allowed, whatever of a and mx and exists; the eleventh is an error. */
+static void
+test_lookup_limit(void **state)
+{
+	struct asked a = { NULL, "h", "joe@e.example", SL_SPF_MAILFROM };
+
+	(void)state;
+	for (int n = 10; n <= 11; n++) {
+		struct sl_buf text = SL_BUF_INIT, zone = SL_BUF_INIT;
+		struct sl_spf *spf;
+
+		for (int i = 0; i < n; i++) {
+			sl_buf_puts(&text, " ");
+			sl_buf_printf(&text, i % 4 == 0 ? "a:h%d.e.example" : i % 4 == 1 ? "mx:h%d.e.example" :
+			    i % 4 == 2 ? "include:h%d.e.example" : "-ptr:h%d.e.example", i);
+			sl_buf_printf(&zone, "h%d.e.example A 10.0.0.1\nh%d.e.example MX h%d.e.example\n"
+			    "h%d.e.example TXT v=spf1 -all\n", i, i, i, i);
+		}
+		sl_buf_printf(&zone, "e.example TXT v=spf1%s +all\n", text.p);
+		spf = evaluate(zone.p, &a);
+		assert_int_equal(sl_spf_result(spf)->lookups, 10);
+		assert_int_equal(sl_spf_result(spf)->status, n == 10 ? SL_SPF_PASS : SL_SPF_PERMERROR);
+		sl_spf_free(spf);
+		sl_buf_clear(&text);
+		sl_buf_clear(&zone);
+	}
+}
+
+/* A26: a record of 450 KB is read once, in linear time, with nothing kept per term. */
 static void
 test_huge_record(void **state)
 {
@@ -278,7 +351,7 @@ test_huge_record(void **state)
 
 	(void)state;
 	sl_buf_puts(&text, "v=spf1");
-	while (text.n < 64000)
+	while (text.n < 450000)
 		sl_buf_puts(&text, " ip4:10.0.0.1 x=%{s}%{s}");
 	sl_buf_puts(&text, " ip4:192.0.2.1");
 	record.data = sl_buf_str(&text);
@@ -332,6 +405,14 @@ static const struct { const char *name, *zone, *want; } explanations[] = {
 	    "i.example TXT v=spf1 -all exp=x.example\nx.example TXT theirs\ny.example TXT ours\n",
 	    "theirs" },
 	{ "not there", "e.example TXT v=spf1 -all exp=x.example\n", "" },
+	{ "A26 two records", "e.example TXT v=spf1 -all exp=x.example\nx.example TXT one\n"
+	    "x.example TXT two\n", "" },
+	{ "A26 a failing server", "e.example TXT v=spf1 -all exp=x.example\nx.example FAIL\n", "" },
+	{ "A26 its name by macros", "e.example TXT v=spf1 -all exp=%{l}.%{i}._x.%{d}\n"
+	    "joe.192.0.2.1._x.e.example TXT %%%_%-%{S}\n", "% %20joe%40e.example" },
+	{ "A26 letters for explanations alone", "e.example TXT v=spf1 -all exp=x.example\n"
+	    "x.example TXT %{c} at %{r}\n", "192.0.2.1 at mx.here.example" },
+	{ "A26 expanded once", "e.example TXT v=spf1 -all exp=x.example\nx.example TXT %%{d}\n", "%{d}" },
 };
 
 static void
@@ -462,7 +543,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_results), cmocka_unit_test(test_hosts_together),
-		cmocka_unit_test(test_many_names), cmocka_unit_test(test_huge_record),
+		cmocka_unit_test(test_many_names), cmocka_unit_test(test_many_hosts),
+		cmocka_unit_test(test_lookup_limit), cmocka_unit_test(test_huge_record),
 		cmocka_unit_test(test_macro_bomb), cmocka_unit_test(test_explanations),
 		cmocka_unit_test(test_received), cmocka_unit_test(test_records),
 		cmocka_unit_test(test_no_memory),

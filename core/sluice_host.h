@@ -67,6 +67,8 @@ void	 sl_engine_interrupt(struct sl_engine *engine);
 typedef void sl_exec_fn(void *arg, const struct sl_err *err, const char *text);
 int	 sl_engine_exec(struct sl_engine *engine, const char *name, struct sl_str source,
 	    sl_exec_fn *fn, void *arg, struct sl_err *err);
+/* After SL_ERR_SYNTAX: every error with its source line, "" if there is no more to say. */
+const char *sl_engine_exec_report(const struct sl_engine *engine);
 /* From now on what one exec assigns or redefines, the next one sees, as the
  * lines of a REPL: one begins when the one before has ended. */
 int	 sl_engine_exec_keep(struct sl_engine *engine);

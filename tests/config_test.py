@@ -22,7 +22,7 @@ ERRORS = [
     "sluice.lua:2:58: milter: the path of a socket begins with /",
     'listen.3.auth: one of none optional required expected',
     'server "gone" is not in servers',
-    'sluice.lua:4:36: x.hsl: HSL isn\'t built in this version',
+    'sluice.lua:4:36: the policy has no script x.hsl',
     'sluice.lua:4:52: dta is no phase',
     'sluice.lua:4:79: transport "nope" is not in transports',
     'sluice.lua:5:18: tls = "dane" isn\'t built in this version',
@@ -48,6 +48,7 @@ def test_all_errors_at_once(tmp_path):
 
 def test_what_is_no_table_is_told(tmp_path):
     (tmp_path / "data.hsl").write_text("")
+    (tmp_path / "data.lua").write_text("")
     (tmp_path / "sluice.lua").write_text("""return { connections = 5, limits = "x", dns = "1.1.1.1",
       hostname = "mx\\r\\n250 x", size = "1e30", tls = "mx.pem",
       servers = { s = { flows = "data.lua", relay = "domains.csv" } } }""")
@@ -55,7 +56,7 @@ def test_what_is_no_table_is_told(tmp_path):
     for key in ("connections", "limits", "dns", "tls"):
         assert f"{key}: table expected, got a" in text, text
     for part in ("hostname:", "size: size", "servers.s.flows: a table of phases expected",
-                 "servers.s.relay: a table of domains expected", "data.hsl: HSL isn't built"):
+                 "servers.s.relay: a table of domains expected", "both data.lua and data.hsl are there"):
         assert part in text, part + "\n" + text
 
 

@@ -38,6 +38,7 @@ run(const char *name, struct sl_str source)
 	struct sl_engine_options options = { .stdlib = cmd_stdlib() };
 	struct state s = { false, 1 };
 	struct sl_engine *engine;
+	const char *report;
 	struct sl_err err;
 
 	engine = sl_engine_new(&options, &err);
@@ -46,11 +47,14 @@ run(const char *name, struct sl_str source)
 		return 1;
 	}
 	sl_engine_on_echo(engine, on_echo, NULL);
-	if (sl_engine_exec(engine, name, source, done, &s, &err) != 0)
-		fprintf(stderr, "%s\n", err.text);
-	else
+	if (sl_engine_exec(engine, name, source, done, &s, &err) != 0) {
+		report = sl_engine_exec_report(engine);
+		fprintf(stderr, "%s%s", report[0] != '\0' ? report : err.text,
+		    report[0] != '\0' ? "" : "\n");
+	} else {
 		while (!s.over && sl_engine_wait(engine, -1) == 0)
 			;
+	}
 	sl_engine_free(engine);
 	return s.status;
 }

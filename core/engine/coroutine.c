@@ -156,8 +156,8 @@ co_create(lua_State *L)
 	return 1;
 }
 
-static int
-co_wrap(lua_State *L)
+int
+sl_co_wrap(lua_State *L)
 {
 	co_create(L);
 	lua_pushcclosure(L, co_wrapped, 1);
@@ -224,7 +224,7 @@ void
 sl_open_coroutine(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "create", co_create }, { "wrap", co_wrap }, { "resume", co_resume },
+		{ "create", co_create }, { "wrap", sl_co_wrap }, { "resume", co_resume },
 		{ "yield", co_yield }, { "status", co_status }, { "running", co_running },
 		{ "isyieldable", co_isyieldable }, { "close", co_close }, { NULL, NULL },
 	};

@@ -14,8 +14,8 @@
 
 #include "internal.h"
 
-static bool
-push_override(lua_State *L, const struct sl_run *run, const char *name)
+bool
+sl_override_push(lua_State *L, const struct sl_run *run, const char *name)
 {
 	if (run->scope->overrides == LUA_NOREF)
 		return false;
@@ -43,13 +43,12 @@ push_shared(lua_State *L, const struct sl_vm *vm, const char *name)
 int
 sl_name_push(lua_State *L, const char *name)
 {
-	return push_override(L, sl_running(L), name) ||
+	return sl_override_push(L, sl_running(L), name) ||
 	    push_shared(L, sl_vm_from(L), name);
 }
 
-/* 1 = pushed, 0 = no fact, -1 = of other phases. */
-static int
-push_fact(lua_State *L, const struct sl_run *run, const char *name, unsigned *phases)
+int
+sl_fact_push(lua_State *L, const struct sl_run *run, const char *name, unsigned *phases)
 {
 	if (run->spec.fact == NULL)
 		return 0;
@@ -84,19 +83,19 @@ nearest(lua_State *L, int env, const char *name)
 	return sl_suggest(name, names);
 }
 
-static int
-undefined(lua_State *L, const char *name)
+int
+sl_undefined(lua_State *L, const char *name, const char *sign)
 {
 	const struct sl_run *run = sl_running(L);
 	const char *near = NULL;
 
 	if (run->spec.fact_near != NULL)
 		near = run->spec.fact_near(name);
-	if (near == NULL)
+	if (near == NULL && sign[0] == '\0')
 		near = nearest(L, 1, name);
 	if (near != NULL)
-		return luaL_error(L, "%s is not defined (%s?)", name, near);
-	return luaL_error(L, "%s is not defined", name);
+		return luaL_error(L, "%s%s is not defined (%s%s?)", sign, name, sign, near);
+	return luaL_error(L, "%s%s is not defined", sign, name);
 }
 
 static int
@@ -123,12 +122,12 @@ env_index(lua_State *L)
 	name = lua_tostring(L, 2);
 	if (sl_name_push(L, name))
 		return 1;
-	rc = push_fact(L, run, name, &phases);
+	rc = sl_fact_push(L, run, name, &phases);
 	if (rc == 1)
 		return 1;
 	if (rc < 0)
 		return other_phase(L, name, phases);
-	return undefined(L, name);
+	return sl_undefined(L, name, "");
 }
 
 /* ---- overriding --------------------------------------------------------- */
@@ -183,8 +182,8 @@ push_place(lua_State *L, int function)
 		lua_pushstring(L, "an unknown place");
 }
 
-static int
-set_override(lua_State *L, struct sl_run *run, const struct sl_builtin *row)
+int
+sl_override_set(lua_State *L, struct sl_run *run, const struct sl_builtin *row)
 {
 	if (!lua_isfunction(L, 3) && !lua_isnil(L, 3))
 		return luaL_error(L, "%s is a builtin: only a function can redefine it", row->name);
@@ -212,8 +211,8 @@ env_newindex(lua_State *L)
 		name = lua_tolstring(L, 2, &n);
 		row = sl_dict_get(run->vm->rows, (struct sl_str){ name, n });
 		if (row != NULL)
-			return set_override(L, run, row);
-		if (push_fact(L, run, name, &phases) != 0)
+			return sl_override_set(L, run, row);
+		if (sl_fact_push(L, run, name, &phases) != 0)
 			return luaL_error(L, "%s is a fact of the phase and can't be assigned", name);
 	}
 	lua_settop(L, 3);

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "internal.h"
+#include "hsl.h"
 
 #define MAX_LEVELS	12
 #define MAX_SOURCE	120
@@ -217,7 +217,9 @@ sl_error_describe(lua_State *co, struct sl_run *run, struct sl_err *err, int ind
 	struct sl_buf text = SL_BUF_INIT, clean = SL_BUF_INIT;
 	struct sl_str message;
 
-	if (lua_type(co, index) == LUA_TSTRING)
+	if (sl_hsl_thrown(co, index, &message))
+		;
+	else if (lua_type(co, index) == LUA_TSTRING)
 		message.p = lua_tolstring(co, index, &message.n);
 	else
 		message = sl_str_of("the script raised a value that isn't a text");

@@ -55,6 +55,9 @@ struct refs {
 	int env_meta;		/* metatable of every run's environment */
 	int names;		/* builtins (guarded) and the allowed library, by name */
 	int hsl_names;		/* builtins as HSL calls them, by name */
+	int hsl;		/* what emitted code calls; hsl.h */
+	int hsl_functions_meta;
+	int hsl_thrown_meta, hsl_exception_meta;	/* hsl_control.c */
 	int builtin;		/* the read-only table "builtin" */
 	int order;		/* ephemeron: table -> list of its keys in the builder's order */
 	int readonly;		/* ephemeron: proxy -> what it stands for */
@@ -71,6 +74,7 @@ struct sl_vm {
 	struct sl_run *running;
 	struct refs refs;
 	const void *map_meta;		/* the same by address: asked for each value */
+	lua_Integer tokens;		/* given to variables that hold an array alone; hsl_elements.c */
 	struct sl_list runs;		/* all alive */
 	struct sl_list waiting;		/* not begun: too many were alive */
 	unsigned alive;
@@ -79,6 +83,7 @@ struct sl_vm {
 	unsigned npool;
 	struct sl_dict *rows;		/* name -> struct sl_builtin */
 	struct sl_cache *cache;		/* of cache() */
+	const char *(*facts)(size_t i);	/* names of facts, for the compiler; NULL ends them */
 	struct sl_dict *secrets;		/* text -> replacement */
 	size_t shortest_secret;
 	struct sl_buf where;		/* result of sl_where */
@@ -101,6 +106,11 @@ struct sl_program {
 	int chunks;			/* registry: path -> function(_ENV) */
 	int data;			/* registry: path -> read-only value */
 	struct sl_dict *sources;		/* path -> struct sl_source, for error texts */
+
+	/* HSL (compile.c) */
+	int compiler, compiler_host;	/* registry; LUA_NOREF = not loaded yet */
+	const struct sl_program_files *files;
+	struct sl_buf report, warnings;
 };
 
 /* An environment: what scripts assigned, and what they redefined. */
@@ -148,6 +158,7 @@ struct sl_run {
 };
 
 #define SL_HOOK_STEPS	1000
+#define SL_HSL_INCLUDED	"include "	/* before the path: the chunk for who includes it */
 
 /* Registry value by reference. [-0, +1, -] */
 static inline void
@@ -188,6 +199,7 @@ void	 sl_open_modules(lua_State *L);
 void	 sl_open_env(lua_State *L);
 void	 sl_open_readonly(lua_State *L);
 void	 sl_open_map(lua_State *L);
+void	 sl_open_hsl(lua_State *L);
 void	 sl_push_ephemeron(lua_State *L);	/* [-0, +1, m] a table with weak keys */
 void	 sl_set_function(lua_State *L, const char *name, lua_CFunction fn);
 void	 sl_readonly(lua_State *L);		/* [-1, +1] a proxy for the table on top */
@@ -197,6 +209,15 @@ void	 sl_readonly_real(lua_State *L, int index);	/* [-0, +1] what the proxy stan
 void	 sl_scope_init(struct sl_scope *scope, struct sl_vm *vm);
 void	 sl_scope_clear(struct sl_scope *scope);
 void	 sl_scope_need(lua_State *L, struct sl_scope *scope);	/* [-0, +0, m] makes its environment */
+
+/* env.c. Pushes what a script defined under a builtin's name; false = nothing. */
+bool	 sl_override_push(lua_State *L, const struct sl_run *run, const char *name);
+/* The function at 3 redefines the builtin. */
+int	 sl_override_set(lua_State *L, struct sl_run *run, const struct sl_builtin *row);
+/* 1 = pushed, 0 = no fact, -1 = of other phases. */
+int	 sl_fact_push(lua_State *L, const struct sl_run *run, const char *name, unsigned *phases);
+/* Raises "NAME is not defined (NEAR?)", with 'sign' before each; the environment is at 1. */
+int	 sl_undefined(lua_State *L, const char *name, const char *sign);
 
 /* Pushes a data file; false if there is none. program.c */
 bool	 sl_data_push(lua_State *L, const struct sl_program *program, const char *path);
@@ -216,6 +237,23 @@ int	 sl_builtins_add(struct sl_vm *vm, const struct sl_builtin *rows);
 int	 sl_name_push(lua_State *L, const char *name);
 const char *sl_phases_text(unsigned phases, char *out, size_t size);
 
+/* vm.c: runs 'fn' with 'arg' (light userdata) at 1, within limits of its own. */
+struct sl_bounds {
+	const char *name;		/* for messages */
+	uint64_t steps;
+	size_t memory;
+	void *host;			/* sl_run_host */
+};
+int	 sl_bounded(struct sl_vm *vm, const struct sl_bounds *bounds, lua_CFunction fn, void *arg,
+	    struct sl_err *err);
+/* Pushes a table with Lua's library, without builtins and what reads files of a policy. */
+void	 sl_push_library(lua_State *L);
+
+/* compile.c: HSL to Lua; the code goes to 'code', the .hsl files it includes to
+ * 'includes', each ended by a NUL. All errors are in program->report. */
+int	 sl_hsl_compile(struct sl_program *program, const char *path, struct sl_str source,
+	    bool included, struct sl_buf *code, struct sl_buf *includes, struct sl_err *err);
+
 /* program.c */
 int	 sl_chunk_push(lua_State *L, const struct sl_program *program, const char *path);
 struct sl_str sl_source_line(const struct sl_program *program, const char *path, int line);
@@ -228,7 +266,7 @@ void	 sl_error_describe(lua_State *co, struct sl_run *run, struct sl_err *err, i
 /* "data.lua:12" of the innermost script function of co. */
 bool	 sl_position(lua_State *co, struct sl_buf *out);
 
-/* coroutine.c: resumes 'co' from L, through awaits and slices. */
+int	 sl_co_wrap(lua_State *L);	/* coroutine.wrap; coroutine.c */
 int	 sl_sort_keys(lua_State *L, int table);	/* pushes a list of the keys in order; pairs.c */
 
 /* pattern.c: find/match with a budget */

@@ -33,7 +33,7 @@ sl_program_new(struct sl_vm *vm)
 	}
 	p->refs = 1;
 	p->vm = vm;
-	p->chunks = p->data = LUA_NOREF;
+	p->chunks = p->data = p->compiler = p->compiler_host = LUA_NOREF;
 	lua_pushcfunction(vm->L, make_tables);
 	lua_pushlightuserdata(vm->L, p);
 	if (lua_pcall(vm->L, 1, 0, 0) == LUA_OK)
@@ -67,6 +67,10 @@ sl_program_unref(struct sl_program *p)
 		return;
 	luaL_unref(p->vm->L, LUA_REGISTRYINDEX, p->chunks);
 	luaL_unref(p->vm->L, LUA_REGISTRYINDEX, p->data);
+	luaL_unref(p->vm->L, LUA_REGISTRYINDEX, p->compiler);
+	luaL_unref(p->vm->L, LUA_REGISTRYINDEX, p->compiler_host);
+	sl_buf_clear(&p->report);
+	sl_buf_clear(&p->warnings);
 	sl_dict_free(p->sources, sl_free);
 	sl_program_unref(p->base);
 	sl_free(p);
@@ -120,9 +124,19 @@ keep_source(struct sl_program *p, const char *path, struct sl_str source)
 
 struct code {
 	struct sl_program *program;
-	const char *path;
+	const char *path;		/* for messages */
+	const char *key;		/* of the chunk */
 	struct reader reader;
+	bool hsl;
 };
+
+/* What HSL's code calls is its only upvalue; the environment it gets as others do. */
+static void
+give_runtime(lua_State *L)
+{
+	sl_ref_push(L, sl_vm_from(L)->refs.hsl);
+	lua_setupvalue(L, -2, 1);
+}
 
 static int
 compile(lua_State *L)
@@ -134,7 +148,9 @@ compile(lua_State *L)
 	sl_ref_push(L, c->program->chunks);
 	if (lua_load(L, read_part, &c->reader, name, "t") != LUA_OK)
 		return lua_error(L);
-	lua_setfield(L, -2, c->path);
+	if (c->hsl)
+		give_runtime(L);
+	lua_setfield(L, -2, c->key);
 	return 0;
 }
 
@@ -151,21 +167,106 @@ take_error(lua_State *L, int status, const char *prefix, struct sl_err *err)
 	return status == LUA_ERRMEM ? SL_ERR_NOMEM : SL_ERR_SYNTAX;
 }
 
-int
-sl_program_add(struct sl_program *p, const char *path, struct sl_str source, struct sl_err *err)
+static int
+load(struct sl_program *p, struct code *c, struct sl_err *err)
 {
-	struct code c = { p, path, { { SL_STR(PREFIX), skip_mark(source) }, 0 } };
 	lua_State *L = p->vm->L;
 	int rc;
 
 	lua_pushcfunction(L, compile);
-	lua_pushlightuserdata(L, &c);
+	lua_pushlightuserdata(L, c);
 	rc = lua_pcall(L, 1, 0, 0);
-	if (rc != LUA_OK)
-		return take_error(L, rc, "", err);
+	return rc == LUA_OK ? 0 : take_error(L, rc, "", err);
+}
+
+/* ---- HSL ----------------------------------------------------------------------- */
+
+static int add_hsl(struct sl_program *p, const char *path, struct sl_str source, bool included,
+    struct sl_err *err);
+
+/* Files that are included have a chunk of their own for that. */
+static int
+add_included(struct sl_program *p, struct sl_str paths, struct sl_err *err)
+{
+	struct sl_str path, source;
+	char key[512];
+	int rc = 0;
+
+	while (rc == 0 && sl_str_split(&paths, '\0', &path)) {
+		if (path.n == 0 || path.n > 400)
+			continue;
+		snprintf(key, sizeof(key), SL_HSL_INCLUDED "%s", path.p);
+		if (sl_chunk_push(p->vm->L, p, key))
+			lua_pop(p->vm->L, 1);
+		else if (p->files != NULL && p->files->read(p->files->arg, path.p, &source))
+			rc = add_hsl(p, path.p, source, true, err);
+	}
+	return rc;
+}
+
+static int
+add_hsl(struct sl_program *p, const char *path, struct sl_str source, bool included,
+    struct sl_err *err)
+{
+	struct sl_buf code = SL_BUF_INIT, includes = SL_BUF_INIT;
+	struct code c = { .program = p, .path = path, .key = path, .hsl = true };
+	char key[512];
+	int rc;
+
+	if (included) {
+		snprintf(key, sizeof(key), SL_HSL_INCLUDED "%s", path);
+		c.key = key;
+	}
+	rc = sl_hsl_compile(p, path, skip_mark(source), included, &code, &includes, err);
+	if (rc == 0) {
+		c.reader.parts[0] = sl_buf_str(&code);
+		rc = load(p, &c, err);
+		if (rc == SL_ERR_SYNTAX)	/* deeper than Lua's parser goes, or more than it counts */
+			sl_err_prefix(err, "too complex to compile");
+	}
+	if (rc == 0)
+		rc = add_included(p, sl_buf_str(&includes), err);
+	sl_buf_clear(&code);
+	sl_buf_clear(&includes);
+	return rc;
+}
+
+/* ---- adding ---------------------------------------------------------------------- */
+
+int
+sl_program_add(struct sl_program *p, const char *path, struct sl_str source, struct sl_err *err)
+{
+	struct code c = { p, path, path, { { SL_STR(PREFIX), skip_mark(source) }, 0 }, false };
+	int rc;
+
+	sl_buf_reset(&p->report);
+	if (sl_str_ends(sl_str_of(path), SL_STR(".hsl")))
+		rc = add_hsl(p, path, source, false, err);
+	else
+		rc = load(p, &c, err);
+	if (rc != 0)
+		return rc;
 	if (keep_source(p, path, skip_mark(source)) != 0)
 		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	return 0;
+}
+
+void
+sl_program_set_files(struct sl_program *p, const struct sl_program_files *files)
+{
+	p->files = files;
+}
+
+const char *
+sl_program_report(const struct sl_program *p)
+{
+	return p->report.n > 0 ? p->report.p : "";
+}
+
+const char *
+sl_program_warnings(const struct sl_program *p)
+{
+	return p->warnings.n > 0 ? p->warnings.p : "";
 }
 
 int

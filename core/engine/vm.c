@@ -13,6 +13,7 @@ open_protected(lua_State *L)
 	const struct sl_module *m;
 
 	sl_sandbox_open(L);
+	sl_open_hsl(L);
 	for (m = sl_modules; m->name != NULL; m++)
 		if (sl_builtins_add(vm, m->builtins) != 0)
 			return luaL_error(L, "out of memory");
@@ -201,6 +202,12 @@ sl_vm_add_builtins(struct sl_vm *vm, const struct sl_builtin *rows)
 }
 
 void
+sl_vm_set_facts(struct sl_vm *vm, const char *(*name)(size_t i))
+{
+	vm->facts = name;
+}
+
+void
 sl_vm_on_echo(struct sl_vm *vm, void (*fn)(void *arg, struct sl_str line), void *arg)
 {
 	vm->echo = fn;
@@ -256,9 +263,8 @@ needs_program(const char *name)
 	    strcmp(name, "data") == 0 || strcmp(name, "load") == 0;
 }
 
-/* Lua's library without the builtins, and the given functions. */
-static void
-push_eval_env(lua_State *L, const struct sl_builtin *row)
+void
+sl_push_library(lua_State *L)
 {
 	struct sl_vm *vm = sl_vm_from(L);
 	size_t n;
@@ -278,6 +284,13 @@ push_eval_env(lua_State *L, const struct sl_builtin *row)
 		lua_pop(L, 1);
 	}
 	lua_pop(L, 1);
+}
+
+/* Lua's library, and the given functions. */
+static void
+push_eval_env(lua_State *L, const struct sl_builtin *row)
+{
+	sl_push_library(L);
 	for (; row != NULL && row->name != NULL; row++) {
 		lua_pushcfunction(L, row->fn);
 		lua_setfield(L, -2, row->name);
@@ -312,19 +325,19 @@ eval_protected(lua_State *L)
  * and its memory is charged to it.
  */
 int
-sl_vm_eval(struct sl_vm *vm, const char *name, struct sl_str source,
-    const struct sl_builtin *functions, void *host, struct json_t **out, struct sl_err *err)
+sl_bounded(struct sl_vm *vm, const struct sl_bounds *b, lua_CFunction fn, void *arg,
+    struct sl_err *err)
 {
-	struct eval e = { name, source, functions, out, err };
 	struct sl_run run = {
-		.vm = vm, .limits = { .steps = EVAL_STEPS, .memory = EVAL_MEMORY },
-		.spec = { .phase = SL_AT_NONE, .name = name, .host = host },
+		.vm = vm, .limits = { .steps = b->steps, .memory = b->memory },
+		.spec = { .phase = SL_AT_NONE, .name = b->name, .host = b->host },
 		.own = { vm, LUA_NOREF, LUA_NOREF }, .scope = &run.own,
-		.loaded_ref = LUA_NOREF, .co_ref = LUA_NOREF, .unyieldable = 1, .resumed_us = sl_clock_us(), .state = RUN_EXECUTING,
+		.loaded_ref = LUA_NOREF, .co_ref = LUA_NOREF, .unyieldable = 1,
+		.resumed_us = sl_clock_us(), .state = RUN_EXECUTING,
 	};
 	int rc;
 
-	if (sl_account_open(&vm->accounts, EVAL_MEMORY, &run.account) != 0)
+	if (sl_account_open(&vm->accounts, b->memory, &run.account) != 0)
 		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	vm->running = &run;
 	vm->accounts.current = run.account;
@@ -332,15 +345,15 @@ sl_vm_eval(struct sl_vm *vm, const char *name, struct sl_str source,
 	run.limits.time_ms = 60000;
 	sl_hook_install(vm->L, false);
 	lua_gc(vm->L, LUA_GCSTOP);	/* what is read is kept; the limit still collects */
-	lua_pushcfunction(vm->L, eval_protected);
-	lua_pushlightuserdata(vm->L, &e);
+	lua_pushcfunction(vm->L, fn);
+	lua_pushlightuserdata(vm->L, arg);
 	rc = lua_pcall(vm->L, 1, 0, 0);
 	lua_gc(vm->L, LUA_GCRESTART);
 	lua_sethook(vm->L, NULL, 0, 0);
 	vm->running = NULL;
 	vm->accounts.current = 0;
 	if (!run.ending && rc != LUA_OK && sl_is_memory_error(vm->L, rc, -1))
-		sl_err_set(err, SL_ERR_LIMIT, "%s: out of memory (%d MB)", name, EVAL_MEMORY >> 20);
+		sl_err_set(err, SL_ERR_LIMIT, "%s: out of memory (%zu MB)", b->name, b->memory >> 20);
 	else if (run.ending)
 		sl_err_set(err, run.err.code, "%s", run.err.text);
 	else if (rc != LUA_OK)
@@ -351,4 +364,14 @@ sl_vm_eval(struct sl_vm *vm, const char *name, struct sl_str source,
 	sl_buf_clear(&run.where);
 	sl_account_close(&vm->accounts, run.account);
 	return rc != LUA_OK ? err->code : 0;
+}
+
+int
+sl_vm_eval(struct sl_vm *vm, const char *name, struct sl_str source,
+    const struct sl_builtin *functions, void *host, struct json_t **out, struct sl_err *err)
+{
+	struct eval e = { name, source, functions, out, err };
+	struct sl_bounds bounds = { name, EVAL_STEPS, EVAL_MEMORY, host };
+
+	return sl_bounded(vm, &bounds, eval_protected, &e, err);
 }

@@ -64,9 +64,25 @@ struct sl_program *sl_program_new(struct sl_vm *vm);
 struct sl_program *sl_program_new_upon(struct sl_vm *vm, struct sl_program *base);
 struct sl_program *sl_program_ref(struct sl_program *program);
 void		 sl_program_unref(struct sl_program *program);	/* freed when no run uses it */
-/* Compiles; a syntax error names file, line and column. */
+/* Compiles Lua, and HSL (.hsl), for which the program or its base needs the library's hsl/.
+ * A syntax error names file, line and column. */
 int		 sl_program_add(struct sl_program *program, const char *path, struct sl_str source,
 		    struct sl_err *err);
+/* The files of a policy that code may name, for HSL's compiler: it pastes included ones. */
+struct sl_program_files {
+	bool (*read)(void *arg, const char *path, struct sl_str *source);
+	/* The path of "file:ID" (sluice.lua's files), NULL = none has this id. */
+	const char *(*by_id)(void *arg, struct sl_str id);
+	void *arg;
+};
+/* Borrowed until it is set again (NULL: no files). */
+void		 sl_program_set_files(struct sl_program *program, const struct sl_program_files *files);
+/* Every error of the last file that didn't compile, with source lines; "" if it had one line. */
+const char	*sl_program_report(const struct sl_program *program);
+/* What is odd in the HSL files that did compile, a text each with source lines. */
+const char	*sl_program_warnings(const struct sl_program *program);
+/* Names of all facts, for the compiler: name(i), NULL behind the last. */
+void		 sl_vm_set_facts(struct sl_vm *vm, const char *(*name)(size_t i));
 /* A data file for data "name": .csv .json .txt, parsed once, read-only. */
 int		 sl_program_add_data(struct sl_program *program, const char *path, struct sl_str text,
 		    struct sl_err *err);

@@ -58,11 +58,7 @@ has_file(const struct loader *l, const char *path)
 static void
 take_script(struct loader *l, struct sl_element *e, const char *script, const char *path)
 {
-	size_t n = strlen(script);
-
-	if (n > 4 && strcmp(script + n - 4, ".hsl") == 0)
-		schema_error(l, path, "%s: HSL isn't built in this version", script);
-	else if (!has_file(l, script))
+	if (!has_file(l, script))
 		schema_error(l, path, "the policy has no script %s", script);
 	e->script = script;
 }
@@ -114,6 +110,21 @@ note_needs(struct loader *l, int phase, const struct sl_flow *flow)
 		l->config->needs |= SL_NEEDS_HEADER | SL_NEEDS_BODY;
 }
 
+/* The script that a phase has by its file's name: "data.lua" or "data.hsl". */
+static void
+find_script(struct loader *l, enum sl_phase phase, const char *path, char *out, size_t size)
+{
+	char hsl[32];
+
+	snprintf(hsl, sizeof(hsl), "%s.hsl", sl_phase_name(phase));
+	snprintf(out, size, "%s.lua", sl_phase_name(phase));
+	if (!has_file(l, hsl))
+		return;
+	if (has_file(l, out))
+		schema_error(l, path, "both %s and %s are there: which is meant?", out, hsl);
+	snprintf(out, size, "%s", hsl);
+}
+
 static void
 take_flows(struct loader *l, struct sl_server *s, const json_t *flows, const char *path)
 {
@@ -125,10 +136,7 @@ take_flows(struct loader *l, struct sl_server *s, const json_t *flows, const cha
 	if (flows != NULL && !json_is_object(flows))
 		schema_error(l, path, "%s: a table of phases expected", path);
 	for (phase = 0; phase < SL_PHASES; phase++) {
-		snprintf(script, sizeof(script), "%s.hsl", sl_phase_name((enum sl_phase)phase));
-		if (has_file(l, script))
-			schema_error(l, path, "%s: HSL isn't built in this version", script);
-		snprintf(script, sizeof(script), "%s.lua", sl_phase_name((enum sl_phase)phase));
+		find_script(l, (enum sl_phase)phase, path, script, sizeof(script));
 		v = json_object_get(flows, sl_phase_name((enum sl_phase)phase));
 		if (v == NULL && has_file(l, script)) {
 			v = json_object_get(l->config->defaults, script);	/* another server's */

@@ -15,6 +15,7 @@
 #include "../dns/dns.h"
 #include "../state/state.h"
 #include "counters.h"
+#include "facts.h"
 #include "owner.h"
 #include "repeat.h"
 
@@ -37,6 +38,15 @@ const char *
 sl_version(void)
 {
 	return SL_VERSION;
+}
+
+static const char *
+fact_name(size_t i)
+{
+	const char *text;
+	unsigned phases;
+
+	return sl_fact_at(i, &phases, &text);
 }
 
 struct sl_engine *
@@ -84,6 +94,7 @@ sl_engine_new(const struct sl_engine_options *options, struct sl_err *err)
 		return NULL;
 	}
 	sl_vm_set_owner(e->vm, e);
+	sl_vm_set_facts(e->vm, fact_name);
 	sl_vm_on_echo(e->vm, echo_line, e);
 	return e;
 }
@@ -97,6 +108,8 @@ sl_engine_free(struct sl_engine *e)
 	sl_execs_drop(e);
 	sl_sessions_drop(e);		/* those whose disconnect flow still runs */
 	sl_generation_unref(e->generation);
+	sl_program_unref(e->library);
+	sl_buf_clear(&e->report);
 	sl_scope_free(e->names);
 	sl_vm_free(e->vm);
 	sl_services_close(e);

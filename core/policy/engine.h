@@ -37,6 +37,8 @@ struct sl_engine {
 	struct sl_list sessions, queued, execs;
 	struct sl_repeats *repeats;	/* script errors on their way to the log */
 	struct sl_counters *counters;	/* metrics; NULL = none */
+	struct sl_program *library;	/* stdlib, where exec has no policy; made on first use */
+	struct sl_buf report;		/* of the last exec that didn't compile */
 	struct sl_scope *names;		/* of exec; NULL = each has its own */
 	char *stdlib;
 	bool gateway;
@@ -55,6 +57,7 @@ struct sl_generation {
 	struct sl_image *image;
 	struct sl_config *config;
 	struct sl_program *program;
+	struct sl_program_files files;	/* of the image, for HSL's compiler */
 	struct sl_dns *dns;		/* its resolver; NULL = the host's */
 	struct sl_dict *others;		/* "server server" -> struct sl_dns that scripts asked for */
 	struct sl_http *http;

@@ -4,6 +4,7 @@
 #include "../base/alloc.h"
 #include "../engine/value.h"
 #include "engine.h"
+#include "library.h"
 
 #define MAX_RESULTS	100
 #define MAX_TEXT	16384	/* bytes of one described result */
@@ -117,6 +118,35 @@ sl_engine_on_echo(struct sl_engine *e, void (*fn)(void *arg, struct sl_str line)
 	e->echo_arg = arg;
 }
 
+/* HSL's compiler is a part of the library. */
+static bool
+needs_library(struct sl_str name)
+{
+	return sl_str_ends(name, SL_STR(".hsl"));
+}
+
+static struct sl_program *
+library(struct sl_engine *e, struct sl_err *err)
+{
+	if (e->library == NULL)
+		e->library = sl_library_load(e->vm, e->stdlib, err);
+	return e->library;
+}
+
+/* What a compiler said at length is kept for who asks: the program may be gone then. */
+static void
+tell_report(struct sl_engine *e, const struct sl_program *program)
+{
+	sl_buf_reset(&e->report);
+	sl_buf_puts(&e->report, sl_program_report(program));
+}
+
+const char *
+sl_engine_exec_report(const struct sl_engine *e)
+{
+	return e->report.n > 0 ? e->report.p : "";
+}
+
 int
 sl_engine_exec(struct sl_engine *e, const char *name, struct sl_str source, sl_exec_fn *fn,
     void *arg, struct sl_err *err)
@@ -124,10 +154,14 @@ sl_engine_exec(struct sl_engine *e, const char *name, struct sl_str source, sl_e
 	struct exec *x = sl_calloc(1, sizeof(*x));
 	struct sl_run_spec spec = { .phase = SL_AT_NONE, .name = "exec", .n = 1,
 		.results = exec_results, .done = exec_done, .scope = e->names };
-	struct sl_program *policy = e->generation != NULL ? e->generation->program : NULL;
+	struct sl_program *base = e->generation != NULL ? e->generation->program : NULL;
 	int rc;
 
-	if (x == NULL || (x->program = sl_program_new_upon(e->vm, policy)) == NULL) {
+	if (base == NULL && needs_library(sl_str_of(name)) && (base = library(e, err)) == NULL) {
+		sl_free(x);
+		return err->code;
+	}
+	if (x == NULL || (x->program = sl_program_new_upon(e->vm, base)) == NULL) {
 		sl_free(x);
 		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	}
@@ -140,7 +174,10 @@ sl_engine_exec(struct sl_engine *e, const char *name, struct sl_str source, sl_e
 	spec.elements = &x->element;
 	spec.id = x->name;
 	spec.host = x;
+	if (e->generation != NULL)
+		sl_program_set_files(x->program, &e->generation->files);
 	rc = sl_program_add(x->program, x->name, source, err);
+	tell_report(e, x->program);
 	if (rc == 0)
 		rc = sl_run_start(e->vm, &spec, &x->run, err);
 	if (rc != 0)

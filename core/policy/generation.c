@@ -64,8 +64,8 @@ report(struct sl_buf *out, const struct sl_err *err)
 static bool
 is_code(struct sl_str path)
 {
-	return sl_str_ends(path, SL_STR(".lua")) && !sl_str_eq(path, SL_STR("sluice.lua")) &&
-	    !sl_str_starts(path, SL_STR("stdlib/"));
+	return (sl_str_ends(path, SL_STR(".lua")) || sl_str_ends(path, SL_STR(".hsl"))) &&
+	    !sl_str_eq(path, SL_STR("sluice.lua")) && !sl_str_starts(path, SL_STR("stdlib/"));
 }
 
 static bool
@@ -95,11 +95,23 @@ add_files(struct sl_generation *g, struct sl_buf *out)
 		else
 			rc = sl_program_add_data(g->program, name + 5, bytes, &err);
 		if (rc != 0) {
-			report(out, &err);
+			if (is_code(path) && sl_program_report(g->program)[0] != '\0')
+				sl_buf_puts(out, sl_program_report(g->program));
+			else
+				report(out, &err);
 			refused++;
 		}
 	}
 	return refused;
+}
+
+/* What HSL's compiler asks for: files of the policy, never of the library. */
+static bool
+read_source(void *arg, const char *path, struct sl_str *source)
+{
+	const struct sl_generation *g = arg;
+
+	return is_code(sl_str_of(path)) && sl_image_find(g->image, path, source);
 }
 
 /* The library's modules: stdlib/index lists them, one path a line. */
@@ -153,7 +165,9 @@ sl_engine_prepare(struct sl_engine *engine, int image_fd, struct sl_generation *
 		goto fail;
 	if ((g->program = sl_program_new(engine->vm)) == NULL)
 		goto fail;
-	if (add_files(g, text) + add_stdlib(g, text) != 0)
+	g->files = (struct sl_program_files){ .read = read_source, .arg = g };
+	sl_program_set_files(g->program, &g->files);
+	if (add_stdlib(g, text) != 0 || add_files(g, text) != 0)	/* HSL's compiler first */
 		goto fail;
 	if (sl_services_prepare(engine, g, text) != 0)
 		goto fail;

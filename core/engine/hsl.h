@@ -1,0 +1,40 @@
+/*
+ * What the code that stdlib/hsl makes of HSL calls while it runs. Not for other folders.
+ *
+ * The functions stand in one table per machine (vm->refs.hsl), which only emitted code sees. All
+ * are closures that carry sl_hsl_mark, so the values they make are HSL's. None raises an
+ * error that names itself: what fails is the script's line.
+ */
+#ifndef SL_ENGINE_HSL_H
+#define SL_ENGINE_HSL_H
+
+#include "internal.h"
+
+/* Values that no script has: a variable or element that isn't assigned; "behind the last" as a
+ * key; none in the table of shared variables. */
+extern const char sl_hsl_unset, sl_hsl_end, sl_hsl_none;
+
+/* Adds functions to the table on top. */
+void	 sl_hsl_functions(lua_State *L, const luaL_Reg *functions);
+void	 sl_hsl_function(lua_State *L, lua_CFunction fn);	/* [-0, +1, m] */
+
+/* Each adds its functions to the table on top. */
+void	 sl_hsl_open_operators(lua_State *L);	/* hsl_operators.c */
+void	 sl_hsl_open_arrays(lua_State *L);	/* hsl_arrays.c */
+void	 sl_hsl_open_elements(lua_State *L);	/* hsl_elements.c */
+void	 sl_hsl_open_control(lua_State *L);	/* hsl_control.c */
+
+/* Whether the function that called the running C function is HSL's. */
+bool	 sl_hsl_calls(lua_State *L);
+
+/* Merges the map at 'from' into the one at 'into': numbers are appended, names replaced. */
+void	 sl_hsl_merge(lua_State *L, int into, int from);
+/* base[key] for any value; [-1, +1, e] key */
+void	 sl_hsl_index(lua_State *L, int base);
+/* "%s" % value: [-0, +1, e] hsl_format.c */
+void	 sl_hsl_format(lua_State *L, int format, int values);
+
+/* Text of what was thrown, if the value is that; error.c. */
+bool	 sl_hsl_thrown(lua_State *L, int index, struct sl_str *text);
+
+#endif

@@ -1,0 +1,409 @@
+/*
+ * try and throw, classes and method calls, generators.
+ *
+ * What is thrown goes through Lua as a table { value, text }: 'text' is what a run
+ * that nobody catches it in reports. Endings and limits go through no catch: try looks at
+ * the run's flag as pcall does (protect.c).
+ */
+#include <string.h>
+
+#include "hsl.h"
+
+/* Parts of an exception, by number, so that no variable of it hides a function. */
+enum { EXCEPTION_MESSAGE = 1, EXCEPTION_FILE, EXCEPTION_LINE, EXCEPTION_COLUMN, EXCEPTION_TEXT };
+
+/* ---- throw --------------------------------------------------------------------- */
+
+bool
+sl_hsl_thrown(lua_State *L, int index, struct sl_str *text)
+{
+	bool yes;
+
+	if (lua_type(L, index) != LUA_TTABLE || !lua_getmetatable(L, index))
+		return false;
+	sl_ref_push(L, sl_vm_from(L)->refs.hsl_thrown_meta);
+	yes = lua_rawequal(L, -1, -2);
+	lua_pop(L, 2);
+	if (!yes)
+		return false;
+	lua_rawgeti(L, index, 2);
+	text->p = lua_tolstring(L, -1, &text->n);	/* the table holds it */
+	lua_pop(L, 1);
+	return true;
+}
+
+static bool
+is_exception(lua_State *L, int index)
+{
+	bool yes;
+
+	if (lua_type(L, index) != LUA_TTABLE || !lua_getmetatable(L, index))
+		return false;
+	sl_ref_push(L, sl_vm_from(L)->refs.hsl_exception_meta);
+	yes = lua_rawequal(L, -1, -2);
+	lua_pop(L, 2);
+	return yes;
+}
+
+/* throw(value) */
+static int
+throw(lua_State *L)
+{
+	struct sl_buf text = SL_BUF_INIT;
+
+	lua_settop(L, 1);
+	lua_createtable(L, 2, 0);
+	lua_pushvalue(L, 1);
+	lua_rawseti(L, 2, 1);
+	if (is_exception(L, 1)) {		/* thrown on: it tells what it did first */
+		lua_rawgeti(L, 1, EXCEPTION_TEXT);
+	} else {
+		luaL_where(L, 1);
+		if (lua_type(L, 1) == LUA_TSTRING) {
+			lua_pushvalue(L, 1);
+		} else {
+			sl_describe(L, 1, &text, 200);
+			lua_pushlstring(L, text.p != NULL ? text.p : "", text.n);
+			sl_buf_clear(&text);
+		}
+		lua_concat(L, 2);
+	}
+	lua_rawseti(L, 2, 2);
+	sl_ref_push(L, sl_vm_from(L)->refs.hsl_thrown_meta);
+	lua_setmetatable(L, 2);
+	return lua_error(L);
+}
+
+/* ---- exceptions ------------------------------------------------------------------- */
+
+static int
+part(lua_State *L, int n)
+{
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_rawgeti(L, 1, n);
+	return 1;
+}
+
+static int exception_message(lua_State *L) { return part(L, EXCEPTION_MESSAGE); }
+static int exception_file(lua_State *L) { return part(L, EXCEPTION_FILE); }
+static int exception_line(lua_State *L) { return part(L, EXCEPTION_LINE); }
+static int exception_column(lua_State *L) { return part(L, EXCEPTION_COLUMN); }
+static int exception_text(lua_State *L) { return part(L, EXCEPTION_TEXT); }
+
+/* "file:line: message" taken apart; what isn't that is all message. Lua knows no column. */
+static void
+set_parts(lua_State *L, struct sl_str text)
+{
+	struct sl_str rest = text, file, line;
+	uint64_t n = 0;
+
+	if (!sl_str_split(&rest, ':', &file) || !sl_str_split(&rest, ':', &line) ||
+	    !sl_str_u64(line, &n)) {
+		file = SL_STR("");
+		rest = text;
+	}
+	sl_string(L, sl_str_trim(rest));
+	lua_rawseti(L, -2, EXCEPTION_MESSAGE);
+	sl_string(L, file);
+	lua_rawseti(L, -2, EXCEPTION_FILE);
+	sl_number(L, (double)n);
+	lua_rawseti(L, -2, EXCEPTION_LINE);
+	sl_number(L, 0);
+	lua_rawseti(L, -2, EXCEPTION_COLUMN);
+	sl_string(L, text);
+	lua_rawseti(L, -2, EXCEPTION_TEXT);
+}
+
+/* What 'catch' gets for the error value on top: what was thrown, or an exception. */
+static void
+caught(lua_State *L)
+{
+	struct sl_str text = SL_STR("a value that isn't a text was raised");
+
+	if (sl_hsl_thrown(L, -1, &text)) {
+		lua_rawgeti(L, -1, 1);
+		return;
+	}
+	if (lua_type(L, -1) == LUA_TSTRING)
+		text.p = lua_tolstring(L, -1, &text.n);
+	lua_newtable(L);
+	set_parts(L, text);
+	sl_ref_push(L, sl_vm_from(L)->refs.hsl_exception_meta);
+	lua_setmetatable(L, -2);
+}
+
+/* ---- try ------------------------------------------------------------------------------ */
+
+static int
+tried(lua_State *L, int status, lua_KContext ctx)
+{
+	(void)ctx;
+	if (sl_running(L)->ending)
+		return sl_go_on_ending(L);
+	if (status == LUA_OK || status == LUA_YIELD)
+		return lua_gettop(L);
+	if (sl_is_memory_error(L, status, -1)) {
+		sl_begin_ending(L, SL_RUN_LIMIT, "out of memory (%zu bytes)",
+		    sl_running(L)->limits.memory);
+		return sl_go_on_ending(L);
+	}
+	caught(L);
+	lua_pushboolean(L, 0);
+	lua_insert(L, -2);
+	return 2;
+}
+
+/* try(function): its results, or false and what it raised */
+static int
+try(lua_State *L)
+{
+	lua_settop(L, 1);
+	return tried(L, lua_pcallk(L, 0, 2, 0, 0, tried), 0);
+}
+
+/* ---- classes ------------------------------------------------------------------------------ */
+
+/*
+ * A class is a table: "name", "methods" (the metatable's __index of its objects), "static",
+ * "fields" (a function that gives a new object its variables), "meta" (of its objects).
+ * An object is a table with its variables, in the order of pairs.
+ */
+static const char class_key = 0;	/* in a metatable of objects: the class */
+
+static int
+constructed(lua_State *L, int status, lua_KContext ctx)
+{
+	(void)status;
+	(void)ctx;
+	if (sl_running(L)->ending)
+		return sl_go_on_ending(L);
+	lua_settop(L, 2);
+	return 1;
+}
+
+/* class, arguments...: class, object, then the constructor with both */
+static int
+construct(lua_State *L)
+{
+	int n = lua_gettop(L);
+
+	lua_newtable(L);
+	lua_getfield(L, 1, "meta");
+	lua_setmetatable(L, -2);
+	lua_insert(L, 2);
+	lua_getfield(L, 1, "fields");
+	lua_pushvalue(L, 2);
+	lua_call(L, 1, 0);
+	lua_getfield(L, 1, "methods");
+	if (lua_getfield(L, -1, "constructor") == LUA_TNIL) {
+		if (n > 1)
+			return luaL_error(L, "%s has no constructor and takes no arguments",
+			    (lua_getfield(L, 1, "name"), lua_tostring(L, -1)));
+		lua_settop(L, 2);
+		return 1;
+	}
+	lua_remove(L, -2);
+	lua_pushvalue(L, 2);
+	lua_rotate(L, 3, 2);
+	lua_callk(L, n, 0, 0, constructed);
+	return constructed(L, LUA_OK, 0);
+}
+
+/* class(name, methods, static, fields) */
+static int
+class(lua_State *L)
+{
+	static const char *const parts[] = { "name", "methods", "static", "fields" };
+	int i;
+
+	lua_settop(L, 4);
+	lua_newtable(L);		/* 5: the class */
+	for (i = 0; i < 4; i++) {
+		lua_pushvalue(L, i + 1);
+		lua_setfield(L, 5, parts[i]);
+	}
+	lua_newtable(L);		/* of objects */
+	lua_pushvalue(L, 2);
+	lua_setfield(L, -2, "__index");
+	lua_pushvalue(L, 1);
+	lua_setfield(L, -2, "__name");
+	lua_pushboolean(L, 0);
+	lua_setfield(L, -2, "__metatable");
+	lua_pushvalue(L, 5);
+	lua_rawsetp(L, -2, &class_key);
+	lua_setfield(L, 5, "meta");
+	lua_newtable(L);		/* of the class itself */
+	sl_hsl_function(L, construct);
+	lua_setfield(L, -2, "__call");
+	lua_pushboolean(L, 0);
+	lua_setfield(L, -2, "__metatable");
+	lua_setmetatable(L, 5);
+	return 1;
+}
+
+static void
+push_static(lua_State *L)
+{
+	if (!lua_istable(L, 1) || lua_getfield(L, 1, "static") != LUA_TTABLE)
+		luaL_error(L, "a %s is no class", sl_type_name(L, 1));
+}
+
+static int
+static_member(lua_State *L)
+{
+	push_static(L);
+	lua_pushvalue(L, 2);
+	lua_rawget(L, -2);
+	return 1;
+}
+
+static int
+set_static(lua_State *L)
+{
+	lua_settop(L, 3);
+	push_static(L);
+	lua_pushvalue(L, 2);
+	lua_pushvalue(L, 3);
+	lua_rawset(L, -3);
+	return 0;
+}
+
+/* ---- methods -------------------------------------------------------------------------------- */
+
+static int
+returned(lua_State *L, int status, lua_KContext below)
+{
+	(void)status;
+	if (sl_running(L)->ending)
+		return sl_go_on_ending(L);
+	return lua_gettop(L) - (int)below;
+}
+
+/* A class's function gets its object; one that is an element of an array, or a variable of
+ * the object, is only called. */
+static bool
+takes_object(lua_State *L)
+{
+	bool own;
+
+	if (sl_is_map(L, 1))
+		return false;
+	if (!lua_istable(L, 1))
+		return true;
+	lua_pushvalue(L, 2);
+	own = lua_rawget(L, 1) != LUA_TNIL;
+	lua_pop(L, 1);
+	return !own;
+}
+
+/* method(object, name, arguments...) */
+static int
+method(lua_State *L)
+{
+	int n = lua_gettop(L) - 2;
+	bool object = takes_object(L);
+
+	lua_pushvalue(L, 2);
+	sl_hsl_index(L, 1);
+	if (lua_isnil(L, -1))
+		return luaL_error(L, "there is no function %s in this %s", lua_tostring(L, 2),
+		    sl_type_name(L, 1));
+	lua_replace(L, 2);		/* object, function, arguments */
+	if (object) {
+		lua_pushvalue(L, 1);
+		lua_insert(L, 3);
+		n++;
+	}
+	lua_callk(L, n, LUA_MULTRET, 1, returned);
+	return returned(L, LUA_OK, 1);
+}
+
+/* ---- generators -------------------------------------------------------------------------------- */
+
+/* generator(body): what foreach calls until it gives nothing more */
+static int
+generator(lua_State *L)
+{
+	lua_settop(L, 1);
+	sl_co_wrap(L);
+	return 1;
+}
+
+static int
+went_on(lua_State *L, int status, lua_KContext ctx)
+{
+	(void)status;
+	(void)ctx;
+	if (sl_running(L)->ending)
+		return sl_go_on_ending(L);
+	return 0;
+}
+
+/* The function behind "yield" in one generator; it counts. Place, key and value go to foreach. */
+static int
+yield(lua_State *L)
+{
+	lua_Integer n = lua_tointeger(L, lua_upvalueindex(1));
+
+	if (L == sl_running(L)->co || !lua_isyieldable(L))
+		return luaL_error(L, "yield outside of a generator");
+	lua_settop(L, 2);
+	lua_pushinteger(L, n + 1);
+	lua_pushvalue(L, -1);
+	lua_replace(L, lua_upvalueindex(1));
+	if (lua_isnil(L, 1)) {
+		lua_pushnumber(L, (lua_Number)n);
+		lua_replace(L, 1);
+	}
+	lua_insert(L, 1);
+	return lua_yieldk(L, 3, 0, went_on);
+}
+
+static int
+yielder(lua_State *L)
+{
+	lua_pushinteger(L, 0);
+	lua_pushlightuserdata(L, (void *)(uintptr_t)&sl_hsl_mark);
+	lua_pushcclosure(L, yield, 2);
+	return 1;
+}
+
+/* ---- the table ------------------------------------------------------------------------------------- */
+
+static void
+make_metatables(lua_State *L)
+{
+	static const luaL_Reg exception[] = {
+		{ "message", exception_message }, { "file", exception_file },
+		{ "line", exception_line }, { "column", exception_column },
+		{ "toString", exception_text }, { NULL, NULL },
+	};
+	struct sl_vm *vm = sl_vm_from(L);
+
+	lua_newtable(L);
+	lua_pushboolean(L, 0);
+	lua_setfield(L, -2, "__metatable");
+	vm->refs.hsl_thrown_meta = luaL_ref(L, LUA_REGISTRYINDEX);
+	lua_newtable(L);
+	lua_newtable(L);
+	sl_hsl_functions(L, exception);
+	lua_setfield(L, -2, "__index");
+	lua_pushliteral(L, "Exception");
+	lua_setfield(L, -2, "__name");
+	lua_pushboolean(L, 0);
+	lua_setfield(L, -2, "__metatable");
+	vm->refs.hsl_exception_meta = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void
+sl_hsl_open_control(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+		{ "throw", throw }, { "try", try }, { "class", class }, { "static", static_member },
+		{ "set_static", set_static }, { "method", method }, { "generator", generator },
+		{ "yielder", yielder }, { NULL, NULL },
+	};
+
+	make_metatables(L);
+	sl_hsl_functions(L, functions);
+}

@@ -1,0 +1,269 @@
+/*
+ * Writing elements. An array is a value: who writes to one that others may hold writes to a
+ * copy. Emitted code knows when a variable is the only holder: it has a token then, a number
+ * that was given to nobody else. Inner arrays carry the token of the variable that made or
+ * copied them; one that carries another belongs to others too, and is copied.
+ */
+#include "hsl.h"
+
+static const char owner_key = 0;	/* in an array: the token of who may write to it */
+
+static lua_Integer
+token_of(lua_State *L, int own)
+{
+	return lua_isinteger(L, own) ? lua_tointeger(L, own) : 0;
+}
+
+static void
+set_owner(lua_State *L, int map, lua_Integer token)
+{
+	map = lua_absindex(L, map);
+	lua_pushinteger(L, token);
+	lua_rawsetp(L, map, &owner_key);
+}
+
+static bool
+is_owned(lua_State *L, int map, lua_Integer token)
+{
+	bool yes = lua_rawgetp(L, map, &owner_key) == LUA_TNUMBER &&
+	    lua_tointeger(L, -1) == token;
+
+	lua_pop(L, 1);
+	return yes;
+}
+
+/* The array on top as one that only 'token' holds: itself, a copy, or a new one for none. */
+static void
+make_own(lua_State *L, bool owned, lua_Integer token)
+{
+	if (lua_isnil(L, -1) || lua_touserdata(L, -1) == &sl_hsl_unset) {
+		lua_pop(L, 1);
+		sl_map_make(L);
+	} else if (!owned) {
+		sl_map_copy(L, -1);
+		lua_remove(L, -2);
+	} else {
+		return;
+	}
+	set_owner(L, -1, token);
+}
+
+static bool
+is_reference(lua_State *L, int index)
+{
+	return (lua_istable(L, index) && !sl_is_map(L, index)) ||
+	    lua_type(L, index) == LUA_TUSERDATA;
+}
+
+static void
+check_container(lua_State *L, int index)
+{
+	if (lua_isnil(L, index) || sl_is_map(L, index) || is_reference(L, index) ||
+	    lua_touserdata(L, index) == &sl_hsl_unset)
+		return;
+	luaL_error(L, "a %s has no elements that could be assigned", sl_type_name(L, index));
+}
+
+/* Puts the value at 'value' under the key at 'key' (end: appends; unset: removes). */
+static void
+put(lua_State *L, int map, int key, int value)
+{
+	bool end = lua_touserdata(L, key) == &sl_hsl_end;
+
+	if (lua_touserdata(L, value) == &sl_hsl_unset) {
+		if (end)
+			luaL_error(L, "what isn't there can't be unset");
+		lua_pushvalue(L, key);
+		sl_map_remove(L, map);
+	} else if (end) {
+		lua_pushvalue(L, value);
+		sl_map_append(L, map);
+	} else {
+		lua_pushvalue(L, key);
+		lua_pushvalue(L, value);
+		sl_map_put(L, map);
+	}
+}
+
+static void
+put_reference(lua_State *L, int object, int key, int value)
+{
+	if (lua_touserdata(L, key) == &sl_hsl_end) {
+		lua_pushinteger(L, (lua_Integer)lua_rawlen(L, object) + 1);
+	} else {
+		lua_pushvalue(L, key);
+		if (lua_type(L, -1) == LUA_TNUMBER)
+			sl_map_key(L);
+	}
+	if (lua_touserdata(L, value) == &sl_hsl_unset)
+		lua_pushnil(L);
+	else
+		lua_pushvalue(L, value);
+	lua_settable(L, object);
+}
+
+static int
+finish(lua_State *L, lua_Integer token)
+{
+	if (token == 0)
+		lua_pushnil(L);
+	else
+		lua_pushinteger(L, token);
+	return 2;
+}
+
+/* Array, token, key, value at 1 to 4: the array and its token, afterwards. */
+static int
+set_one(lua_State *L)
+{
+	lua_Integer token = token_of(L, 2);
+
+	check_container(L, 1);
+	if (is_reference(L, 1)) {
+		put_reference(L, 1, 3, 4);
+		lua_pushvalue(L, 1);
+		return finish(L, 0);
+	}
+	lua_pushvalue(L, 1);
+	if (token == 0) {
+		token = ++sl_vm_from(L)->tokens;
+		make_own(L, false, token);
+	} else {
+		make_own(L, true, token);
+	}
+	put(L, 5, 3, 4);
+	return finish(L, token);
+}
+
+/* set(array, token, key, value) */
+static int
+set(lua_State *L)
+{
+	lua_settop(L, 4);
+	return set_one(L);
+}
+
+/* push(array, token, value) */
+static int
+push(lua_State *L)
+{
+	lua_settop(L, 3);
+	lua_pushlightuserdata(L, (void *)(uintptr_t)&sl_hsl_end);
+	lua_insert(L, 3);
+	return set_one(L);
+}
+
+static void write_in_object(lua_State *L, int object, int key, int last, int value);
+
+/*
+ * Writes the value at 'value' below the array on top, which is owned, along the keys from
+ * 'key' to 'last'.
+ */
+static void
+write_below(lua_State *L, int key, int last, int value, lua_Integer token)
+{
+	int map = lua_gettop(L);
+
+	if (key == last) {
+		put(L, map, key, value);
+		return;
+	}
+	luaL_checkstack(L, 12, NULL);
+	if (lua_touserdata(L, key) == &sl_hsl_end) {
+		lua_pushnil(L);
+	} else {
+		lua_pushvalue(L, key);
+		sl_map_get(L, map);
+	}
+	check_container(L, -1);
+	if (is_reference(L, -1)) {
+		write_in_object(L, map + 1, key + 1, last, value);
+		lua_settop(L, map);
+		return;
+	}
+	if (lua_isnil(L, -1) && lua_touserdata(L, value) == &sl_hsl_unset) {
+		lua_settop(L, map);	/* there is nothing to unset */
+		return;
+	}
+	make_own(L, sl_is_map(L, -1) && is_owned(L, lua_gettop(L), token), token);
+	write_below(L, key + 1, last, value, token);
+	put(L, map, key, map + 1);
+	lua_settop(L, map);
+}
+
+/* A chain of objects and arrays: what a key leads to below an object is a reference or a value
+ * that is written back. */
+static void
+write_in_object(lua_State *L, int object, int key, int last, int value)
+{
+	int top = lua_gettop(L);
+	lua_Integer token;
+
+	if (key == last) {
+		put_reference(L, object, key, value);
+		return;
+	}
+	luaL_checkstack(L, 12, NULL);
+	lua_pushvalue(L, key);
+	sl_hsl_index(L, object);
+	check_container(L, -1);
+	if (is_reference(L, -1)) {
+		write_in_object(L, top + 1, key + 1, last, value);
+	} else {
+		token = ++sl_vm_from(L)->tokens;
+		make_own(L, false, token);
+		write_below(L, key + 1, last, value, token);
+		put_reference(L, object, key, top + 1);
+	}
+	lua_settop(L, top);
+}
+
+/* set_path(array, token, value, key, ...) */
+static int
+set_path(lua_State *L)
+{
+	lua_Integer token = token_of(L, 2);
+	int last = lua_gettop(L);
+
+	check_container(L, 1);
+	if (is_reference(L, 1)) {
+		write_in_object(L, 1, 4, last, 3);
+		lua_pushvalue(L, 1);
+		return finish(L, 0);
+	}
+	lua_pushvalue(L, 1);
+	if (token == 0) {
+		token = ++sl_vm_from(L)->tokens;
+		make_own(L, false, token);
+	} else {
+		make_own(L, true, token);
+	}
+	write_below(L, 4, last, 3, token);
+	return finish(L, token);
+}
+
+/* set_fact(name, value, key, ...): only what is a reference (context) has elements to write. */
+static int
+set_fact(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 1);
+	int last = lua_gettop(L);
+	unsigned phases;
+
+	if (last < 3 || sl_fact_push(L, sl_running(L), name, &phases) != 1 ||
+	    !is_reference(L, last + 1))
+		return luaL_error(L, "$%s is a fact of the phase and can't be assigned", name);
+	write_in_object(L, last + 1, 3, last, 2);
+	return 0;
+}
+
+void
+sl_hsl_open_elements(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+		{ "set", set }, { "push", push }, { "set_path", set_path }, { "set_fact", set_fact },
+		{ NULL, NULL },
+	};
+
+	sl_hsl_functions(L, functions);
+}

@@ -1,0 +1,102 @@
+-- HSL to Lua: what core/engine calls for each .hsl file.
+local diagnostics = require "hsl.diagnostics"
+local emitter = require "hsl.emitter"
+local lexer = require "hsl.lexer"
+local parser = require "hsl.parser"
+local resolver = require "hsl.resolver"
+
+local compiler = {}
+
+local MAX_SOURCE = 1024 * 1024
+
+local function distance(a, b)
+  if math.abs(#a - #b) > 2 then return 3 end
+  local row = {}
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    local diagonal = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local cost = a:byte(i) == b:byte(j) and 0 or 1
+      diagonal, row[j] = row[j], math.min(row[j] + 1, row[j - 1] + 1, diagonal + cost)
+    end
+  end
+  return row[#b]
+end
+
+-- What a misspelt name may mean.
+local function near(name, names, sign)
+  local best, least = nil, 3
+  if #name < 3 or #name > 64 then return nil end
+  for other in pairs(names) do
+    local d = distance(name, other)
+    if d < least or d == least and best and other < best then best, least = other, d end
+  end
+  return best and sign .. best .. "?"
+end
+
+local function path_of(host, path)
+  local id = path:match("^file:([^/].*)$")
+  local by_id = id and host.by_id(id)
+  if by_id then return by_id end
+  return path:match("^file://(.*)$") or id or path
+end
+
+-- Names of files as the policy has them.
+local function settle_paths(file, host, diag)
+  local function go(node)
+    if node.t == "include" or node.t == "import" and not node.data then
+      node.path = path_of(host, node.path)
+      if node.t == "include" and not host.read(node.path) then
+        diag:error(node, '"' .. node.path .. '" is not in the policy')
+      end
+    end
+    for _, child in pairs(node) do
+      if type(child) == "table" then go(child) end
+    end
+  end
+  go(file)
+end
+
+local function parse(path, source, host, trees)
+  local diag = diagnostics.new(path, source)
+  local file = parser.parse(lexer.tokens(source, diag), diag)
+  if #diag.errors == 0 then settle_paths(file, host, diag) end
+  return file, diag
+end
+
+--- Compiles a file. 'host': read(path) -> source or nil, builtins (name -> true or "final"),
+--- facts (name -> true), by_id(id) -> path or nil. 'included': made for a file that includes it.
+--- Gives code, warnings, list of the .hsl files that it includes; or nil, errors.
+function compiler.compile(source, path, host, included)
+  if #source > MAX_SOURCE then
+    return nil, { ("%s:1:1: the file has more than %d bytes"):format(path, MAX_SOURCE) }
+  end
+  local file, diag = parse(path, source, host)
+  if #diag.errors > 0 then return nil, diag:error_texts() end
+  local trees = {}
+  local names = {
+    builtins = host.builtins, facts = host.facts,
+    near = function(name) return near(name, host.builtins, "") end,
+    near_fact = function(name) return near(name, host.facts, "$") end,
+    parse = function(other)
+      if not other:find("%.hsl$") then return nil end
+      if trees[other] == nil then
+        local text = host.read(other)
+        local tree, its = nil, nil
+        if text then tree, its = parse(other, text, host) end
+        trees[other] = tree and #its.errors == 0 and tree or false
+      end
+      return trees[other] or nil
+    end,
+  }
+  local found = resolver.resolve(file, diag, names, included)
+  if #diag.errors > 0 then return nil, diag:error_texts() end
+  local includes = {}
+  for _, node in ipairs(found.includes) do
+    if node.path:find("%.hsl$") then includes[#includes + 1] = node.path end
+  end
+  return emitter.emit(file, found), diag:warning_texts(), includes
+end
+
+return compiler

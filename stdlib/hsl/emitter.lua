@@ -1,0 +1,915 @@
+-- From a resolved tree to the source of a Lua chunk.
+--
+-- Every statement stands on the line that it has in HSL, so that Lua's own positions are right.
+-- Marks ("\1line\2") say where a line has to be reached; the last step makes newlines of them.
+--
+-- Names in the code: a variable keeps its name (those that Lua or we use get "_v" in front); _H
+-- is the runtime's table and _name a function of it, E has the functions of the run, B the
+-- builtins, _M the main scope's shared variables; _t_name is the token by which a variable owns
+-- its array; _1, _2 ... are temporary.
+local expressions = require "hsl.expressions"
+local types = require "hsl.types"
+
+local emitter = {}
+
+local MAX_LOCALS = 100      -- of one function; more are kept in a table
+
+local M = {}
+M.__index = M
+
+local lua_words = {}
+for word in ([[and break do else elseif end false for function goto if in local nil not or repeat
+  return then true until while E B]]):gmatch("%S+") do lua_words[word] = true end
+
+local quote = expressions.quote
+
+-- ---- text ----------------------------------------------------------------------------
+
+function M:add(code)
+  local out = self.out
+  out[#out + 1] = code
+end
+
+function M:push()
+  self.out = { below = self.out }
+end
+
+function M:pop()
+  local code = table.concat(self.out, " ")
+  self.out = self.out.below
+  return code
+end
+
+function M:mark(at)
+  return at.line and "\1" .. at.line .. "\2" or ""
+end
+
+local function settle_lines(code)
+  local line = 1
+  return (code:gsub("\1(%d+)\2", function(wanted)
+    local n = tonumber(wanted) - line
+    if n <= 0 then return "" end
+    line = line + n
+    return ("\n"):rep(n)
+  end))
+end
+
+--- A function of the runtime, by its short name.
+function M:use(name)
+  self.used[name] = true
+  return "_" .. name
+end
+
+function M:original(name) return "B." .. name end
+
+function M:temp()
+  self.temps = self.temps + 1
+  self.has_temps = true
+  return "_" .. self.temps
+end
+
+function M:label()
+  self.labels = self.labels + 1
+  return self.labels
+end
+
+-- ---- variables -----------------------------------------------------------------------
+
+local function lua_name(name)
+  if lua_words[name] or name:sub(1, 1) == "_" then return "_v" .. name end
+  return name
+end
+
+-- Where a local variable lives, and its token.
+local function place(var)
+  if not var.place then var.place = lua_name(var.name) end
+  return var.place
+end
+
+local function token(var)
+  return var.spilled and var.place .. "_t" or "_t_" .. var.name
+end
+
+-- Only a variable that nobody else can see keeps an array to itself over statements.
+local function owns(var)
+  return var.kind == "local" and var.elements and not var.captured
+end
+
+function M:read(node)
+  local var = node.var
+  if var.kind == "fact" then
+    if node.quiet then return ("%s(_M, %s)"):format(self:use("peek"), quote(var.name)) end
+    return ("%s(%s)"):format(self:use("fact"), quote(var.name))
+  elseif var.kind == "global" then
+    return ("%s(_M, %s)"):format(self:use(node.quiet and "peek" or "var"), quote(var.name))
+  elseif node.quiet then
+    return var.unset and ("%s(%s)"):format(self:use("quiet"), place(var)) or place(var)
+  elseif node.check or var.forgotten then
+    return ("%s(%s, %s)"):format(self:use("get"), place(var), quote(var.name))
+  end
+  return place(var)
+end
+
+-- Assigns code to a variable; with 'as_value' the variable's code is needed afterwards.
+function M:store(var, code)
+  if var.kind == "local" then
+    self:add(("%s = %s;"):format(place(var), code))
+    if owns(var) then self:add(token(var) .. " = nil;") end
+  else
+    self:add(("%s(_M, %s, %s);"):format(self:use("let"), quote(var.name), code))
+  end
+end
+
+-- ---- elements --------------------------------------------------------------------------
+
+local function path_of(target)
+  local path = {}
+  while target.t == "index" or target.t == "prop" do
+    if target.static then break end
+    table.insert(path, 1, target)
+    target = target.base
+  end
+  return target, path
+end
+
+-- Keys as code; what isn't a literal is kept when it is needed twice.
+local function path_codes(self, path, twice)
+  local codes = {}
+  for i, step in ipairs(path) do
+    if step.t == "prop" then
+      codes[i] = quote(step.name)
+    elseif step.append then
+      codes[i] = self:use("end")
+    elseif twice and not expressions.is_literal(step.key) then
+      local temp = self:temp()
+      self:add(("local %s = %s;"):format(temp, expressions.argument(self, step.key)))
+      codes[i] = temp
+    else
+      codes[i] = expressions.key(self, step.key)
+    end
+  end
+  return codes
+end
+
+-- Code that gives the array (and its token) with the element written.
+local function written(self, container, own, codes, value)
+  if #codes == 1 then
+    if codes[1] == "_end" then
+      return ("%s(%s, %s, %s)"):format(self:use("push"), container, own, value)
+    end
+    return ("%s(%s, %s, %s, %s)"):format(self:use("set"), container, own, codes[1], value)
+  end
+  return ("%s(%s, %s, %s, %s)"):format(self:use("set_path"), container, own, value,
+    table.concat(codes, ", "))
+end
+
+-- Writes 'value' to the element that codes lead to from a root.
+local function write_element(self, root, codes, value)
+  if root.t ~= "var" then
+    self:add(("%s(%s, nil, %s, %s);"):format(self:use("set_path"),
+      expressions.argument(self, root), value, table.concat(codes, ", ")))
+    return
+  end
+  local var = root.var
+  if var.kind == "fact" then
+    self:add(("%s(%s, %s, %s);"):format(self:use("set_fact"), quote(var.name), value,
+      table.concat(codes, ", ")))
+  elseif var.kind == "global" then
+    local container = ("%s(_M, %s)"):format(self:use("peek"), quote(var.name))
+    self:add(("%s(_M, %s, (%s));"):format(self:use("let"), quote(var.name),
+      written(self, container, "nil", codes, value)))
+  elseif owns(var) and self.keeps then
+    self:add(("%s, %s = %s;"):format(place(var), token(var),
+      written(self, place(var), token(var), codes, value)))
+  else
+    self:add(("%s = %s;"):format(place(var), written(self, place(var), "nil", codes, value)))
+    if owns(var) then self:add(token(var) .. " = nil;") end
+  end
+end
+
+-- The value that codes lead to, none where something is missing.
+local function read_element(self, root, codes)
+  if root.t == "var" then root = setmetatable({ quiet = true }, { __index = root }) end
+  local code = expressions.argument(self, root)
+  for _, key in ipairs(codes) do
+    code = ("%s(%s, %s)"):format(self:use("index"), code, key)
+  end
+  return code
+end
+
+local function is_slice(target) return target.t == "slice" end
+
+local function write_slice(self, target, value)
+  local function part(n) return n and expressions.argument(self, n) or "nil" end
+  local root, path = path_of(target.base)
+  local codes = path_codes(self, path, true)
+  local code = ("%s(%s, %s, %s, %s)"):format(self:use("set_slice"),
+    read_element(self, root, codes), part(target.from), part(target.to), value)
+  if #codes > 0 then
+    write_element(self, root, codes, code)
+  elseif root.t == "var" and root.var.kind ~= "fact" then
+    self:store(root.var, code)
+  end
+end
+
+local function write_static(self, target, value)
+  local class = target.base.name == "static" and self.class or target.base.name
+  self:add(("%s(E.%s, %s, %s);"):format(self:use("set_static"), class, quote(target.name), value))
+end
+
+-- Assigns code to any target.
+local function write_target(self, target, value)
+  if target.t == "var" then
+    if target.var.kind == "fact" then
+      self:add(("%s(%s, %s);"):format(self:use("set_fact"), quote(target.var.name), value))
+    else
+      self:store(target.var, value)
+    end
+  elseif is_slice(target) then
+    write_slice(self, target, value)
+  elseif target.static then
+    write_static(self, target, value)
+  else
+    local root, path = path_of(target)
+    write_element(self, root, path_codes(self, path), value)
+  end
+end
+
+local function write_pattern(self, pattern, value)
+  local rest_from = 0
+  for i, item in ipairs(pattern.targets) do
+    local code
+    if item.spread then
+      code = ("%s(%s, %d)"):format(self:use("rest"), value, rest_from)
+    else
+      local key = item.key and expressions.key(self, item.key) or tostring(i - 1)
+      code = ("%s(%s, %s)"):format(self:use("at"), value, key)
+      rest_from = i
+    end
+    if item.default or item.target.t == "pattern" then
+      local temp = self:temp()
+      self:add(("local %s = %s;"):format(temp, code))
+      if item.default then
+        self:add(("if %s == nil then %s = %s end"):format(temp, temp,
+          expressions.argument(self, item.default)))
+      end
+      code = temp
+    end
+    if item.target.t == "pattern" then
+      write_pattern(self, item.target, code)
+    else
+      write_target(self, item.target, code)
+    end
+  end
+end
+
+-- A variable keeps its array to itself only over statements that are assignments: inside of an
+-- expression its value may go somewhere else before or after.
+local function keeping(self, keeps, write)
+  local outer = self.keeps
+  self.keeps = keeps
+  write()
+  self.keeps = outer
+end
+
+-- ---- assignments --------------------------------------------------------------------------
+
+-- Keeps code in a temporary unless it is a name or a literal already.
+local function kept(self, code, node)
+  if node and expressions.is_literal(node) then return code end
+  local temp = self:temp()
+  self:add(("local %s = %s;"):format(temp, code))
+  return temp
+end
+
+local function compound(self, node, before, as_value, op, operand_code, operand_node)
+  local target = node.target
+  if target.t == "var" and target.var.kind == "local" then
+    local current = self:read(target)
+    local code = expressions.apply(self, op, current, operand_code(), types.of(target),
+      types.of(operand_node))
+    self:store(target.var, code)
+    return place(target.var)
+  end
+  if is_slice(target) or target.static then
+    local value = kept(self, expressions.apply(self, op, expressions.argument(self, target),
+      operand_code()))
+    write_target(self, target, value)
+    return value
+  end
+  local root, path = path_of(target)
+  local codes = path_codes(self, path, true)
+  local current = #codes > 0 and read_element(self, root, codes) or self:read(root)
+  local code = expressions.apply(self, op, current, operand_code())
+  if as_value then code = kept(self, code) end
+  if #codes > 0 then
+    keeping(self, not as_value, function() write_element(self, root, codes, code) end)
+  else
+    write_target(self, root, code)
+  end
+  return code
+end
+
+-- $x ??= value
+local function assign_default(self, node, as_value)
+  local target = node.target
+  local current = expressions.argument(self, target)
+  local temp = self:temp()
+  self:add(("local %s = %s; if %s == nil then %s = %s;"):format(temp, current, temp, temp,
+    expressions.argument(self, node.value)))
+  write_target(self, target, temp)
+  self:add("end")
+  return as_value and temp
+end
+
+--- Emits the statements of an assignment; the code of its value where that is wanted.
+function M:assign(node, before, as_value)
+  local target = node.target
+  if node.op == "??=" then return assign_default(self, node, as_value) end
+  if node.op ~= "=" then
+    return compound(self, node, before, as_value, node.op:sub(1, -2), function()
+      return expressions.argument(self, node.value)
+    end, node.value)
+  end
+  if target.t == "var" and target.var.kind == "local" then
+    self:choose(node.value, before, function(code) self:store(target.var, code) end)
+    return place(target.var)
+  end
+  local value = expressions.argument(self, node.value, before)
+  if target.t == "pattern" then
+    value = kept(self, value)
+    write_pattern(self, target, value)
+    return value
+  end
+  if as_value then value = kept(self, value, node.value) end
+  keeping(self, not as_value, function() write_target(self, target, value) end)
+  return value
+end
+
+local one = { t = "num", value = 1.0 }
+
+--- ++ and --; the value is the old one unless the operator stands in front.
+function M:step(node, before, as_value)
+  local op = node.op == "++" and "+" or "-"
+  local old
+  if as_value and not node.prefix then
+    old = kept(self, expressions.argument(self, node.target))
+  end
+  local value = compound(self, node, before, as_value and node.prefix, op,
+    function() return "1.0" end, one)
+  return old or value
+end
+
+--- Emits 'write(code)' for a value; a choice between values becomes an if.
+function M:choose(node, before, write)
+  local inner = expressions.strip(node)
+  if inner.t == "ternary" and inner.a then
+    self:add("if " .. expressions.condition(self, inner.c, before) .. " then")
+    self:choose(inner.a, nil, write)
+    self:add("else")
+    self:choose(inner.b, nil, write)
+    self:add("end")
+  elseif inner.t == "coalesce" and not expressions.is_pure(inner.b) then
+    local temp = self:temp()
+    self:add(("local %s = %s; if %s == nil then %s = %s end"):format(temp,
+      expressions.argument(self, inner.a, before), temp, temp,
+      expressions.argument(self, inner.b)))
+    write(temp)
+  else
+    write(expressions.argument(self, node, before))
+  end
+end
+
+-- ---- statements ------------------------------------------------------------------------------
+
+local statements = {}
+local emit_block, emit_statement
+
+-- Variables whose array may be held by others after this statement have it alone no more.
+local function clear(self, clears)
+  local done = {}
+  for _, use in ipairs(clears or {}) do
+    local var = use.var
+    if owns(var) and not done[var] and (not use.part or var.nested) then
+      done[var] = true
+      self:add(token(var) .. " = nil;")
+    end
+  end
+end
+
+function statements.expression(self, node)
+  local value = expressions.strip(node.value)
+  local before = { clean = true }
+  if value.t == "assign" then
+    self:assign(value, before)
+  elseif value.t == "incdec" then
+    self:step(value, before)
+  else
+    local code, level = expressions.of(self, value, before)
+    if value.t == "call" or value.t == "cache" or value.t == "yield" then
+      self:add(code .. ";")
+    else
+      self:add(("local _ = %s;"):format(code, level))
+      self.has_temps = true
+    end
+  end
+end
+
+function statements.echo(self, node)
+  local code = expressions.argument(self, node.value, { clean = true })
+  self:add(self:original("echo") .. "(" .. code .. ");")
+end
+
+statements["if"] = function(self, node)
+  local open = 0
+  for i, arm in ipairs(node.arms) do
+    self:push()
+    local c = expressions.condition(self, arm.cond, { clean = true })
+    local before = self:pop()
+    if i == 1 then
+      self:add(before .. " if " .. c .. " then")
+    elseif before == "" then
+      self:add(self:mark(arm) .. "elseif " .. c .. " then")
+    else
+      self:add("else " .. self:mark(arm) .. before .. " if " .. c .. " then")
+      open = open + 1
+    end
+    emit_block(self, arm.body)
+  end
+  if node.otherwise then
+    self:add("else")
+    emit_block(self, node.otherwise)
+  end
+  self:add(("end "):rep(open + 1))
+end
+
+-- What break and continue leave: loops and switches, from the innermost.
+local function enter(self, kind)
+  local level = { kind = kind, id = self:label(), outer = self.leaving, inside = self.inside }
+  self.leaving = level
+  return level
+end
+
+local function leave(self)
+  self.leaving = self.leaving.outer
+end
+
+local function loop_body(self, node)
+  local level = enter(self, "loop")
+  self:add("do")
+  emit_block(self, node.body)
+  self:add(("end ::_c%d::"):format(level.id))
+  leave(self)
+end
+
+statements["while"] = function(self, node)
+  self:push()
+  clear(self, node.cond_clears)
+  local c = node.cond and expressions.condition(self, node.cond, { clean = true }) or "true"
+  local before = self:pop()
+  if before == "" then
+    self:add("while " .. c .. " do")
+  else
+    self:add("while true do " .. before .. " if not (" .. c .. ") then break end")
+  end
+  loop_body(self, node)
+  self:add("end")
+end
+
+local function emit_list(self, list)
+  for _, e in ipairs(list) do
+    emit_statement(self, { t = "expression", value = e, line = e.line, col = e.col })
+  end
+end
+
+statements["for"] = function(self, node)
+  emit_list(self, node.init)
+  self:push()
+  clear(self, node.cond_clears)
+  local c = node.cond and expressions.condition(self, node.cond, { clean = true }) or "true"
+  local before = self:pop()
+  if before == "" then
+    self:add("while " .. c .. " do")
+  else
+    self:add("while true do " .. before .. " if not (" .. c .. ") then break end")
+  end
+  loop_body(self, node)
+  emit_list(self, node.step)
+  self:add("end")
+end
+
+function statements.foreach(self, node)
+  local key, value = self:temp(), self:temp()
+  local over = expressions.argument(self, node.over, { clean = true })
+  self:add(("for _, %s, %s in %s(%s) do"):format(key, value, self:use("each"), over))
+  if node.key then write_target(self, node.key, key) end
+  if node.value.t == "pattern" then
+    write_pattern(self, node.value, value)
+  else
+    write_target(self, node.value, value)
+  end
+  loop_body(self, node)
+  self:add("end")
+end
+
+-- A jump to the case that matches; cases follow each other, so that one falls into the next.
+function statements.switch(self, node)
+  local subject = self:temp()
+  self:add(("local %s = %s;"):format(subject, expressions.argument(self, node.subject,
+    { clean = true })))
+  local level = enter(self, "switch")
+  local default
+  for i, case in ipairs(node.cases) do
+    case.label = ("_s%d_%d"):format(level.id, i)
+    if case.value then
+      local value = expressions.strip(case.value)
+      local code = value.t == "const" and value.value == nil and subject .. " == nil" or
+        ("%s(%s, %s)"):format(self:use("eq"), subject, expressions.argument(self, value))
+      self:add(("if %s then goto %s end"):format(code, case.label))
+    else
+      default = case
+    end
+  end
+  self:add(("goto %s;"):format(default and default.label or "_b" .. level.id))
+  for _, case in ipairs(node.cases) do
+    self:add(("::%s:: do"):format(case.label))
+    emit_block(self, case.body)
+    self:add("end")
+  end
+  self:add(("::_b%d::"):format(level.id))
+  leave(self)
+end
+
+-- Inside the function of a try or barrier, what leaves it is told by a number: 1 return, 2 break,
+-- 3 continue.
+statements["break"] = function(self)
+  local level = self.leaving
+  if not level or level.inside ~= self.inside then
+    self.inside.leaves[2] = true
+    self:add("do return 2 end")
+  elseif level.kind == "switch" then
+    self:add(("goto _b%d;"):format(level.id))
+  else
+    self:add("break;")
+  end
+end
+
+statements["continue"] = function(self)
+  local level = self.leaving
+  while level and level.kind ~= "loop" do level = level.outer end
+  if not level or level.inside ~= self.inside then
+    self.inside.leaves[3] = true
+    self:add("do return 3 end")
+  else
+    self:add(("goto _c%d;"):format(level.id))
+  end
+end
+
+statements["return"] = function(self, node)
+  local prefix = "do return "
+  if self.inside then
+    self.inside.leaves[1] = true
+    prefix = "do return 1, "
+  end
+  if not node.value then
+    self:add(self.inside and "do return 1 end" or "do return end")
+    return
+  end
+  self:choose(node.value, { clean = true }, function(code) self:add(prefix .. code .. " end") end)
+end
+
+-- The body as a function that 'call' runs; whatever left it goes on leaving here.
+local function protected(self, body, call, after)
+  local inside = { outer = self.inside, leaves = {} }
+  local code, value = self:temp(), self:temp()
+  self.inside = inside
+  self:add(("local %s, %s = %s"):format(code, value, call .. "function()"))
+  emit_block(self, body)
+  self:add("end);")
+  self.inside = inside.outer
+  if after then after(code, value) end
+  if inside.leaves[1] then
+    self:add(("if %s == 1 then"):format(code))
+    if self.inside then
+      self.inside.leaves[1] = true
+      self:add("do return 1, " .. value .. " end")
+    else
+      self:add("do return " .. value .. " end")
+    end
+    self:add("end")
+  end
+  for _, leaving in ipairs { { 2, "break" }, { 3, "continue" } } do
+    if inside.leaves[leaving[1]] then
+      self:add(("if %s == %d then"):format(code, leaving[1]))
+      statements[leaving[2]](self)
+      self:add("end")
+    end
+  end
+end
+
+function statements.try(self, node)
+  protected(self, node.body, self:use("try") .. "(", function(code, value)
+    self:add(("if %s == false then"):format(code))
+    if node.var then self:store(node.var.var, value) end
+    emit_block(self, node.handler)
+    self:add("end")
+  end)
+end
+
+function statements.barrier(self, node)
+  local name = expressions.argument(self, node.name, { clean = true })
+  if not node.var then
+    protected(self, node.body, ("%s(%s, nil, nil, "):format(self:use("barrier"), name))
+    return
+  end
+  -- The shared variable: read before the body, written behind it.
+  local var = node.var.var
+  self:push()
+  self:store(var, "_value")
+  local take = self:pop()
+  local current = self:read { var = var, quiet = true }
+  protected(self, node.body, ("%s(%s, function(_value) %s end, function() return %s end, "):format(
+    self:use("barrier"), name, take, current))
+end
+
+function statements.throw(self, node)
+  self:add(("%s(%s);"):format(self:use("throw"), expressions.argument(self, node.value,
+    { clean = true })))
+end
+
+function statements.global() end
+
+function statements.unset(self, node)
+  self.keeps = true
+  for _, target in ipairs(node.targets) do
+    if target.t == "var" then
+      if target.var.kind == "local" then
+        self:store(target.var, self:use("unset"))
+      elseif target.var.kind == "global" then
+        self:add(("%s(_M, %s);"):format(self:use("forget"), quote(target.var.name)))
+      end
+    elseif is_slice(target) then
+      write_slice(self, target, self:use("list") .. "()")
+    else
+      local root, path = path_of(target)
+      local codes = path_codes(self, path)
+      write_element(self, root, codes, self:use("unset"))
+    end
+  end
+end
+
+function statements.include(self, node)
+  self:add(("%s(%s, _M, %s);"):format(self:use("include"), quote(node.path),
+    node.once and "3" or "2"))
+end
+
+statements["function"] = function(self, node)
+  local name = self.in_function and "_f_" .. node.name or "E." .. node.name
+  self:add(("%s = %s;"):format(name, self:func(node.func)))
+end
+
+local function class_table(self, members, keep)
+  local parts = {}
+  for _, m in ipairs(members) do
+    if keep(m) then
+      local value = m.func and self:func(m.func) or
+        m.value and expressions.argument(self, m.value) or "nil"
+      parts[#parts + 1] = ("[%s] = %s"):format(quote(m.constructor and "constructor" or m.name), value)
+    end
+  end
+  return "{" .. table.concat(parts, ", ") .. "}"
+end
+
+function statements.class(self, node)
+  local outer = self.class
+  self.class = node.name
+  local methods = class_table(self, node.members, function(m)
+    return m.func and not m.static
+  end)
+  local static = class_table(self, node.members, function(m) return m.static end)
+  self:push()
+  for _, m in ipairs(node.members) do
+    if not m.func and not m.static then
+      self:add(("_o[%s] = %s;"):format(quote(m.name), m.value and
+        expressions.argument(self, m.value) or "nil"))
+    end
+  end
+  local fields = self:pop()
+  self:add(("E.%s = %s(%s, %s, %s, function(_o) %s end);"):format(node.name, self:use("class"),
+    quote(node.name), methods, static, fields))
+  self.class = outer
+end
+
+function statements.import(self, node)
+  local temp = self:temp()
+  if node.data then
+    self:store(node.data.var, ("%s(%s)"):format(self:use("import_data"), quote(node.path)))
+    return
+  end
+  self:add(("local %s = %s(%s, E);"):format(temp, self:use("import"), quote(node.path)))
+  if node.all then
+    self:add(("E.%s = %s(%s);"):format(node.all, self:use("import_all"), temp))
+  end
+  for _, name in ipairs(node.names) do
+    local code = ("%s(%s, %s, %s)"):format(self:use("imported"), temp, quote(name.name),
+      tostring(name.var))
+    if name.var then
+      self:store(name.binding, code)
+    else
+      self:add(("E.%s = %s;"):format(name.as, code))
+    end
+  end
+end
+
+function statements.block(self, node)
+  self:add("do")
+  emit_block(self, node)
+  self:add("end")
+end
+
+-- Temporaries end with their statement, so that no jump goes into their scope.
+function emit_statement(self, node)
+  local outer = self.has_temps
+  self.has_temps, self.keeps = false, false
+  self:push()
+  clear(self, node.clears)
+  statements[node.t](self, node)
+  local code = self:pop()
+  if self.has_temps then code = "do " .. code .. " end" end
+  self.has_temps, self.keeps = outer, false
+  self:add(self:mark(node) .. code)
+end
+
+function emit_block(self, block)
+  for _, statement in ipairs(block.body) do emit_statement(self, statement) end
+end
+
+-- ---- functions ------------------------------------------------------------------------------
+
+-- Functions are there before the code that stands above them runs: jumps lead over the code to
+-- the definitions first, and back.
+local function segments(body)
+  local list = {}
+  for _, statement in ipairs(body) do
+    local kind = (statement.t == "function" or statement.t == "class") and "defined" or "run"
+    if not list[#list] or list[#list].kind ~= kind then
+      list[#list + 1] = { kind = kind }
+    end
+    table.insert(list[#list], statement)
+  end
+  return list
+end
+
+local function in_order(list)
+  local order = {}
+  for _, kind in ipairs { "defined", "run" } do
+    for i, segment in ipairs(list) do
+      if segment.kind == kind then order[#order + 1] = i end
+    end
+  end
+  return order
+end
+
+-- 'between' is run behind the definitions.
+local function emit_body(self, body, between)
+  local list = segments(body)
+  local order = in_order(list)
+  local id, following, first_run = self:label(), {}, nil
+  for i, at in ipairs(order) do
+    following[at] = order[i + 1] or #list + 1
+    if list[at].kind == "run" and not first_run then first_run = at end
+  end
+  local jumps = #order > 0 and order[1] ~= 1
+  if between and not first_run then between = between .. " " end
+  local last_defined
+  for _, at in ipairs(order) do
+    if list[at].kind == "defined" then last_defined = at end
+  end
+  if between and not last_defined then self:add(between) end
+  if jumps then self:add(("goto _d%d_%d;"):format(id, order[1])) end
+  for i, segment in ipairs(list) do
+    self:add(("::_d%d_%d::"):format(id, i))
+    for _, statement in ipairs(segment) do emit_statement(self, statement) end
+    if i == last_defined and between then self:add(between) end
+    if following[i] ~= i + 1 then self:add(("goto _d%d_%d;"):format(id, following[i])) end
+  end
+  self:add(("::_d%d_%d::"):format(id, #list + 1))
+end
+
+-- Declares a scope's locals; many of them live in a table.
+local function declare(self, scope)
+  local names, values, tokens = {}, {}, {}
+  local own = {}
+  for _, var in ipairs(scope.order) do
+    if var.kind == "local" and var.name ~= "this" then own[#own + 1] = var end
+  end
+  local spill = #own > MAX_LOCALS
+  if spill then self:add("local _L = {};") end
+  for _, var in ipairs(own) do
+    if spill then
+      local plain = place(var)
+      var.place, var.spilled = "_L." .. lua_name(var.name), true
+      if var.param then self:add(("%s = %s;"):format(var.place, plain)) end
+      if not var.param and var.unset then
+        self:add(("%s = %s;"):format(var.place, self:use("unset")))
+      end
+    else
+      if not var.param then
+        names[#names + 1] = place(var)
+        values[#values + 1] = var.unset and self:use("unset") or "nil"
+      end
+      if owns(var) then tokens[#tokens + 1] = token(var) end
+    end
+  end
+  if #names > 0 then
+    self:add(("local %s = %s;"):format(table.concat(names, ", "), table.concat(values, ", ")))
+  end
+  if #tokens > 0 then self:add("local " .. table.concat(tokens, ", ") .. ";") end
+end
+
+local function nested_names(scope)
+  local names = {}
+  for name in pairs(scope.functions) do names[#names + 1] = "_f_" .. name end
+  table.sort(names)
+  return names
+end
+
+--- The code of a function.
+function M:func(node)
+  local names, rest = {}, nil
+  if node.method then names[1] = "this" end
+  for _, param in ipairs(node.params) do
+    if param.rest then
+      rest = param
+      names[#names + 1] = "..."
+    else
+      names[#names + 1] = place(param.var)
+    end
+  end
+  local saved = { self.inside, self.leaving, self.in_function, self.has_temps, self.keeps }
+  self.inside, self.leaving, self.in_function = nil, nil, true
+  self:push()
+  if rest then
+    self:add(("local %s = %s(...);"):format(place(rest.var), self:use("list")))
+  end
+  declare(self, node.scope)
+  local functions = nested_names(node.scope)
+  if #functions > 0 then self:add("local " .. table.concat(functions, ", ") .. ";") end
+  for _, param in ipairs(node.params) do
+    if param.default then
+      self:add(("if %s == nil then %s = %s end"):format(place(param.var), place(param.var),
+        expressions.argument(self, param.default)))
+    end
+  end
+  if node.generator then
+    self:add(("do return %s(function() local _y = %s();"):format(self:use("generator"),
+      self:use("yielder")))
+  end
+  emit_body(self, node.body.body)
+  if node.generator then self:add("end) end") end
+  local code = self:pop()
+  self.inside, self.leaving, self.in_function, self.has_temps, self.keeps = table.unpack(saved, 1, 5)
+  return ("%sfunction(%s) %s end"):format(self:mark(node), table.concat(names, ", "), code)
+end
+
+-- ---- the file -----------------------------------------------------------------------------------
+
+local function head(self)
+  local names = {}
+  for name in pairs(self.used) do names[#names + 1] = name end
+  table.sort(names)
+  local code = "local _H = _ENV; local E, _M, _mode = _H.enter(...); local B = _H.builtins;"
+  if #names == 0 then return code end
+  local values = {}
+  for i, name in ipairs(names) do
+    names[i], values[i] = "_" .. name, ("_H[%q]"):format(name)
+  end
+  return ("%s local %s = %s;"):format(code, table.concat(names, ", "), table.concat(values, ", "))
+end
+
+-- Functions of included files are there from the beginning, as if they stood here.
+local function definitions_of_included(self)
+  local parts, seen = {}, {}
+  for _, node in ipairs(self.includes) do
+    if node.path:find("%.hsl$") and not seen[node.path] then
+      seen[node.path] = true
+      parts[#parts + 1] = ("%s(%s, _M, 1);"):format(self:use("include"), quote(node.path))
+    end
+  end
+  return table.concat(parts, " ")
+end
+
+--- The chunk of a resolved file. 'found' is what the resolver knows of it.
+function emitter.emit(file, found)
+  local self = setmetatable({ used = {}, temps = 0, labels = 0, includes = found.includes,
+    out = {} }, M)
+  self:push()
+  declare(self, file.scope)
+  local between = definitions_of_included(self)
+  if found.included then between = between .. " if _mode == 1 then return end" end
+  emit_body(self, file.body, between ~= "" and between or nil)
+  local code = self:pop()
+  return settle_lines(head(self) .. " " .. code) .. "\n"
+end
+
+return emitter

@@ -1,0 +1,586 @@
+-- Lua code of HSL's expressions.
+--
+-- Each function takes the emitter, a node and 'before', and gives code and how tightly it binds.
+-- 'before' collects statements that have to run first; it is nil where nothing can (the right
+-- side of 'and', a loop's condition). Lua has no assignment in expressions: one becomes a
+-- statement before the expression where nothing was evaluated yet (before.clean), else a
+-- function that is called at once.
+local types = require "hsl.types"
+
+local expressions = {}
+
+-- How tightly Lua's operators bind.
+local OR, AND, COMPARE, CONCAT, ADD, MULTIPLY, UNARY, POWER, ATOM = 1, 2, 3, 8, 10, 11, 12, 13, 20
+expressions.ATOM = ATOM
+
+local MAX_LIST = 50        -- arguments of one call; longer arrays are made from a table
+
+-- ---- texts and numbers ----------------------------------------------------------
+
+--- A Lua literal of a text.
+function expressions.quote(text)
+  return '"' .. text:gsub('[%c\x7f-\xff"\\]', function(c)
+    return c == "\\" and "\\\\" or c == '"' and '\\"' or ("\\%03d"):format(c:byte())
+  end) .. '"'
+end
+local quote = expressions.quote
+
+--- A Lua literal of a number: always a float.
+function expressions.number(n)
+  if n ~= n then return "(0/0)" end
+  if n == math.huge then return "(1/0)" end
+  local text = ("%.17g"):format(n)
+  if tonumber(("%.15g"):format(n)) == n then text = ("%.15g"):format(n) end
+  return text:find("[.e]") and text or text .. ".0"
+end
+
+local E     -- code of a node in parentheses that Lua needs
+
+local function wrapped(code, level, least)
+  return level < least and "(" .. code .. ")" or code
+end
+
+local function operand(self, node, before, least)
+  local code, level = E(self, node, before)
+  return wrapped(code, level, least)
+end
+
+-- A value as one argument: calls can give more than one result.
+local function argument(self, node, before)
+  local code = E(self, node, before)
+  if node.t == "call" or node.t == "cache" or node.t == "yield" then return "(" .. code .. ")" end
+  return code
+end
+
+local function strip(node)
+  while node.t == "paren" do node = node.value end
+  return node
+end
+
+-- Nothing happens when it is evaluated, and it can't fail.
+local function is_pure(node)
+  node = strip(node)
+  if node.t == "num" or node.t == "str" or node.t == "const" then return true end
+  if node.t == "array" then return #node.items == 0 end
+  return node.t == "var" and node.var.kind == "local" and not node.check and not node.var.forgotten
+end
+
+local function is_literal(node)
+  node = strip(node)
+  return node.t == "num" or node.t == "str" or node.t == "const"
+end
+
+local function dirty(before)
+  if before then before.clean = false end
+end
+
+-- ---- truth ------------------------------------------------------------------------
+
+--- Code that Lua tests as HSL would test the value.
+function expressions.condition(self, node, before)
+  node = strip(node)
+  local type = types.of(node)
+  if node.t == "const" then return tostring(node.value == true), ATOM end
+  if node.t == "not" then
+    local code, level = expressions.condition(self, node.value, before)
+    return "not " .. wrapped(code, level, UNARY), UNARY
+  elseif node.t == "logic" then
+    return expressions.logic(self, node, before)
+  elseif type == "boolean" then
+    return E(self, node, before)
+  elseif type == "number" then
+    return operand(self, node, before, COMPARE + 1) .. " ~= 0", COMPARE
+  elseif type == "string" then
+    return operand(self, node, before, COMPARE + 1) .. ' ~= ""', COMPARE
+  end
+  return self:use("truth") .. "(" .. argument(self, node, before) .. ")", ATOM
+end
+local condition = expressions.condition
+
+function expressions.logic(self, node, before)
+  local level = node.op == "and" and AND or OR
+  local a, la = condition(self, node.a, before)
+  local b, lb = condition(self, node.b, nil)
+  return wrapped(a, la, level) .. " " .. node.op .. " " .. wrapped(b, lb, level + 1), level
+end
+
+-- ---- values -------------------------------------------------------------------------
+
+local by_node = { logic = expressions.logic }
+
+function by_node.num(_, node)
+  local code = expressions.number(node.value)
+  return code, ATOM
+end
+
+function by_node.str(_, node) return quote(node.value), ATOM end
+
+function by_node.const(_, node)
+  return node.value == nil and "nil" or tostring(node.value), ATOM
+end
+
+function by_node.regex(_, node) return quote(node.value), ATOM end
+
+function by_node.var(self, node, before)
+  dirty(before)
+  return self:read(node), ATOM
+end
+
+function by_node.paren(self, node, before) return E(self, node.value, before) end
+
+by_node["not"] = function(self, node, before)
+  local code, level = condition(self, node.value, before)
+  return "not " .. wrapped(code, level, UNARY), UNARY
+end
+
+function by_node.unary(self, node, before)
+  if node.op == "~" then return self:use("bnot") .. "(" .. argument(self, node.value, before) .. ")", ATOM end
+  local inner = strip(node.value)
+  if inner.t == "num" then
+    local code = expressions.number(node.op == "-" and -inner.value or inner.value)
+    return code, UNARY
+  end
+  if node.op == "+" then return E(self, node.value, before) end
+  return "- " .. operand(self, node.value, before, POWER), UNARY
+end
+
+-- All that one row of '.' joins.
+local function flatten(node, out)
+  local at = node
+  local rights = {}
+  while at.t == "binary" and at.op == "." do
+    rights[#rights + 1] = at.b
+    at = at.a
+  end
+  out[1] = at
+  for i = #rights, 1, -1 do
+    local b = strip(rights[i])
+    if b.t == "binary" and b.op == "." then
+      local inner = flatten(b, {})
+      for _, part in ipairs(inner) do out[#out + 1] = part end
+    else
+      out[#out + 1] = rights[i]
+    end
+  end
+  return out
+end
+
+-- Joins code of parts; 'known': all are texts.
+local function joined(self, codes, known)
+  if #codes == 1 and known then return codes[1], ATOM end
+  if known and #codes <= MAX_LIST then return table.concat(codes, " .. "), CONCAT end
+  local rows = {}
+  for i = 1, #codes, MAX_LIST do
+    rows[#rows + 1] = self:use("cat") .. "(" ..
+      table.concat(codes, ", ", i, math.min(i + MAX_LIST - 1, #codes)) .. ")"
+  end
+  if #rows == 1 then return rows[1], ATOM end
+  return joined(self, rows, true)
+end
+
+local function concatenation(self, node, before)
+  local codes, known, literal = {}, true, nil
+  for _, part in ipairs(flatten(node, {})) do
+    local inner = strip(part)
+    if inner.t == "str" and literal then      -- joined while compiling
+      literal = literal .. inner.value
+      codes[#codes] = quote(literal)
+    else
+      literal = inner.t == "str" and inner.value or nil
+      known = known and types.of(part) == "string"
+      codes[#codes + 1] = known and operand(self, part, before, CONCAT + 1) or
+        argument(self, part, before)
+    end
+  end
+  return joined(self, codes, known)
+end
+
+function by_node.interp(self, node, before)
+  local codes, known = {}, true
+  for _, part in ipairs(node.parts) do
+    if type(part) == "string" then
+      codes[#codes + 1] = quote(part)
+    else
+      known = known and types.of(part) == "string"
+      codes[#codes + 1] = E(self, part, before)
+    end
+  end
+  return joined(self, codes, known)
+end
+
+-- ---- operators --------------------------------------------------------------------------
+
+local arithmetic = {
+  ["+"] = { "+", ADD }, ["-"] = { "-", ADD }, ["*"] = { "*", MULTIPLY }, ["/"] = { "/", MULTIPLY },
+  ["<"] = { "<", COMPARE }, [">"] = { ">", COMPARE }, ["<="] = { "<=", COMPARE },
+  [">="] = { ">=", COMPARE },
+}
+local calls = {
+  ["%"] = "mod", ["&"] = "band", ["|"] = "bor", ["^"] = "bxor", ["<<"] = "shl", [">>"] = "shr",
+  [">>>"] = "ushr",
+}
+
+local function same_scalars(a, b)
+  return a == b and (a == "number" or a == "string" or a == "boolean")
+end
+
+local function equality(self, node, before)
+  local negated = node.op == "!=" or node.op == "!=="
+  local strict = #node.op == 3
+  local a, b = strip(node.a), strip(node.b)
+  local ta, tb = types.of(a), types.of(b)
+  local none = a.t == "const" and a.value == nil or b.t == "const" and b.value == nil
+  local plain = none or same_scalars(ta, tb) or
+    strict and (ta ~= nil and ta ~= "array" or tb ~= nil and tb ~= "array")
+  if plain then
+    return operand(self, a, before, COMPARE + 1) .. (negated and " ~= " or " == ") ..
+      operand(self, b, before, COMPARE + 1), COMPARE
+  end
+  local ca, cb = argument(self, a, before), argument(self, b, before)
+  local call = ("%s(%s, %s)"):format(self:use(strict and "same" or "eq"), ca, cb)
+  -- The common case without a call: a variable that is the text asked for.
+  if not negated and not strict and b.t == "str" and is_pure(a) then
+    return ("%s == %s or %s"):format(ca, cb, call), OR
+  end
+  if negated then return "not " .. call, UNARY end
+  return call, ATOM
+end
+
+local function regex(self, node, before)
+  local code = ("%s(%s, %s)"):format(self:original("__regex_test"), argument(self, node.a, before),
+    argument(self, node.b, before))
+  if node.op == "!~" then return "not " .. code, UNARY end
+  return code, ATOM
+end
+
+function by_node.binary(self, node, before)
+  local op = node.op
+  if op == "." then return concatenation(self, node, before) end
+  if op == "=~" or op == "!~" then return regex(self, node, before) end
+  if op:find("^[=!]=") then return equality(self, node, before) end
+  if calls[op] then
+    return ("%s(%s, %s)"):format(self:use(calls[op]), argument(self, node.a, before),
+      argument(self, node.b, before)), ATOM
+  end
+  if op == "**" then
+    return operand(self, node.a, before, POWER + 1) .. " ^ " ..
+      operand(self, node.b, before, POWER), POWER
+  end
+  local lua, level = arithmetic[op][1], arithmetic[op][2]
+  return operand(self, node.a, before, level == COMPARE and level + 1 or level) .. " " .. lua ..
+    " " .. operand(self, node.b, before, level + 1), level
+end
+
+--- The code of 'a op b' where both are code already; for compound assignments.
+function expressions.apply(self, op, a, b, type_a, type_b)
+  if op == "." then
+    if type_a == "string" and type_b == "string" then return a .. " .. " .. b end
+    return ("%s(%s, %s)"):format(self:use("cat"), a, b)
+  elseif calls[op] then
+    return ("%s(%s, %s)"):format(self:use(calls[op]), a, b)
+  end
+  return ("%s %s (%s)"):format(a, op == "**" and "^" or op, b)
+end
+
+-- ---- choices ------------------------------------------------------------------------------
+
+-- Values that Lua takes for true.
+local function is_solid(node)
+  local type = types.of(node)
+  return type == "number" or type == "string" or type == "array" or
+    strip(node).t == "const" and strip(node).value == true or strip(node).t == "func"
+end
+
+-- Code that is called at once; for what Lua has statements only.
+local function at_once(self, write)
+  self:push()
+  write()
+  return "(function() " .. self:pop() .. " end)()", ATOM
+end
+expressions.at_once = at_once
+
+function by_node.ternary(self, node, before)
+  if not node.a then return expressions.elvis(self, node, before) end
+  local c, lc = condition(self, node.c, before)
+  if is_solid(node.a) then
+    return ("%s and %s or %s"):format(wrapped(c, lc, AND), operand(self, node.a, nil, AND + 1),
+      operand(self, node.b, nil, OR + 1)), OR
+  elseif is_solid(node.b) then
+    return ("not %s and %s or %s"):format(wrapped(c, lc, UNARY), operand(self, node.b, nil, AND + 1),
+      operand(self, node.a, nil, OR + 1)), OR
+  elseif is_pure(node.a) and is_pure(node.b) then
+    return ("%s(%s, %s, %s)"):format(self:use("pick"), c, E(self, node.a), E(self, node.b)), ATOM
+  end
+  return at_once(self, function()
+    self:add(("if %s then return %s end return %s"):format(c, argument(self, node.a),
+      argument(self, node.b)))
+  end)
+end
+
+function expressions.elvis(self, node, before)
+  local c = argument(self, node.c, before)
+  if is_pure(node.b) then
+    return ("%s(%s, %s)"):format(self:use("elvis"), c, E(self, node.b)), ATOM
+  end
+  return at_once(self, function()
+    self:add(("local _1 = %s; if %s(_1) then return _1 end return %s"):format(c, self:use("truth"),
+      argument(self, node.b)))
+  end)
+end
+
+function by_node.coalesce(self, node, before)
+  local a = argument(self, node.a, before)
+  if is_pure(node.b) then
+    return ("%s(%s, %s)"):format(self:use("default"), a, E(self, node.b)), ATOM
+  end
+  return at_once(self, function()
+    self:add(("local _1 = %s; if _1 ~= nil then return _1 end return %s"):format(a,
+      argument(self, node.b)))
+  end)
+end
+
+function by_node.isset(self, node)
+  local codes = {}
+  for i, target in ipairs(node.targets) do
+    codes[i] = operand(self, target, nil, COMPARE + 1) .. " ~= nil"
+  end
+  return table.concat(codes, " and "), #codes > 1 and AND or COMPARE
+end
+
+function by_node.match(self, node, before)
+  local subject = argument(self, node.subject, before)
+  return at_once(self, function()
+    self:add("local _1 = " .. subject .. ";")
+    local default
+    for _, arm in ipairs(node.arms) do
+      if arm.default then
+        default = arm
+      else
+        local tests = {}
+        for i, value in ipairs(arm.values) do
+          tests[i] = ("%s(_1, %s)"):format(self:use("same"), argument(self, value))
+        end
+        self:add(("if %s then return %s end"):format(table.concat(tests, " or "),
+          argument(self, arm.value)))
+      end
+    end
+    if default then
+      self:add("return " .. argument(self, default.value))
+    else
+      self:add("return " .. self:use("unmatched") .. "(_1)")
+    end
+  end)
+end
+
+-- ---- arrays ----------------------------------------------------------------------------------
+
+local function element_codes(self, node, before)
+  local codes = {}
+  for _, item in ipairs(node.items) do
+    if node.keyed then
+      codes[#codes + 1] = item.key and argument(self, item.key, before) or self:use("end")
+    end
+    codes[#codes + 1] = self:mark(item) .. argument(self, item.value, before)
+  end
+  return codes
+end
+
+-- [...$a, 1, ...$b]: rows of elements and arrays that are joined.
+local function spread_array(self, items, before)
+  local parts, row = {}, { t = "array", items = {} }
+  local function close()
+    if #row.items > 0 then parts[#parts + 1] = E(self, row, before) end
+    row = { t = "array", items = {} }
+  end
+  for _, item in ipairs(items) do
+    if item.spread then
+      close()
+      parts[#parts + 1] = argument(self, item.value, before)
+    else
+      row.items[#row.items + 1] = item
+      row.keyed = row.keyed or item.key ~= nil
+    end
+  end
+  close()
+  return self:use("join") .. "(" .. table.concat(parts, ", ") .. ")", ATOM
+end
+
+function by_node.array(self, node, before)
+  if node.spread then return spread_array(self, node.items, before) end
+  local codes = element_codes(self, node, before)
+  local maker = node.keyed and "map" or "list"
+  if #codes <= MAX_LIST then
+    return self:use(maker) .. "(" .. table.concat(codes, ", ") .. ")", ATOM
+  end
+  return ("%s({%s}, %d)"):format(self:use("long_" .. maker), table.concat(codes, ", "), #codes), ATOM
+end
+
+-- "12" and 12 are the same key; so are 1.9 and 1.
+local function key_literal(node)
+  node = strip(node)
+  if node.t == "num" and node.value >= 0 and node.value < 2 ^ 31 then
+    return math.floor(node.value)
+  elseif node.t == "str" then
+    local n = node.value:match("^0$") or node.value:match("^[1-9]%d?%d?%d?%d?%d?%d?%d?%d?$")
+    return n and math.tointeger(tonumber(n)) or node.value
+  end
+end
+
+-- What a text has under its name in Lua: HSL's texts have no such elements.
+local of_strings = {}
+for name in ([[byte char dump find format gmatch gsub len lower match pack packsize rep reverse
+  sub unpack upper]]):gmatch("%S+") do of_strings[name] = true end
+
+--- The code of a key: a literal one is made a key while compiling.
+function expressions.key(self, node, before)
+  local key = key_literal(node)
+  if math.type(key) == "integer" then return tostring(key) end
+  return argument(self, node, before)
+end
+
+-- An array's element needs no call where the base can't be a text, or the key is a name: what is
+-- no array has no such element, and none has none.
+local function element(self, base, key, pure, is_array)
+  if type(key) == "string" and not of_strings[key] then
+    return ("(%s or %s)[%s]"):format(base, self:use("nothing"), quote(key))
+  elseif math.type(key) == "integer" then
+    if is_array then return ("(%s or %s)[%d]"):format(base, self:use("nothing"), key) end
+    if pure then
+      return ("((%s or %s)[%d] or %s(%s, %d))"):format(base, self:use("nothing"), key,
+        self:use("index"), base, key)
+    end
+  end
+end
+
+function by_node.index(self, node, before)
+  local base = argument(self, node.base, before)
+  local key = key_literal(node.key)
+  local code = element(self, base, key, is_pure(node.base), types.of(node.base) == "array")
+  if code then return code, ATOM end
+  return ("%s(%s, %s)"):format(self:use("index"), base, expressions.key(self, node.key, before)), ATOM
+end
+
+function by_node.index_all(self, node, before)
+  return ("%s(%s, %s)"):format(self:use("index_all"), argument(self, node.base, before),
+    argument(self, node.keys, before)), ATOM
+end
+
+function by_node.slice(self, node, before)
+  local function part(n) return n and argument(self, n, before) or "nil" end
+  return ("%s(%s, %s, %s, %s)"):format(self:use("slice"), argument(self, node.base, before),
+    part(node.from), part(node.to), part(node.step)), ATOM
+end
+
+function by_node.prop(self, node, before)
+  if node.static then
+    local class = node.base.name == "static" and self.class or node.base.name
+    return ("%s(E.%s, %s)"):format(self:use("static"), class, quote(node.name)), ATOM
+  end
+  local base = argument(self, node.base, before)
+  local code = element(self, base, node.name, false, false)
+  if code then return code, ATOM end
+  return ("%s(%s, %s)"):format(self:use("index"), base, quote(node.name)), ATOM
+end
+
+-- ---- calls ---------------------------------------------------------------------------------
+
+function by_node.name(self, node)
+  return node.nested and "_f_" .. node.name or "E." .. node.name, ATOM
+end
+
+function by_node.builtin(self, node) return self:original(node.name), ATOM end
+
+local function arguments(self, args, before)
+  for i, arg in ipairs(args) do
+    if arg.t == "spread" and i < #args then
+      local items = {}
+      for j, other in ipairs(args) do
+        items[j] = { spread = other.t == "spread", line = other.line,
+          value = other.t == "spread" and other.value or other }
+      end
+      return self:use("unpack") .. "(" .. spread_array(self, items, before) .. ")"
+    end
+  end
+  local codes = {}
+  for i, arg in ipairs(args) do
+    if arg.t == "spread" then
+      codes[i] = self:use("unpack") .. "(" .. argument(self, arg.value, before) .. ")"
+    else
+      codes[i] = self:mark(arg) .. argument(self, arg, before)
+    end
+  end
+  return table.concat(codes, ", ")
+end
+
+function by_node.call(self, node, before)
+  local callee = node.callee
+  local mark = self:mark(node)
+  if callee.t == "prop" and not callee.static then
+    local base = argument(self, callee.base, before)
+    local args = arguments(self, node.args, before)
+    dirty(before)
+    return ("%s%s(%s, %s%s)"):format(mark, self:use("method"), base, quote(callee.name),
+      args ~= "" and ", " .. args or ""), ATOM
+  end
+  local code, level = E(self, callee, before)
+  if callee.t == "func" or level < ATOM then code = "(" .. code .. ")" end
+  local args = arguments(self, node.args, before)
+  dirty(before)
+  return mark .. code .. "(" .. args .. ")", ATOM
+end
+
+function by_node.cache(self, node, before)
+  local options = node.options and argument(self, node.options, before) or "nil"
+  local callee = node.call.callee
+  local args = arguments(self, node.call.args, before)
+  dirty(before)
+  return ("%s%s(%s, %s, %s%s)"):format(self:mark(node), self:original("__cache"), options,
+    quote(callee.name), (E(self, callee)), args ~= "" and ", " .. args or ""), ATOM
+end
+
+function by_node.yield(self, node)
+  return ("_y(%s, %s)"):format(node.key and argument(self, node.key) or "nil",
+    node.value and argument(self, node.value) or "nil"), ATOM
+end
+
+function by_node.func(self, node) return self:func(node), ATOM end
+
+-- ---- assignments inside of expressions --------------------------------------------------------
+
+-- The statement before the expression, or inside of a function; 'value' is read afterwards.
+local function assignment(self, node, before, write)
+  if before and before.clean then
+    local value = write(before)
+    before.clean = false
+    return value, ATOM
+  end
+  return at_once(self, function()
+    local value = write(nil)
+    self:add("return " .. value)
+  end)
+end
+
+function by_node.assign(self, node, before)
+  return assignment(self, node, before, function(inner)
+    return self:assign(node, inner, true)
+  end)
+end
+
+function by_node.incdec(self, node, before)
+  return assignment(self, node, before, function(inner)
+    return self:step(node, inner, true)
+  end)
+end
+
+function E(self, node, before)
+  return by_node[node.t](self, node, before)
+end
+expressions.of = E
+expressions.argument = argument
+expressions.operand = operand
+expressions.strip = strip
+expressions.is_pure = is_pure
+expressions.is_literal = is_literal
+expressions.key_literal = key_literal
+
+return expressions

@@ -1,0 +1,336 @@
+-- From the bytes of a source to tokens.
+--
+-- A token: type ("name" "var" "num" "str" "regex" "op" "eof"), value, line, col, and for
+-- strings either value (a text) or parts: texts and { name, line, col } of interpolated
+-- variables.
+local lexer = {}
+
+local find, sub, byte = string.find, string.sub, string.byte
+
+-- Longest first: three bytes, two, one.
+local operators = {
+  { "===", "!==", "**=", "??=", "...", ">>>", n = 3 },
+  { "==", "!=", "<=", ">=", "=~", "!~", "=>", "->", "::", "++", "--", "+=", "-=", "*=", "/=",
+    "%=", ".=", "**", "<<", ">>", "??", n = 2 },
+}
+local known = {}
+for _, list in ipairs(operators) do
+  for _, op in ipairs(list) do known[op] = true end
+end
+for c in ("+-*/%.=<>!?:;,()[]{}&|^~"):gmatch(".") do known[c] = true end
+
+local escapes = { n = "\n", r = "\r", t = "\t", ["\\"] = "\\", ['"'] = '"', ["$"] = "$" }
+
+-- What people paste from web pages and word processors.
+local strangers = {
+  ["\xe2\x80\x9c"] = "a curly quote", ["\xe2\x80\x9d"] = "a curly quote",
+  ["\xe2\x80\x9e"] = "a curly quote", ["\xe2\x80\x98"] = "a curly quote",
+  ["\xe2\x80\x99"] = "a curly quote", ["\xc2\xa0"] = "a no-break space",
+  ["\xe2\x80\x8b"] = "a zero-width space", ["\xe2\x80\xaf"] = "a no-break space",
+  ["\xe2\x80\x93"] = "a dash", ["\xe2\x88\x92"] = "a minus sign that isn't '-'",
+  ["\xef\xbb\xbf"] = "a byte-order mark",
+}
+
+local L = {}
+L.__index = L
+
+local function column(self, pos)
+  return pos - self.line_start + 1
+end
+
+local function place(self, pos)
+  return { line = self.line, col = column(self, pos) }
+end
+
+local function push(self, type, value, pos)
+  local token = { type = type, value = value, line = self.line, col = column(self, pos) }
+  self.n = self.n + 1
+  self.tokens[self.n] = token
+  return token
+end
+
+-- Counts the lines of what is passed over.
+local function pass_lines(self, from, to)
+  local newline = find(self.source, "\n", from, true)
+  while newline and newline <= to do
+    self.line = self.line + 1
+    self.line_start = newline + 1
+    newline = find(self.source, "\n", newline + 1, true)
+  end
+end
+
+local function skip_comment(self, pos)
+  local source = self.source
+  if byte(source, pos + 1) == 47 then   -- //
+    return find(source, "\n", pos, true) or #source + 1
+  end
+  local _, close = find(source, "*/", pos + 2, true)
+  if not close then
+    self.diag:error(place(self, pos), "this comment has no end")
+    close = #source
+  end
+  pass_lines(self, pos, close)
+  return close + 1
+end
+
+-- Underscores may part the digits of a number.
+local function digits(text)
+  return (text:gsub("_", ""))
+end
+
+local function radix_number(self, pos, pattern, base)
+  local _, close, text = find(self.source, pattern, pos + 2)
+  if not close then
+    self.diag:error(place(self, pos), "digits are missing")
+    push(self, "num", 0.0, pos)
+    return pos + 2
+  end
+  local value = 0.0
+  for c in digits(text):gmatch(".") do value = value * base + tonumber(c, base) end
+  push(self, "num", value, pos)
+  return close + 1
+end
+
+local function read_number(self, pos)
+  local source = self.source
+  local mark = sub(source, pos, pos + 1)
+  if mark == "0x" or mark == "0X" then return radix_number(self, pos, "^(%x[%x_]*)", 16) end
+  if mark == "0o" then return radix_number(self, pos, "^([0-7][0-7_]*)", 8) end
+  if mark == "0b" then return radix_number(self, pos, "^([01][01_]*)", 2) end
+  local _, close = find(source, "^%d[%d_]*", pos)
+  local _, fraction = find(source, "^%.%d[%d_]*", close + 1)
+  close = fraction or close
+  if fraction and find(source, "^%.%d", close + 1) then
+    self.diag:error(place(self, pos), "a number has one point at most",
+      "blanks around '.' join two numbers as texts: 1.0 . 2.5")
+    _, close = find(source, "^[%d.]+", close + 1)
+    push(self, "num", 0.0, pos)
+    return close + 1
+  end
+  push(self, "num", tonumber(digits(sub(source, pos, close))) + 0.0, pos)
+  local _, tail = find(source, "^[%a_]%w*", close + 1)
+  if tail then
+    self.diag:error(place(self, close + 1), "'" .. sub(source, close + 1, tail) ..
+      "' can't follow a number")
+    close = tail
+  end
+  return close + 1
+end
+
+-- ---- strings ----------------------------------------------------------------
+
+local function add_escape(self, text, pos)
+  local c = sub(self.source, pos + 1, pos + 1)
+  if escapes[c] then
+    text[#text + 1] = escapes[c]
+    return pos + 2
+  end
+  local hex = c == "x" and self.source:match("^%x%x", pos + 2)
+  if hex then
+    text[#text + 1] = string.char(tonumber(hex, 16))
+    return pos + 4
+  end
+  if c ~= "" then
+    self.diag:warn(place(self, pos), "\\" .. c .. " is no escape: the backslash stays")
+  end
+  text[#text + 1] = "\\"
+  return pos + 1
+end
+
+-- "$name" or "${name}"; a $ before anything else, a digit too, is a $.
+local function interpolated(self, pos)
+  local name = self.source:match("^[%a_][%w_]*", pos + 1)
+  if name then return name, pos + 1 + #name end
+  name = self.source:match("^{([%a_][%w_]*)}", pos + 1)
+  if name then return name, pos + 3 + #name end
+end
+
+local function close_text(parts, text)
+  if #text > 0 then parts[#parts + 1] = table.concat(text) end
+end
+
+local function read_string(self, start)
+  local source = self.source
+  local token = push(self, "str", "", start)
+  local parts, text, pos = {}, {}, start + 1
+  while true do
+    local stop = find(source, '["\\$\n]', pos)
+    if not stop then
+      self.diag:error(token, "this string has no end")
+      token.value = ""
+      return #source + 1
+    end
+    if stop > pos then text[#text + 1] = sub(source, pos, stop - 1) end
+    local c = sub(source, stop, stop)
+    if c == '"' then
+      pos = stop + 1
+      break
+    elseif c == "\\" then
+      pos = add_escape(self, text, stop)
+    elseif c == "\n" then
+      text[#text + 1] = c
+      self.line = self.line + 1
+      self.line_start = stop + 1
+      pos = stop + 1
+    else
+      local name, after = interpolated(self, stop)
+      if name then
+        close_text(parts, text)
+        text = {}
+        parts[#parts + 1] = { name = name, line = self.line, col = column(self, stop) }
+        pos = after
+      else
+        text[#text + 1] = "$"
+        pos = stop + 1
+      end
+    end
+  end
+  close_text(parts, text)
+  if #parts == 0 then
+    token.value = ""
+  elseif #parts == 1 and type(parts[1]) == "string" then
+    token.value = parts[1]
+  else
+    token.value, token.parts = nil, parts
+  end
+  return pos
+end
+
+-- ''...'' or 'DELIM'...'DELIM'
+local function read_raw(self, pos)
+  local source = self.source
+  local mark = source:match("^'[\x21-\x26\x28-\x7e]*'", pos)
+  if not mark then
+    self.diag:error(place(self, pos), "'text' is no string",
+      'strings are "text", or \'\'text\'\' without escapes')
+    return pos + 1
+  end
+  local from = pos + #mark
+  local close, last = find(source, mark, from, true)
+  if not close then
+    self.diag:error(place(self, pos), "this string has no end (" .. mark .. ")",
+      #mark > 2 and 'strings are "text", or \'\'text\'\' without escapes' or nil)
+    return #source + 1
+  end
+  push(self, "str", sub(source, from, close - 1), pos)
+  pass_lines(self, from, close)
+  return last + 1
+end
+
+-- #/pattern/flags
+local function read_regex(self, pos)
+  local source = self.source
+  local at, class = pos + 2, false
+  while true do
+    local c = sub(source, at, at)
+    if c == "" or c == "\n" then
+      self.diag:error(place(self, pos), "this pattern has no end")
+      push(self, "regex", "//", pos)
+      return at
+    elseif c == "\\" then
+      at = at + 1
+    elseif c == "[" then
+      class = true
+    elseif c == "]" then
+      class = false
+    elseif c == "/" and not class then
+      break
+    end
+    at = at + 1
+  end
+  local _, close = find(source, "^[imusxUX]*", at + 1)
+  push(self, "regex", sub(source, pos + 1, close), pos)
+  return close + 1
+end
+
+-- ---- the rest -----------------------------------------------------------------
+
+local function read_operator(self, pos)
+  local source = self.source
+  for n = 3, 1, -1 do
+    local op = sub(source, pos, pos + n - 1)
+    if #op == n and known[op] then
+      push(self, "op", op, pos)
+      return pos + n
+    end
+  end
+  return nil
+end
+
+local function describe_byte(c)
+  if find(c, "^[\x20-\x7e]$") then return "'" .. c .. "'" end
+  return ("the byte 0x%02x"):format(byte(c))
+end
+
+local function strange(self, pos)
+  local source = self.source
+  for n = 3, 2, -1 do
+    local what = strangers[sub(source, pos, pos + n - 1)]
+    if what then
+      self.diag:error(place(self, pos), what .. " can't stand here",
+        find(what, "quote", 1, true) and 'strings are in straight quotes: "text"' or
+        find(what, "space", 1, true) and "replace it by a blank" or nil)
+      return pos + n
+    end
+  end
+  local c = sub(source, pos, pos)
+  self.diag:error(place(self, pos), describe_byte(c) .. " can't stand here",
+    c == "#" and "comments begin with // or stand between /* and */" or nil)
+  local _, close = find(source, "^[\x80-\xbf]+", pos + 1)
+  return (close or pos) + 1
+end
+
+local function read_variable(self, pos)
+  local name = self.source:match("^[%a_][%w_]*", pos + 1)
+  if not name then
+    self.diag:error(place(self, pos), "a variable's name begins with a letter")
+    local _, close = find(self.source, "^%w*", pos + 1)
+    push(self, "var", "", pos)
+    return close + 1
+  end
+  push(self, "var", name, pos)
+  return pos + 1 + #name
+end
+
+local function read_token(self, pos)
+  local source = self.source
+  local c = byte(source, pos)
+  if c == 36 then return read_variable(self, pos) end             -- $
+  if c == 34 then return read_string(self, pos) end               -- "
+  if c == 39 then return read_raw(self, pos) end                  -- '
+  if c == 35 and byte(source, pos + 1) == 47 then return read_regex(self, pos) end
+  if c == 47 and (byte(source, pos + 1) == 47 or byte(source, pos + 1) == 42) then
+    return skip_comment(self, pos)
+  end
+  if c >= 48 and c <= 57 then return read_number(self, pos) end
+  local name = source:match("^[%a_][%w_]*", pos)
+  if name then
+    push(self, "name", name, pos)
+    return pos + #name
+  end
+  return read_operator(self, pos) or strange(self, pos)
+end
+
+--- All tokens of a source; the last one is of type "eof".
+function lexer.tokens(source, diag)
+  local self = setmetatable({ source = source, diag = diag, tokens = {}, n = 0, line = 1,
+    line_start = 1 }, L)
+  local pos, size = 1, #source
+  while pos <= size do
+    local _, blank = find(source, "^[ \t\r\f\v]+", pos)
+    if blank then
+      pos = blank + 1
+    elseif byte(source, pos) == 10 then
+      self.line = self.line + 1
+      self.line_start = pos + 1
+      pos = pos + 1
+    else
+      if diag:enough() then break end
+      pos = read_token(self, pos)
+    end
+  end
+  push(self, "eof", "the end of the file", math.max(size, self.line_start))
+  return self.tokens
+end
+
+return lexer

@@ -46,6 +46,7 @@ for _, path in ipairs(files) do
       out[#out + 1] = ""
       if #params > 0 then out[#out + 1] = table.concat(params, "\n") .. "\n" end
       if row.flags:find("SL_WAITS") then out[#out + 1] = "Waits.\n" end
+      if row.flags:find("SL_HSL") then out[#out + 1] = "In HSL only.\n" end
       if example then
         out[#out + 1] = "```lua" .. example:gsub("^\n", ""):gsub("\n    ", "\n"):gsub("\n+$", "") .. "\n```\n"
       else

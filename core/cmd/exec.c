@@ -95,8 +95,8 @@ cmd_builtins(int argc, char **argv)
 	(void)argv;
 	for (m = sl_modules; m->name != NULL; m++)
 		for (row = m->builtins; row->name != NULL; row++)
-			printf("%s\t%s\t%s%s%s\n", m->name, row->name,
+			printf("%s\t%s\t%s%s%s%s\n", m->name, row->name,
 			    row->flags & SL_WAITS ? "waits " : "", row->flags & SL_IMPURE ? "impure " : "",
-			    row->flags & SL_FINAL ? "final" : "");
+			    row->flags & SL_FINAL ? "final" : "", row->flags & SL_HSL ? "hsl" : "");
 	return 0;
 }

@@ -141,6 +141,16 @@ guard(lua_State *L)
 	return n;
 }
 
+/* Lua knows it by its name, in the table at 'names', and which names are builtins. */
+static int
+add_to_lua(lua_State *L, const struct sl_builtin *row, int names)
+{
+	lua_pushlightuserdata(L, (void *)(uintptr_t)row);
+	lua_pushcclosure(L, guard, 1);
+	lua_setfield(L, names, row->name);
+	return sl_dict_set(sl_vm_from(L)->rows, sl_str_of(row->name), (void *)(uintptr_t)row, NULL);
+}
+
 int
 sl_builtins_add(struct sl_vm *vm, const struct sl_builtin *rows)
 {
@@ -151,14 +161,10 @@ sl_builtins_add(struct sl_vm *vm, const struct sl_builtin *rows)
 	sl_ref_push(L, vm->refs.names);
 	sl_ref_push(L, vm->refs.hsl_names);
 	for (row = rows; row->name != NULL; row++) {
-		rc = sl_dict_set(vm->rows, sl_str_of(row->name), (void *)(uintptr_t)row, NULL);
-		if (rc != 0) {
+		if ((row->flags & SL_HSL) == 0 && (rc = add_to_lua(L, row, lua_gettop(L) - 1)) != 0) {
 			lua_pop(L, 2);
 			return rc;
 		}
-		lua_pushlightuserdata(L, (void *)(uintptr_t)row);
-		lua_pushcclosure(L, guard, 1);
-		lua_setfield(L, -3, row->name);
 		lua_pushlightuserdata(L, (void *)(uintptr_t)row);
 		lua_pushlightuserdata(L, (void *)(uintptr_t)&sl_hsl_mark);
 		lua_pushcclosure(L, guard, 2);

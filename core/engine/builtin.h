@@ -25,6 +25,7 @@ enum sl_phase_bit {
 #define SL_WAITS	(1u << 16)	/* may wait: can't be called inside comparator, gsub callback, ... */
 #define SL_IMPURE	(1u << 17)	/* result isn't a function of its inputs: captures record it */
 #define SL_FINAL	(1u << 18)	/* a final action: never returns */
+#define SL_HSL		(1u << 19)	/* HSL's only: Lua has something else of this name, or no use for it */
 
 struct sl_builtin {
 	const char *name;

@@ -1,0 +1,28 @@
+/* What is only HSL's: Lua has these names for something else, or doesn't have the thing. */
+#include "../../core/engine/value.h"
+#include "../../core/engine/vm.h"
+
+/*lua
+A value as a string, in HSL (in Lua `string` is the library; `tostring` does this): numbers in their
+shortest form that reads back, true and false as words, none as the empty string.
+
+@param value any  no array and no function
+@return string text
+
+    assert(string(5) == "5" and string(0.1) == "0.1")
+*/
+static int
+hsl_string(lua_State *L)
+{
+	luaL_checkany(L, 1);
+	if (lua_isnil(L, 1))
+		sl_string(L, SL_STR(""));
+	else
+		sl_to_string(L, 1);
+	return 1;
+}
+
+const struct sl_builtin sl_module_hsl[] = {
+	{ "string", hsl_string, SL_AT_ANY | SL_HSL },
+	{ NULL, NULL, 0 },
+};

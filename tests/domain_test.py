@@ -167,7 +167,7 @@ def test_walk_and_list_differ(tmp_path):
 
 def test_reports_to_others(tmp_path):
     dmarc = "v=DMARC1; p=reject; rua=mailto:d@reports.example,mailto:d@sub.example.com,https://x.example/"
-    # A31: whoever gets reports about others must have said so (RFC 9990 4, RFC 7489 7.1)
+    # A31: whoever gets reports about others must have said so (RFC 7489 7.1, RFC 9990)
     consent = txt("example.com._report._dmarc.reports.example", "v=DMARC1;")
     found = findings(tmp_path, zone_of(dmarc=dmarc, more=consent), status=0)
     assert "reports.example takes reports about example.com" in [f["text"] for f in found]

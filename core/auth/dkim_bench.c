@@ -9,53 +9,14 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
-#include <stdlib.h>
-#include <time.h>
 
+#include "bench_testing.h"
 #include "dkim.h"
 #include "opendkim_testing.h"
 
 #define TURNS	5
 
 static double seconds = 1;
-
-static double
-cpu(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-/* Calls of 'work' per second of CPU time. */
-static double
-rate_of(void (*work)(void *), void *arg, double limit)
-{
-	double from, spent = 0;
-	unsigned long n = 0, step = 1;
-
-	work(arg);
-	from = cpu();
-	while (spent < limit) {
-		for (unsigned long i = 0; i < step; i++)
-			work(arg);
-		n += step;
-		if (spent < limit / 20)
-			step *= 2;
-		spent = cpu() - from;
-	}
-	return (double)n / spent;
-}
-
-static void
-must(bool good, const char *what)
-{
-	if (!good) {
-		fprintf(stderr, "%s failed\n", what);
-		exit(1);
-	}
-}
 
 /* A key in each form that somebody wants. */
 struct kind {

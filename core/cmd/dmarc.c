@@ -86,7 +86,7 @@ print_cause(const struct sl_report_failure *f)
 		printf("not authenticated, from where other mail passes");
 		return;
 	case SL_REPORT_FORWARDED:
-		printf("forwarded%s", f->name[0] != '\0' ? " by " : ": the signature is there and fails");
+		printf("forwarded%s", f->name[0] != '\0' ? " by " : "");
 		break;
 	case SL_REPORT_OTHER:
 		printf("authenticated as ");

@@ -73,6 +73,7 @@ int	 sl_base64_encode(struct sl_buf *out, struct sl_str in);
 int	 sl_base64_decode(struct sl_buf *out, struct sl_str in, bool skip_space);
 int	 sl_hex_encode(struct sl_buf *out, struct sl_str in);
 int	 sl_hex_decode(struct sl_buf *out, struct sl_str in);
+int	 sl_hex_value(char c);	/* of one digit; -1 if it is none */
 
 uint32_t sl_crc32c(uint32_t crc, const void *p, size_t n);	/* start with 0 */
 

@@ -111,8 +111,8 @@ sl_hex_encode(struct sl_buf *out, struct sl_str in)
 	return 0;
 }
 
-static int
-hex_value(char c)
+int
+sl_hex_value(char c)
 {
 	if (sl_isdigit(c))
 		return c - '0';
@@ -129,7 +129,7 @@ sl_hex_decode(struct sl_buf *out, struct sl_str in)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < in.n; i += 2) {
-		int hi = hex_value(in.p[i]), lo = hex_value(in.p[i + 1]);
+		int hi = sl_hex_value(in.p[i]), lo = sl_hex_value(in.p[i + 1]);
 
 		if (hi < 0 || lo < 0) {
 			out->n = start;

@@ -66,15 +66,6 @@ parse_word(struct sl_str s, struct word *w)
 	return true;
 }
 
-static int
-hex_value(char c)
-{
-	c = sl_lower(c);
-	if (sl_isdigit(c))
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool
 decode_q(struct sl_buf *out, struct sl_str s)
 {
@@ -87,8 +78,8 @@ decode_q(struct sl_buf *out, struct sl_str s)
 		}
 		if (s.n - i < 3)
 			return false;
-		hi = hex_value(s.p[i + 1]);
-		lo = hex_value(s.p[i + 2]);
+		hi = sl_hex_value(s.p[i + 1]);
+		lo = sl_hex_value(s.p[i + 2]);
 		if (hi < 0 || lo < 0)
 			return false;
 		sl_buf_putc(out, (char)(hi << 4 | lo));

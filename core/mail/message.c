@@ -75,13 +75,6 @@ set_field(struct sl_field *f, const char *p, const char *end, size_t name, size_
 	f->value = sl_str_sub(f->raw, colon + 1, n - tail);
 }
 
-static int
-too_big(struct sl_err *err)
-{
-	return sl_err_set(err, SL_ERR_LIMIT, "the header is larger than %d bytes",
-	    SL_MAX_HEADER_BYTES);
-}
-
 /* After the lines that continue the field (they begin with a blank); NULL = past 'limit'. */
 static const char *
 field_end(const char *p, const char *end, const char *limit)
@@ -90,6 +83,26 @@ field_end(const char *p, const char *end, const char *limit)
 	while (p < limit && (*p == ' ' || *p == '\t'))
 		p = line_end(p, limit);
 	return p == limit && limit < end ? NULL : p;
+}
+
+size_t
+sl_field_scan(struct sl_str text, struct sl_field *out)
+{
+	const char *end = text.p + text.n, *next;
+	size_t colon = 0, name = field_name(text.p, text.n, &colon);
+
+	if (name == 0)
+		return 0;
+	next = field_end(text.p, end, end);
+	set_field(out, text.p, next, name, colon);
+	return out->raw.n;
+}
+
+static int
+too_big(struct sl_err *err)
+{
+	return sl_err_set(err, SL_ERR_LIMIT, "the header is larger than %d bytes",
+	    SL_MAX_HEADER_BYTES);
 }
 
 static int

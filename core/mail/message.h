@@ -71,6 +71,12 @@ int	 sl_head_replace(struct sl_head *head, size_t at, struct sl_str value, bool 
 	    struct sl_err *err);
 int	 sl_head_remove(struct sl_head *head, size_t at);
 
+/*
+ * The field at the beginning of 'text', with its folds: views, and its length.
+ * 0: the line isn't a field. 'origin' isn't set.
+ */
+size_t	 sl_field_scan(struct sl_str text, struct sl_field *out);
+
 /* The value unfolded (RFC 5322 2.2.3) and without blanks at its ends. */
 int	 sl_field_unfold(struct sl_buf *out, struct sl_str value);
 /* RFC 2047 encoded words decoded to UTF-8 (after unfolding); what can't be decoded stays. */

@@ -37,20 +37,27 @@ bool	 sl_dkim_domain_within(struct sl_str sub, struct sl_str domain);
 
 /*
  * Body hashes of one body, each computed once: signatures that agree on
- * canonicalisation, digest and length share one pass. Zero to start; nothing
- * to clear. For one message only.
+ * canonicalisation, digest and length share it, and those that differ in
+ * length alone share the pass, if it was said before that they are wanted.
+ * Zero to start; nothing to clear. For one message only.
  */
 #define SL_DKIM_BODIES	12
 struct sl_dkim_bodies {
 	size_t n;
+	unsigned passes;		/* made over the body */
 	struct sl_dkim_body_hash {
 		enum sl_canon canon;
 		enum sl_digest_alg alg;
+		bool known;		/* else it is only wanted */
 		uint64_t limit;
 		uint64_t length;	/* of the whole canonical body */
 		uint8_t hash[SL_DIGEST_MAX];
 	} entry[SL_DKIM_BODIES];
 };
+
+/* One more that may be asked for. More than there is room for are computed one by one. */
+void	 sl_dkim_body_want(struct sl_dkim_bodies *bodies, enum sl_canon canon,
+	    enum sl_digest_alg alg, uint64_t limit);
 
 /* 'limit' SL_CANON_ALL = no l=. 'bodies' may be NULL. 'out' is a copy. */
 int	 sl_dkim_body_hash(struct sl_dkim_bodies *bodies, struct sl_str body, enum sl_canon canon,

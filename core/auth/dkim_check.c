@@ -98,10 +98,22 @@ key_fits(struct sl_dkim_work *w, const struct sl_dkim_key *key)
 	return false;
 }
 
+static uint64_t
+limit_of(const struct sl_dkim_signature *s)
+{
+	return s->has_length ? s->length : SL_CANON_ALL;
+}
+
+void
+sl_dkim_want_body(struct sl_dkim_checker *c, const struct sl_dkim_signature *s)
+{
+	sl_dkim_body_want(&c->bodies, s->body, sl_dkim_algorithm_digest(s->algorithm), limit_of(s));
+}
+
 static bool
 body_good(struct sl_dkim_checker *c, struct sl_dkim_work *w)
 {
-	uint64_t limit = w->sig.has_length ? w->sig.length : SL_CANON_ALL;
+	uint64_t limit = limit_of(&w->sig);
 	struct sl_dkim_body_hash h;
 
 	if (sl_dkim_body_hash(&c->bodies, c->m->body, w->sig.body,

@@ -3,50 +3,127 @@
 
 #include <string.h>
 
+/* ---- bodies ------------------------------------------------------------ */
+
+/* One pass over a body for hashes that differ in their limit. */
+struct pass {
+	struct sl_digest all, part;	/* of what was written; a copy of it to finish */
+	uint64_t written;
+	struct sl_dkim_body_hash *want[SL_DKIM_BODIES];	/* shortest first */
+	size_t n, done;
+	bool failed;
+};
+
 static void
-to_digest(void *arg, const void *p, size_t n)
+finish_next(struct pass *p)
 {
-	sl_digest_update(arg, p, n);
+	sl_digest_copy(&p->part, &p->all);
+	p->failed |= sl_digest_final(&p->part, p->want[p->done++]->hash) < 0;
+}
+
+static void
+to_pass(void *arg, const void *bytes, size_t n)
+{
+	struct pass *p = arg;
+	const char *from = bytes;
+
+	while (p->done < p->n && p->want[p->done]->limit - p->written <= n) {
+		size_t part = (size_t)(p->want[p->done]->limit - p->written);
+
+		sl_digest_update(&p->all, from, part);
+		p->written += part;
+		from += part;
+		n -= part;
+		finish_next(p);
+	}
+	sl_digest_update(&p->all, from, n);
+	p->written += n;
+}
+
+static void
+add_to_pass(struct pass *p, struct sl_dkim_body_hash *h)
+{
+	size_t i = p->n++;
+
+	for (; i > 0 && p->want[i - 1]->limit > h->limit; i--)
+		p->want[i] = p->want[i - 1];
+	p->want[i] = h;
 }
 
 static int
-hash_body(struct sl_str body, struct sl_dkim_body_hash *h)
+run_pass(struct pass *p, struct sl_str body)
 {
+	struct sl_dkim_body_hash *longest = p->want[p->n - 1];
 	struct sl_canon_body c;
-	struct sl_digest d;
-	int r = sl_digest_init(&d, h->alg);
+	uint64_t length;
+	int r = sl_digest_init(&p->all, longest->alg) | sl_digest_init(&p->part, longest->alg);
 
 	if (r == 0) {
-		sl_canon_body_init(&c, h->canon, h->limit, to_digest, &d);
+		sl_canon_body_init(&c, longest->canon, longest->limit, to_pass, p);
+		to_pass(p, "", 0);
 		sl_canon_body_update(&c, body.p, body.n);
-		h->length = sl_canon_body_final(&c);
-		r = sl_digest_final(&d, h->hash);
+		length = sl_canon_body_final(&c);
+		while (p->done < p->n)
+			finish_next(p);
+		for (size_t i = 0; i < p->n; i++) {
+			p->want[i]->length = length;
+			p->want[i]->known = !p->failed;
+		}
+		r = p->failed ? SL_ERR_NOMEM : 0;
 	}
-	sl_digest_clear(&d);
-	return r;
+	sl_digest_clear(&p->all);
+	sl_digest_clear(&p->part);
+	return r < 0 ? SL_ERR_NOMEM : 0;
+}
+
+static struct sl_dkim_body_hash *
+entry_of(struct sl_dkim_bodies *bodies, enum sl_canon canon, enum sl_digest_alg alg, uint64_t limit)
+{
+	struct sl_dkim_body_hash *h;
+
+	for (size_t i = 0; i < bodies->n; i++) {
+		h = &bodies->entry[i];
+		if (h->canon == canon && h->alg == alg && h->limit == limit)
+			return h;
+	}
+	if (bodies->n == SL_DKIM_BODIES)
+		return NULL;
+	h = &bodies->entry[bodies->n++];
+	*h = (struct sl_dkim_body_hash){ .canon = canon, .alg = alg, .limit = limit };
+	return h;
+}
+
+void
+sl_dkim_body_want(struct sl_dkim_bodies *bodies, enum sl_canon canon, enum sl_digest_alg alg,
+    uint64_t limit)
+{
+	entry_of(bodies, canon, alg, limit);
 }
 
 int
 sl_dkim_body_hash(struct sl_dkim_bodies *bodies, struct sl_str body, enum sl_canon canon,
     enum sl_digest_alg alg, uint64_t limit, struct sl_dkim_body_hash *out)
 {
-	int r;
+	struct sl_dkim_body_hash one = { .canon = canon, .alg = alg, .limit = limit }, *h = NULL;
+	struct pass pass = { .written = 0 };
+	int r = 0;
 
-	for (size_t i = 0; bodies != NULL && i < bodies->n; i++) {
-		const struct sl_dkim_body_hash *h = &bodies->entry[i];
-
-		if (h->canon == canon && h->alg == alg && h->limit == limit) {
-			*out = *h;
-			return 0;
-		}
+	if (bodies != NULL)
+		h = entry_of(bodies, canon, alg, limit);
+	for (size_t i = 0; h != NULL && !h->known && i < bodies->n; i++)
+		if (!bodies->entry[i].known && bodies->entry[i].canon == canon &&
+		    bodies->entry[i].alg == alg)
+			add_to_pass(&pass, &bodies->entry[i]);
+	if (h == NULL) {
+		h = &one;
+		add_to_pass(&pass, h);
 	}
-	memset(out, 0, sizeof(*out));
-	out->canon = canon;
-	out->alg = alg;
-	out->limit = limit;
-	r = hash_body(body, out);
-	if (r == 0 && bodies != NULL && bodies->n < SL_DKIM_BODIES)
-		bodies->entry[bodies->n++] = *out;
+	if (pass.n > 0) {
+		r = run_pass(&pass, body);
+		if (bodies != NULL)
+			bodies->passes++;
+	}
+	*out = *h;
 	return r;
 }
 

@@ -38,6 +38,9 @@ void	 sl_dkim_decide(struct sl_dkim_work *w, enum sl_dkim_status status, const c
 bool	 sl_dkim_check_field(const struct sl_dkim_checker *c, struct sl_dkim_work *w, size_t field,
 	    unsigned flags);
 
+/* Signatures whose keys are asked for together share a pass over the body. */
+void	 sl_dkim_want_body(struct sl_dkim_checker *c, const struct sl_dkim_signature *s);
+
 /* RFC 6376 3.7: the body hash must agree, then the header is hashed. A 'digest'. */
 bool	 sl_dkim_message_digest(struct sl_dkim_checker *c, struct sl_dkim_work *w, uint8_t *out);
 

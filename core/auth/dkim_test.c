@@ -701,6 +701,63 @@ test_no_length(void **state)
 	sl_buf_clear(&out);
 }
 
+static void
+test_lengths_share_a_pass(void **state)
+{
+	static const uint64_t limits[] = { 7, 0, SL_CANON_ALL, 3, 48, 1000 };
+	struct sl_str body = SL_STR("A line. \r\n\r\n  And  another one, and one more \t here\r\n\r\n");
+	struct sl_dkim_bodies bodies = { 0 };
+	struct sl_dkim_body_hash one, many;
+
+	(void)state;
+	for (size_t i = 0; i < 12; i++)
+		sl_dkim_body_want(&bodies, i < 6 ? SL_CANON_RELAXED : SL_CANON_SIMPLE, SL_DIGEST_SHA256,
+		    limits[i % 6]);
+	for (size_t i = 0; i < 12; i++) {
+		enum sl_canon canon = i < 6 ? SL_CANON_RELAXED : SL_CANON_SIMPLE;
+
+		assert_int_equal(sl_dkim_body_hash(NULL, body, canon, SL_DIGEST_SHA256, limits[i % 6], &one), 0);
+		assert_int_equal(sl_dkim_body_hash(&bodies, body, canon, SL_DIGEST_SHA256, limits[i % 6],
+		    &many), 0);
+		assert_memory_equal(one.hash, many.hash, sizeof(one.hash));
+		assert_int_equal(one.length, many.length);
+		assert_int_equal(bodies.passes, i < 6 ? 1 : 2);
+	}
+	/* No room: right all the same. */
+	assert_int_equal(sl_dkim_body_hash(NULL, body, SL_CANON_SIMPLE, SL_DIGEST_SHA256, 11, &one), 0);
+	assert_int_equal(sl_dkim_body_hash(&bodies, body, SL_CANON_SIMPLE, SL_DIGEST_SHA256, 11, &many), 0);
+	assert_memory_equal(one.hash, many.hash, sizeof(one.hash));
+	assert_int_equal(bodies.n, 12);
+}
+
+/* A16, A18: ten signatures that each sign another part of the body are one pass over it. */
+static void
+test_many_lengths(void **state)
+{
+	struct sl_dkim_verify_options o = { .now = NOW };
+	struct sl_buf out = SL_BUF_INIT, all = SL_BUF_INIT;
+	struct sl_dkim_verify *v;
+	unsigned asked;
+	char tags[80];
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		sl_buf_reset(&out);
+		snprintf(tags, sizeof(tags), V DS "l=%d; ", 4 * i);
+		put_crafted(&out, rsa, tags, "from", plain);
+		sl_buf_putstr(&all, sl_str_sub(sl_buf_str(&out), 0, out.n - strlen(plain)));
+	}
+	sl_buf_puts(&all, plain);
+	v = verify_text(sl_buf_str(&all), good_zone(), &o, &asked);
+	assert_int_equal(asked, 1);
+	assert_int_equal(sl_dkim_verify_count(v), 10);
+	for (size_t i = 0; i < 10; i++)
+		assert_int_equal(sl_dkim_verify_result(v, i)->status, SL_DKIM_PASS);
+	sl_dkim_verify_free(v);
+	sl_buf_clear(&out);
+	sl_buf_clear(&all);
+}
+
 /* A16 */
 static void
 test_length(void **state)
@@ -976,7 +1033,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trips), cmocka_unit_test(test_field_layout),
 		cmocka_unit_test(test_signed_names), cmocka_unit_test(test_refused_requests),
-		cmocka_unit_test(test_from_needed), cmocka_unit_test(test_head_and_bodies),
+		cmocka_unit_test(test_from_needed), cmocka_unit_test(test_lengths_share_a_pass),
+		cmocka_unit_test(test_many_lengths), cmocka_unit_test(test_head_and_bodies),
 		cmocka_unit_test(test_changes), cmocka_unit_test(test_every_byte),
 		cmocka_unit_test(test_crafted), cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_huge_and_nul), cmocka_unit_test(test_no_length),

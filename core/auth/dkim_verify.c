@@ -25,6 +25,7 @@ take_signature(struct sl_dkim_verify *v, size_t field)
 	if (sl_dkim_check_field(&v->checker, w, field, 0)) {
 		w->pending = true;
 		w->question = sl_dkim_question_for(&v->questions, &w->sig);
+		sl_dkim_want_body(&v->checker, &w->sig);
 	}
 }
 

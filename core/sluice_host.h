@@ -77,6 +77,8 @@ void	 sl_engine_exec_stop(struct sl_engine *engine);
 /* Where echo of exec and REPL goes; NULL = events only. */
 void	 sl_engine_on_echo(struct sl_engine *engine, sl_line_fn *fn, void *arg);
 
+/* What is known as a secret by now becomes [secret sha256:...]. */
+int	 sl_engine_redact(struct sl_engine *engine, struct sl_str text, struct sl_buf *out);
 /*
  * Coverage: 'fn' hears of each line of the running policy's own scripts that has
  * code, some of them several times, and from now on of each line that runs (those of

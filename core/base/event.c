@@ -19,7 +19,7 @@ sl_level_word(enum sl_level level)
 int
 sl_level_parse(const char *word, enum sl_level *out)
 {
-	for (size_t i = 0; i < sizeof(level_words) / sizeof(level_words[0]); i++) {
+	for (size_t i = 1; i < sizeof(level_words) / sizeof(level_words[0]); i++) {
 		if (strcmp(word, level_words[i]) == 0) {
 			*out = (enum sl_level)((int)i + SL_TRACE);
 			return 0;

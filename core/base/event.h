@@ -65,6 +65,7 @@ sl_event_wanted(const struct sl_events *events, enum sl_level level)
 void	 sl_event(struct sl_events *events, enum sl_level level, const char *name,
 	    const struct sl_event_field *fields);
 
+/* Not "trace": no log has it, for keys that scripts pass on aren't known as secrets at once. */
 int	 sl_level_parse(const char *word, enum sl_level *out);
 
 /* One line without its newline: control bytes and invalid UTF-8 escaped. */

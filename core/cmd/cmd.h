@@ -20,6 +20,7 @@ int	 cmd_check(int argc, char **argv);
 int	 cmd_exec(int argc, char **argv);
 int	 cmd_repl(int argc, char **argv);
 int	 cmd_test(int argc, char **argv);
+int	 cmd_trace(int argc, char **argv);
 int	 cmd_queue(int argc, char **argv);
 int	 cmd_quarantine(int argc, char **argv);
 int	 cmd_sign(int argc, char **argv);
@@ -56,6 +57,9 @@ struct sl_key *cmd_read_key(const char *path);
 
 /* The system's resolver, or the names of a zone file alone. NULL: it was said why. */
 struct sl_dns *cmd_open_dns(struct sl_loop *loop, const char *zone);
+
+/* "2026-01-01", "2026-01-01T12:00:00Z" or with a blank; UTC, microseconds since 1970. -1: it isn't one. */
+int	 cmd_parse_time(const char *text, int64_t *us);
 
 /* Prints text that may come from outside. */
 void	 cmd_print(const char *text);

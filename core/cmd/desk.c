@@ -24,9 +24,16 @@ keep_event(struct sl_event_sink *sink, const struct sl_event *event)
 {
 	struct desk *d = sl_list_entry(sink, struct desk, sink);
 	struct sl_buf line = SL_BUF_INIT;
+	json_t *e = NULL;
 
 	if (json_array_size(d->told) < MAX_EVENTS && sl_event_format_json(&line, event) == 0)
-		json_array_append_new(d->told, json_loadb(line.p, line.n, 0, NULL));
+		e = json_loadb(line.p, line.n, 0, NULL);
+	if (e != NULL) {
+		json_object_set_new(e, "at", json_integer(sl_loop_clock_us(d->loop) - d->began_us));
+		json_array_append_new(d->told, e);
+		if (d->hear != NULL)
+			d->hear(d->hear_arg, e);
+	}
 	sl_buf_clear(&line);
 }
 
@@ -34,6 +41,13 @@ static int64_t
 time_of(void *arg)
 {
 	return sl_loop_time_us(((struct desk *)arg)->loop);
+}
+
+void
+desk_hear(struct desk *d, void (*fn)(void *arg, const json_t *event), void *arg)
+{
+	d->hear = fn;
+	d->hear_arg = arg;
 }
 
 json_t *
@@ -193,6 +207,7 @@ load(struct desk *d, bool *other, struct sl_buf *report)
 		sl_generation_free(generation);
 	} else {
 		sl_engine_commit(d->engine, generation);
+		return desk_world_of_policy(d, report);
 	}
 	return 0;
 }
@@ -220,6 +235,7 @@ start(struct desk *d, bool *other, struct sl_buf *report)
 		return rc;
 	if (!*other && d->covered != NULL && (rc = cover(d, report)) != 0)
 		return rc;
+	d->began_us = sl_loop_clock_us(d->loop);
 	sl_events_add(&d->events, &d->sink);	/* what loading tells belongs to no message */
 	return 0;
 fail:

@@ -43,7 +43,7 @@ void		 desk_wait(struct desk *d, int64_t ms);
 
 /* ---- the world --------------------------------------------------------------------------- */
 
-/* More names, as zone.h has them. */
+/* More names, as zone.h has them; those of the policy's own zone text are there. */
 int		 desk_zone(struct desk *d, struct sl_str text, struct sl_err *err);
 /*
  * An answer of HTTP. 'method' NULL = any; in 'url' each * stands for anything. Of
@@ -62,7 +62,10 @@ int		 desk_live(struct desk *d, bool live, struct sl_err *err);
  */
 json_t		*desk_questions(struct desk *d);
 json_t		*desk_unanswered(struct desk *d);
-json_t		*desk_events(struct desk *d);		/* as JSON of the log has them; borrowed */
+/* As JSON of the log has them, and 'at': microseconds since desk_begin; borrowed. */
+json_t		*desk_events(struct desk *d);
+/* Hears of each as it happens; NULL = nobody. */
+void		 desk_hear(struct desk *d, void (*fn)(void *arg, const json_t *event), void *arg);
 void		 desk_forget(struct desk *d);		/* events and questions so far */
 /* "DNS: nobody answered TXT example.org", without newline. */
 void		 desk_describe_question(const json_t *question, struct sl_buf *out);

@@ -19,6 +19,9 @@ struct desk {
 	struct sl_event_sink sink;
 	struct sl_engine *engine;
 	json_t *told;			/* events */
+	int64_t began_us;
+	void (*hear)(void *arg, const json_t *event);	/* NULL = nobody */
+	void *hear_arg;
 	json_t *covered;		/* path -> array of counts by line, -1 = no code; NULL = not asked for */
 	bool lines_known;		/* which lines have code */
 
@@ -28,6 +31,7 @@ struct desk {
 	struct sl_dns *dns;		/* what the engine has: asks us */
 	struct sl_http *http;		/* the same, for scripts without a policy */
 	struct sl_buf zone_text;
+	bool zone_only;			/* the policy says that no other names are there */
 	struct sl_zone *zone;
 	struct desk_route *routes;	/* the last one said first */
 	struct sl_list later;		/* answers under way */
@@ -43,7 +47,7 @@ struct desk {
 
 int	 desk_world_open(struct desk *d, struct sl_err *err);
 void	 desk_world_close(struct desk *d);	/* nothing asks any more */
-void	 desk_world_forget(struct desk *d);	/* zone, routes, questions */
+int	 desk_world_of_policy(struct desk *d, struct sl_buf *report);	/* its zone text */
 
 /* A string of any bytes: JSON here never leaves the process as it is. */
 json_t	*desk_text(struct sl_str s);

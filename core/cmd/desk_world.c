@@ -10,6 +10,7 @@
 
 #include "../base/alloc.h"
 #include "../dns/zone.h"
+#include "../policy/config.h"
 
 struct desk_route {
 	struct desk_route *next;
@@ -194,16 +195,16 @@ dns_ask(void *arg, struct sl_dns_query *query, const char *name)
 	else
 		snprintf(outside, sizeof(outside), "%s", name);
 	note(d, json_pack("{s:s, s:s}", "dns", sl_dns_type_word(query->type), "name",
-	    outside[0] != '\0' ? outside : name), outside[0] == '\0');
+	    outside[0] != '\0' ? outside : name), outside[0] == '\0' || d->zone_only);
 	if (outside[0] == '\0') {
 		give_dns(d, query, answer, delay);
 		return;
 	}
 	sl_dns_answer_unref(answer);
-	if (d->live_dns != NULL)
+	if (d->live_dns != NULL && !d->zone_only)
 		ask_live_dns(d, query, outside);
 	else
-		sl_dns_give(query, NULL);
+		sl_dns_give(query, d->zone_only ? sl_dns_answer_empty(SL_DNS_NXDOMAIN) : NULL);
 }
 
 int
@@ -226,6 +227,20 @@ desk_zone(struct desk *d, struct sl_str text, struct sl_err *err)
 	sl_zone_free(d->zone);
 	d->zone = zone;
 	return 0;
+}
+
+/* What the policy says of DNS holds here too. */
+int
+desk_world_of_policy(struct desk *d, struct sl_buf *report)
+{
+	const struct sl_config *c = sl_engine_config(d->engine);
+	struct sl_err err;
+
+	d->zone_only = c->dns.zone_only;
+	if (c->dns.zone_text.n == 0 || desk_zone(d, c->dns.zone_text, &err) == 0)
+		return 0;
+	sl_buf_printf(report, "dns: %s\n", err.text);
+	return err.code;
 }
 
 /* ---- HTTP -------------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "../mail/message.h"
 #include "cmd.h"
@@ -82,6 +83,25 @@ cmd_read_message(const char *path)
 	else if (sl_message_from_memory(&m, bytes, n, &err) != 0)
 		cmd_complain(path, err.text);
 	return m;
+}
+
+int
+cmd_parse_time(const char *text, int64_t *us)
+{
+	static const char *const forms[] = { "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d", "%Y-%m-%d %H:%M:%S" };
+	struct tm tm;
+	const char *end;
+	size_t i;
+
+	for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		memset(&tm, 0, sizeof(tm));
+		end = strptime(text, forms[i], &tm);
+		if (end != NULL && *end == '\0') {
+			*us = (int64_t)timegm(&tm) * 1000000;
+			return 0;
+		}
+	}
+	return -1;
 }
 
 int

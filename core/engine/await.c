@@ -17,13 +17,16 @@ static int
 continued(lua_State *L, int status, lua_KContext wait)
 {
 	struct sl_run *run = sl_running(L);
+	int n;
 
 	(void)status;
 	if (run->ending)
 		return sl_go_on_ending(L);
 	if (run->op == NULL || (uint64_t)wait != run->wait)
 		return luaL_error(L, "what this coroutine waited for has ended");
-	return deliver(L, run);
+	n = deliver(L, run);
+	sl_trace_result(L, sl_builtin_running(L), n);
+	return n;
 }
 
 int

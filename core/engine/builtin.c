@@ -135,7 +135,9 @@ guard(lua_State *L)
 		memccpy(run->vm->now->builtin, row->name, '\0', sizeof(run->vm->now->builtin) - 1);
 	if ((row->flags & SL_WAITS) && (run->unyieldable > 0 || !lua_isyieldable(L)))
 		return luaL_error(L, "%s waits and can't be called inside %s", row->name, blocker(L));
+	sl_trace_call(L, row);
 	n = sl_is_hsl(L) && has_none(L) ? call_with_none(L, row) : row->fn(L);
+	sl_trace_result(L, row, n);
 	if (row->flags & SL_FINAL)
 		run->finals_returned++;
 	return n;
@@ -184,6 +186,19 @@ sl_builtin_at(lua_State *L, int index)
 	row = lua_touserdata(L, -1);
 	lua_pop(L, 1);
 	return row;
+}
+
+const struct sl_builtin *
+sl_builtin_running(lua_State *L)
+{
+	lua_Debug ar;
+	bool ours;
+
+	if (lua_getstack(L, 0, &ar) == 0 || lua_getinfo(L, "f", &ar) == 0)
+		return NULL;
+	ours = lua_tocfunction(L, -1) == guard || lua_tocfunction(L, -1) == call_row;
+	lua_pop(L, 1);
+	return ours ? lua_touserdata(L, lua_upvalueindex(1)) : NULL;
 }
 
 void *

@@ -141,6 +141,8 @@ describe(lua_State *L, int index, struct sl_buf *out, size_t max, int depth)
 		break;
 	case LUA_TSTRING:
 		s.p = lua_tolstring(L, index, &s.n);
+		if (sl_str_find(s, SL_STR("PRIVATE KEY-----")) >= 0)
+			sl_vm_add_secret(sl_vm_from(L), s);	/* nobody said so yet, but it is one */
 		sl_vm_redact(sl_vm_from(L), s, &clean);	/* quoting would hide a secret's lines */
 		quoted(out, sl_buf_str(&clean));
 		sl_buf_clear(&clean);

@@ -232,6 +232,12 @@ extern const char sl_hsl_mark;
 /* What sl_arg_* raises for none where HSL called: the guard makes none of it. */
 extern const char sl_none_argument;
 
+/* The row of the builtin whose C function runs, also after it waited; NULL = none does. */
+const struct sl_builtin *sl_builtin_running(lua_State *L);
+/* trace.c: with its arguments on the stack, with its n results on top of it. */
+void	 sl_trace_call(lua_State *L, const struct sl_builtin *row);
+void	 sl_trace_result(lua_State *L, const struct sl_builtin *row, int n);
+
 int	 sl_builtins_add(struct sl_vm *vm, const struct sl_builtin *rows);
 /* Pushes the function a script gets for 'name': override, builtin or library. */
 int	 sl_name_push(lua_State *L, const char *name);

@@ -265,6 +265,12 @@ sl_engine_config(const struct sl_engine *e)
 }
 
 int
+sl_engine_redact(struct sl_engine *e, struct sl_str text, struct sl_buf *out)
+{
+	return sl_vm_redact(e->vm, text, out);
+}
+
+int
 sl_engine_cover(struct sl_engine *e, sl_source_line_fn *has_code, sl_source_line_fn *ran, void *arg)
 {
 	int rc = 0;

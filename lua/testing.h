@@ -137,6 +137,32 @@ expressions_in(struct sl_engine *e, const struct expression *rows, size_t n)
 	}
 }
 
+/* The same of HSL: an expression, or a program, which ends in ";". */
+static inline void
+hsl_expressions_in(struct sl_engine *e, const struct expression *rows, size_t n)
+{
+	char script[4000];
+	bool program;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		program = rows[i].script[strlen(rows[i].script) - 1] == ';';
+		snprintf(script, sizeof(script), program ? "%s" : "return %s;", rows[i].script);
+		evaluate(e, "test.hsl", script);
+		if (!as_wanted(rows[i].wanted))
+			fail_msg("%s\n  gives  %s\n  wanted %s", rows[i].script, given, rows[i].wanted);
+	}
+}
+
+static inline void
+hsl_expressions(const struct expression *rows, size_t n)
+{
+	struct sl_engine *e = testing_engine();
+
+	hsl_expressions_in(e, rows, n);
+	sl_engine_free(e);
+}
+
 static inline void
 expressions(const struct expression *rows, size_t n)
 {
@@ -149,5 +175,7 @@ expressions(const struct expression *rows, size_t n)
 /* CASE(bytes) makes a test of the table 'bytes'. */
 #define CASE(rows)	static void test_##rows(void **state) \
 	{ (void)state; expressions(rows, sizeof(rows) / sizeof(rows[0])); }
+#define HSL_CASE(rows)	static void test_##rows(void **state) \
+	{ (void)state; hsl_expressions(rows, sizeof(rows) / sizeof(rows[0])); }
 
 #endif

@@ -44,8 +44,8 @@ EXAMPLES = list(examples())
 
 @pytest.mark.parametrize("module,fn,code", EXAMPLES, ids=[e[1] for e in EXAMPLES])
 def test_example(tmp_path, module, fn, code):
-    script = tmp_path / "example.lua"
-    script.write_text(code if module in ALONE and "Defer" not in code
+    script = tmp_path / ("example.hsl" if module == "hsl" else "example.lua")
+    script.write_text(code if module == "hsl" or module in ALONE and "Defer" not in code
                       else "local function example()\n" + code + "\nend")
     result = subprocess.run([SLUICE, "exec", script], capture_output=True, text=True, timeout=20)
     assert result.returncode == 0, code + "\n" + result.stderr

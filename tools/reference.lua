@@ -48,7 +48,7 @@ for _, path in ipairs(files) do
       if row.flags:find("SL_WAITS") then out[#out + 1] = "Waits.\n" end
       if row.flags:find("SL_HSL") then out[#out + 1] = "In HSL only.\n" end
       if example then
-        out[#out + 1] = "```lua" .. example:gsub("^\n", ""):gsub("\n    ", "\n"):gsub("\n+$", "") .. "\n```\n"
+        out[#out + 1] = (row.flags:find("SL_HSL") and "```hsl" or "```lua") .. example:gsub("^\n", ""):gsub("\n    ", "\n"):gsub("\n+$", "") .. "\n```\n"
       else
         problems[#problems + 1] = path .. ": " .. row.name .. " has no example"
       end

@@ -170,6 +170,18 @@ try(lua_State *L)
  */
 static const char class_key = 0;	/* in a metatable of objects: the class */
 
+bool
+sl_is_object(lua_State *L, int index)
+{
+	bool yes;
+
+	if (lua_type(L, index) != LUA_TTABLE || !lua_getmetatable(L, index))
+		return false;
+	yes = lua_rawgetp(L, -1, &class_key) != LUA_TNIL;
+	lua_pop(L, 2);
+	return yes;
+}
+
 static int
 constructed(lua_State *L, int status, lua_KContext ctx)
 {

@@ -96,6 +96,38 @@ static const struct expression hostile[] = {
 	{ "local function f(v) return array_map(f, { v }) end; return f(1)", "!stack overflow" },
 };
 
+/* HSL: keys and order are kept, none is a value, numbers and texts are equal loosely. */
+static const struct expression in_hsl[] = {
+	{ "array_map(function($v) { return $v * 2; }, [1, 2, \"a\" => 3])", "[0=>2,1=>4,\"a\"=>6]" },
+	{ "array_map(function($v) { }, [1, 2])", "[0=>nil,1=>nil]" },
+	{ "array_map(function($v) { sleep(0.001); return $v; }, [\"x\" => 1])", "[\"x\"=>1]" },
+	{ "array_filter(function($v) { return $v; }, [0, 1, \"\", \"0\", [], [1]])",
+	    "[1=>1,3=>\"0\",5=>[0=>1]]" },
+	{ "array_filter(is_number, [1, \"a\", 2])", "[0=>1,2=>2]" },
+	{ "array_sort(function($a, $b) { return $a < $b; }, [3, 1, \"x\" => 2])", "[1=>1,\"x\"=>2,0=>3]" },
+	{ "array_sort(function($a, $b) { return $a < $b; }, [\"b\" => 1, \"a\" => 2], [\"keys\" => true])",
+	    "[\"a\"=>2,\"b\"=>1]" },
+	{ "array_reverse([1, 2]) == [2, 1] and array_reverse([\"a\" => 1, 5]) === [0 => 5, \"a\" => 1]", "true" },
+	{ "array_keys([\"a\" => 1, 5, 1.9 => 2])", "[0=>\"a\",1=>0,2=>1]" },
+	{ "array_reduce(function($a, $b) { return $a . $b; }, [1, 2, 3], \"\")", "\"123\"" },
+	{ "[in_array(\"1\", [1]), in_array([1], [[1]]), in_array(\"x\", []), in_array(true, [5])]",
+	    "[0=>true,1=>true,2=>false,3=>false]" },
+	{ "[count([1, 2]), length(\"abc\"), length([]), length(5)]", "[0=>2,1=>3,2=>0,3=>nil]" },
+	{ "range(0, 2) == array_range(0, 3)", "true" },
+	{ "array_combine([\"a\", 5], [1])", "[\"a\"=>1,5=>nil]" },
+	{ "array(1, none)", "[0=>1,1=>nil]" },
+	{ "$a = [3, 1]; $b = array_sort(function($x, $y) { return $x < $y; }, $a); return [$a, $b];",
+	    "[0=>[0=>3,1=>1],1=>[1=>1,0=>3]]" },
+	{ "[count(none), array_map(is_number, none), array_keys(none)]", "[0=>nil,1=>nil,2=>nil]" },
+	{ "array_reduce(function($a, $b) { return $a; }, [])", "!needs an initial value" },
+	{ "array_map(5, [1])", "!function expected" },
+	{ "implode(\",\", [1, 0.1, \"a\"]) . array_join([1, 2])", "\"1,0.1,a12\"" },
+	{ "implode(\",\", [none])", "!a none among the elements" },
+	{ "explode(\",\", \"a,b,c\", -2)", "[0=>\"a,b\",1=>\"c\"]" },
+	{ "explode(\" \", \"how are you\")[-1:][0] . str_split(\"a:b\", \":\")[1]", "\"youb\"" },
+};
+
+HSL_CASE(in_hsl)
 CASE(making)
 CASE(walking)
 CASE(orders)
@@ -107,6 +139,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_making), cmocka_unit_test(test_walking),
 		cmocka_unit_test(test_orders), cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_in_hsl),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

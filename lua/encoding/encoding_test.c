@@ -75,6 +75,17 @@ static const struct expression hostile[] = {
 	{ "base32_encode(('a'):rep(30000000))", "!steps" },
 };
 
+/* HSL: what can't be decoded is none. */
+static const struct expression in_hsl[] = {
+	{ "[base64_encode(\"ann\"), base64_decode(\"YW5u\"), base64_decode(\"?\"), url_decode(\"%\")]",
+	    "[0=>\"YW5u\",1=>\"ann\",2=>nil,3=>nil]" },
+	{ "csv_explode(\"a,b\")", "[0=>\"a\",1=>\"b\"]" },
+	{ "csv_decode(\"a,b\\n1,2\")", "[0=>[\"a\"=>\"1\",\"b\"=>\"2\"]]" },
+	{ "csv_decode(\"1;2\", [\"delimiter\" => \";\", \"header\" => false])",
+	    "[0=>[0=>\"1\",1=>\"2\"]]" },
+};
+
+HSL_CASE(in_hsl)
 CASE(base64)
 CASE(base32)
 CASE(escapes)
@@ -92,6 +103,7 @@ main(void)
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_csv),
 		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_in_hsl),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,6 +71,17 @@ static const struct expression rows[] = {
 	{ "in_file('a', '1', { type = 'text/csv', delimiter = '' })", "!one byte expected" },
 };
 
+static const struct expression in_hsl[] = {
+	{ "in_file(\"ann@example.org\", \"file:1\")", "[0=>\"ann@example.org\"]" },
+	{ "[in_file(\"x\", \"file:1\"), in_file(\"x\", \"file:2\"), in_file(none, \"file:1\")]",
+	    "[0=>[],1=>nil,2=>nil]" },
+	{ "in_file(\"bob@example.org\", \"file://people.csv\", [\"type\" => \"text/csv\"])",
+	    "[\"address\"=>\"bob@example.org\",\"name\"=>\"Bob\"]" },
+	{ "in_file(function($row) { return $row[1] == \"Bob\"; }, \"people.csv\", "
+	    "[\"type\" => \"text/csv\", \"assoc\" => false])", "[0=>\"bob@example.org\",1=>\"Bob\"]" },
+	{ "file(\"semicolons.txt\")[1] . file_get_contents(\"file:terms\")", "\"c;d\"" },
+};
+
 static void
 of_a_policy(const struct expression *all, size_t n)
 {
@@ -88,6 +99,17 @@ IN_POLICY(reading)
 IN_POLICY(refused)
 IN_POLICY(lines)
 IN_POLICY(rows)
+
+static void
+test_in_hsl(void **state)
+{
+	struct sl_engine *e = testing_engine();
+
+	(void)state;
+	assert_string_equal(load_policy(e, files, sizeof(files) / sizeof(files[0])), "");
+	hsl_expressions_in(e, in_hsl, sizeof(in_hsl) / sizeof(in_hsl[0]));
+	sl_engine_free(e);
+}
 
 static const struct { const char *files, *error; } configurations[] = {
 	{ "{ a = 'keys/k.pem' }", "files.a: scripts can't read \"keys/k.pem\"" },
@@ -130,7 +152,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reading), cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_lines), cmocka_unit_test(test_rows),
-		cmocka_unit_test(test_configurations),
+		cmocka_unit_test(test_in_hsl), cmocka_unit_test(test_configurations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

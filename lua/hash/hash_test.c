@@ -49,6 +49,14 @@ static const struct expression hostile[] = {
 	    "!steps" },
 };
 
+/* HSL: slices of digests, as published scripts take them. */
+static const struct expression in_hsl[] = {
+	{ "md5(\"abc\")[0:6] . hmac_sha1(\"k\", \"m\")[-2:]", "\"90015033\"" },
+	{ "md5(none)", "nil" },
+	{ "md5(\"a\", [\"raw\" => true])[0] == chr(0x0c)", "true" },
+};
+
+HSL_CASE(in_hsl)
 CASE(digests)
 CASE(codes)
 CASE(names)
@@ -62,6 +70,7 @@ main(void)
 		cmocka_unit_test(test_codes),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_in_hsl),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,7 @@ shortest form that reads back, true and false as words, none as the empty string
 @param value any  no array and no function
 @return string text
 
-    assert(string(5) == "5" and string(0.1) == "0.1")
+    if (string(5) != "5" or string(0.50)[-1:] != "5") throw "not so";
 */
 static int
 hsl_string(lua_State *L)
@@ -22,7 +22,25 @@ hsl_string(lua_State *L)
 	return 1;
 }
 
+/*lua
+Whether a value is an object: what calling a class of HSL gave.
+
+@param value any
+@return boolean yes
+
+    class Point { $x = 0; }
+    if (!is_object(Point()) or is_object(["x" => 0])) throw "not so";
+*/
+static int
+hsl_is_object(lua_State *L)
+{
+	luaL_checkany(L, 1);
+	sl_bool(L, sl_is_object(L, 1));
+	return 1;
+}
+
 const struct sl_builtin sl_module_hsl[] = {
+	{ "is_object", hsl_is_object, SL_AT_ANY | SL_HSL },
 	{ "string", hsl_string, SL_AT_ANY | SL_HSL },
 	{ NULL, NULL, 0 },
 };

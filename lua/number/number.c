@@ -287,7 +287,9 @@ Whether a value is a table: an array of HSL.
 static int
 number_is_array(lua_State *L)
 {
-	return is_a(L, LUA_TTABLE);
+	luaL_checkany(L, 1);
+	sl_bool(L, lua_istable(L, 1) && !sl_is_object(L, 1));
+	return 1;
 }
 
 /*lua

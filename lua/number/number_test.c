@@ -59,6 +59,26 @@ static const struct expression kinds[] = {
 	{ "is_number()", "!value expected" },
 };
 
+/* HSL: conversions, objects, the names that Lua has for something else. */
+static const struct expression in_hsl[] = {
+	{ "[number(\"0x1f\") + 1, number(\"1.5\"), number(\"abc\"), number(true), number(none)]",
+	    "[0=>32,1=>1.5,2=>0,3=>1,4=>0]" },
+	{ "[string(5), string(0.1), string(10/2), string(true), string(none)]",
+	    "[0=>\"5\",1=>\"0.1\",2=>\"5\",3=>\"true\",4=>\"\"]" },
+	{ "string(12345)[-3:]", "\"345\"" },
+	{ "string([])", "!array" },
+	{ "[is_array([]), is_array(\"a\"), is_array(none), is_string(\"a\"), is_number(1), is_boolean(1 == 1), is_function(strlen)]",
+	    "[0=>true,1=>false,2=>false,3=>true,4=>true,5=>true,6=>true]" },
+	{ "class A { $x = 1; } $a = A(); return [is_object($a), is_array($a), is_object([]), is_object(none)];",
+	    "[0=>true,1=>false,2=>false,3=>false]" },
+	{ "[boolean([]), boolean([0]), boolean(\"0\"), boolean(none)]",
+	    "[0=>false,1=>true,2=>true,3=>false]" },
+	{ "[round(2.345, 2), ceil(1.2), floor(-1.2), abs(-3), sqrt(9), pow(2, 3)]",
+	    "[0=>2.35,1=>2,2=>-2,3=>3,4=>3,5=>8]" },
+	{ "rand(3, 3)", "3" },
+};
+
+HSL_CASE(in_hsl)
 CASE(arithmetic)
 CASE(chance)
 CASE(numbers)
@@ -72,6 +92,7 @@ main(void)
 		cmocka_unit_test(test_chance),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_in_hsl),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

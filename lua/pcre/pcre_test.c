@@ -134,6 +134,27 @@ static const struct expression honest[] = {
 	    "n = n + 1 end end; return n", "20000" },
 };
 
+/* HSL: no match is an empty array; operators; literals. */
+static const struct expression in_hsl[] = {
+	{ "pcre_match(\"(a)(?<n>b)?\", \"ab\")", "[0=>\"ab\",1=>\"a\",2=>\"b\",\"n\"=>\"b\"]" },
+	{ "[pcre_match(\"x\", \"ab\"), pcre_match_all(\"x\", \"ab\"), pcre_match(\"x\", none)]",
+	    "[0=>[],1=>[],2=>nil]" },
+	{ "if (pcre_match(\"b\", \"abc\")) return \"yes\"; else return \"no\";", "\"yes\"" },
+	{ "if (pcre_match(\"x\", \"abc\")) return \"yes\"; else return \"no\";", "\"no\"" },
+	{ "pcre_match_all(\"(.{1,16})\", \"aaaaaaaaaaaaaaaaaaaab\")[1]",
+	    "[0=>\"aaaaaaaaaaaaaaaa\",1=>\"aaaab\"]" },
+	{ "pcre_replace(\"(\\\\w)(\\\\w)\", \"$2$1\", \"abcd\")", "\"badc\"" },
+	{ "pcre_replace(\"b\", function($m) { sleep(0.001); return $m[0] . count($m); }, \"abc\")",
+	    "\"ab1c\"" },
+	{ "[\"ABC\" =~ \"/b/i\", \"ABC\" =~ \"b\", \"ABC\" !~ \"b\", \"a/b\" =~ #/a\\/b/]",
+	    "[0=>true,1=>false,2=>true,3=>true]" },
+	{ "$p = pcre_compile(\"/B/i\"); return [\"abc\" =~ $p, is_string($p), pcre_match($p, \"abc\")];",
+	    "[0=>true,1=>false,2=>[0=>\"b\"]]" },
+	{ "\"a\" =~ \"(\"", "!pattern: missing closing parenthesis" },
+	{ "pcre_split(\",\", \"a,b\")", "[0=>\"a\",1=>\"b\"]" },
+};
+
+HSL_CASE(in_hsl)
 CASE(matches)
 CASE(flags)
 CASE(all)
@@ -148,6 +169,7 @@ main(void)
 		cmocka_unit_test(test_matches), cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_all), cmocka_unit_test(test_replaces),
 		cmocka_unit_test(test_hostile), cmocka_unit_test(test_honest),
+		cmocka_unit_test(test_in_hsl),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

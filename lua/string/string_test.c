@@ -89,6 +89,22 @@ static const struct expression hostile[] = {
 	{ "str_repeat('a', 40000000)", "!memory" },
 };
 
+/* HSL: the same names and offsets; what is none stays none. */
+static const struct expression in_hsl[] = {
+	{ "[strpos(\"abc\", \"c\"), strpos(\"abc\", \"x\"), strrpos(\"abca\", \"a\")]",
+	    "[0=>2,1=>-1,2=>3]" },
+	{ "substr(\"banana\", 1, 2) . str_slice(\"banana\", -2)", "\"anna\"" },
+	{ "trim(\" a \") . strtolower(\"A\") . strtoupper(\"b\")", "\"aaB\"" },
+	{ "str_chunk(\"abc\", 2)", "[0=>\"ab\",1=>\"c\"]" },
+	{ "[strlen(none), trim(none), explode(\",\", none), str_replace(\"a\", none, \"b\")]",
+	    "[0=>nil,1=>nil,2=>nil,3=>nil]" },
+	{ "strlen(1/4)", "4" },
+	{ "str_repeat(\"ab\", 2)[1:3]", "\"ba\"" },
+	{ "chr(ord(\"a\"))", "\"a\"" },
+	{ "strlen([])", "!string expected, got array" },
+};
+
+HSL_CASE(in_hsl)
 CASE(bytes)
 CASE(places)
 CASE(stripping)
@@ -103,6 +119,7 @@ main(void)
 		cmocka_unit_test(test_bytes), cmocka_unit_test(test_places),
 		cmocka_unit_test(test_stripping), cmocka_unit_test(test_replacing),
 		cmocka_unit_test(test_pieces), cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_in_hsl),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,7 +141,8 @@ def test_a31_forged_report(tmp_path):
     """One with the id of another doesn't hide it, and its texts do nothing to a terminal."""
     evil = report(record("\u001b[2J".replace("\x1b", "&#x9b;") + "203.0.113.9", 1, results=result(
         "spf", "a&#10;  p=reject would refuse nothing&#13;", "pass")), org="Receiver")
-    out, _ = run(tmp_path, evil, report(GOOD), status=1)
+    out, err = run(tmp_path, evil, report(GOOD), status=1)
+    assert "another report has the same id: both are counted" in err
     assert "2 reports" in out and re.search(r"messages +11", out)
     assert "\x9b" not in out and "\r" not in out
     assert len([line for line in out.splitlines() if line.startswith("  p=reject")]) == 1

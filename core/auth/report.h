@@ -130,9 +130,10 @@ struct sl_report_sum *sl_report_sum_new(void);
 void	 sl_report_sum_free(struct sl_report_sum *sum);
 /*
  * SL_ERR_EXISTS: these very bytes were added before and aren't counted again. What
- * only has the id of another report is counted: else a forged one could hide it.
+ * only has the id of another report is counted, else a forged one could hide it;
+ * *same_id tells.
  */
-int	 sl_report_sum_add(struct sl_report_sum *sum, const struct sl_report *report);
+int	 sl_report_sum_add(struct sl_report_sum *sum, const struct sl_report *report, bool *same_id);
 /* Once, after the last one. The domains by name; they live as long as 'sum'. */
 int	 sl_report_sum_finish(struct sl_report_sum *sum);
 size_t	 sl_report_sum_count(const struct sl_report_sum *sum);

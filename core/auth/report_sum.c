@@ -13,6 +13,7 @@
 struct sl_report_sum {
 	struct sl_dict *domains;	/* of struct sl_report_domain */
 	struct sl_dict *seen;		/* reports, by digest */
+	struct sl_dict *ids;		/* the same, by who made them and their id */
 	struct sl_report_domain **sorted;
 };
 
@@ -276,13 +277,31 @@ see(struct sl_report_sum *sum, const struct sl_report *r)
 	return sl_dict_has(sum->seen, key) ? SL_ERR_EXISTS : sl_dict_set(sum->seen, key, sum, NULL);
 }
 
+/* RFC 9990: an id belongs to one report of its sender about this domain. */
+static int
+see_id(struct sl_report_sum *sum, const struct sl_report *r, bool *same)
+{
+	struct sl_buf key = SL_BUF_INIT;
+	int rc = SL_ERR_NOMEM;
+
+	if (sl_buf_printf(&key, "%s\n%s\n%s", r->org_name, r->domain, r->report_id) == 0) {
+		*same = sl_dict_has(sum->ids, sl_buf_str(&key));
+		rc = *same ? 0 : sl_dict_set(sum->ids, sl_buf_str(&key), sum, NULL);
+	}
+	sl_buf_clear(&key);
+	return rc;
+}
+
 int
-sl_report_sum_add(struct sl_report_sum *sum, const struct sl_report *report)
+sl_report_sum_add(struct sl_report_sum *sum, const struct sl_report *report, bool *same_id)
 {
 	struct sl_report_domain *d;
 	int rc = see(sum, report);
 	size_t i;
 
+	*same_id = rc == SL_ERR_EXISTS;
+	if (rc == 0)
+		rc = see_id(sum, report, same_id);
 	if (rc != 0)
 		return rc;
 	d = domain_of(sum, report->domain);
@@ -475,7 +494,8 @@ sl_report_sum_new(void)
 		return NULL;
 	sum->domains = sl_dict_new();
 	sum->seen = sl_dict_new();
-	if (sum->domains != NULL && sum->seen != NULL)
+	sum->ids = sl_dict_new();
+	if (sum->domains != NULL && sum->seen != NULL && sum->ids != NULL)
 		return sum;
 	sl_report_sum_free(sum);
 	return NULL;
@@ -488,6 +508,7 @@ sl_report_sum_free(struct sl_report_sum *sum)
 		return;
 	sl_dict_free(sum->domains, free_domain);
 	sl_dict_free(sum->seen, NULL);
+	sl_dict_free(sum->ids, NULL);
 	sl_free(sum->sorted);
 	sl_free(sum);
 }

@@ -447,11 +447,16 @@ test_mail(void **state)
 static const struct sl_report_domain *
 sum_of(struct sl_report_sum *sum, const char *const *xml)
 {
+	const char *const *first = xml;
+
 	for (; *xml != NULL; xml++) {
 		struct sl_report *r = parse(*xml);
+		bool same;
 
-		assert_int_equal(sl_report_sum_add(sum, r), 0);
-		assert_int_equal(sl_report_sum_add(sum, r), SL_ERR_EXISTS);
+		assert_int_equal(sl_report_sum_add(sum, r, &same), 0);
+		assert_int_equal(same, xml != first);
+		assert_int_equal(sl_report_sum_add(sum, r, &same), SL_ERR_EXISTS);
+		assert_true(same);
 		sl_report_free(r);
 	}
 	assert_int_equal(sl_report_sum_finish(sum), 0);
@@ -546,10 +551,11 @@ test_out_of_memory(void **state)
 	for (n = 1; !done; n++) {
 		struct sl_report *r = NULL;
 		struct sl_report_sum *sum = NULL;
+		bool same;
 
 		sl_alloc_fail_at(n, 0);
 		done = sl_report_parse(&r, sl_str_of(xml), NULL) == 0 &&
-		    (sum = sl_report_sum_new()) != NULL && sl_report_sum_add(sum, r) == 0 &&
+		    (sum = sl_report_sum_new()) != NULL && sl_report_sum_add(sum, r, &same) == 0 &&
 		    sl_report_sum_finish(sum) == 0 && sl_report_sum_at(sum, 0)->nfailures == 2;
 		sl_alloc_fail_at(0, 0);
 		sl_report_sum_free(sum);

@@ -223,13 +223,14 @@ domain_object(const struct sl_report_domain *d)
 }
 
 static json_t *
-report_object(const char *path, const struct sl_report *r, bool duplicate)
+report_object(const char *path, const struct sl_report *r, bool duplicate, bool same_id)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:b}", "file", cmd_json_text(path),
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:b, s:b}", "file", cmd_json_text(path),
 	    "org_name", cmd_json_text(r->org_name), "email", cmd_json_text(r->email),
 	    "report_id", cmd_json_text(r->report_id), "domain", cmd_json_text(r->domain),
 	    "begin", (json_int_t)r->begin, "end", (json_int_t)r->end,
-	    "records", (json_int_t)r->nrecords, "duplicate", duplicate);
+	    "records", (json_int_t)r->nrecords, "duplicate", duplicate,
+	    "same_id", same_id);
 }
 
 static void
@@ -252,12 +253,15 @@ print_json(const struct job *job)
 static int
 add(struct job *job, const char *path, const struct sl_report *r)
 {
-	int rc = sl_report_sum_add(job->sum, r);
+	bool same_id;
+	int rc = sl_report_sum_add(job->sum, r, &same_id);
 
 	if (rc == SL_ERR_EXISTS && !job->json)
 		cmd_complain(path, "the same report once more: not counted");
+	else if (rc == 0 && same_id && !job->json)
+		cmd_complain(path, "another report has the same id: both are counted");
 	if (rc == 0 || rc == SL_ERR_EXISTS)
-		json_array_append_new(job->reports, report_object(path, r, rc == SL_ERR_EXISTS));
+		json_array_append_new(job->reports, report_object(path, r, rc == SL_ERR_EXISTS, same_id));
 	return rc == SL_ERR_EXISTS ? 0 : rc;
 }
 

@@ -31,9 +31,10 @@ add_up(const struct sl_report *r)
 	struct sl_report_sum *sum = sl_report_sum_new();
 	const struct sl_report_domain *d;
 	uint64_t failed = 0;
+	bool same;
 	size_t i;
 
-	if (sl_report_sum_add(sum, r) != 0 || sl_report_sum_finish(sum) != 0)
+	if (sl_report_sum_add(sum, r, &same) != 0 || sl_report_sum_finish(sum) != 0)
 		abort();
 	d = sl_report_sum_at(sum, 0);
 	for (i = 0; i < d->nfailures; i++)

@@ -6,14 +6,13 @@ import socket
 import stat
 import struct
 import subprocess
-import threading
 import urllib.request
 
 import dkim
 import pytest
 
 from harness import SLUICE, Api, Sluice, free_port, key_pair, wait_for
-from milter import (LEADING_SPACE, NO_BODY, NO_EOH, NO_HEADER, QUIET_BODY, STEPS, Closed, Milter,
+from milter import (LEADING_SPACE, NO_BODY, NO_EOH, NO_HEADER, QUIET_BODY, STEPS, Milter,
                     session)
 
 CONFIG = """return {

@@ -151,7 +151,7 @@ static void
 finish(struct sl_milter_session *s)
 {
 	sl_milter_transaction_reset(s);
-	sl_milter_macros_forget(&s->macros, SL_MILTER_MAIL, true);
+	sl_milter_macros_forget(&s->macros, SL_MILTER_MAIL);
 	if (s->server->draining)
 		sl_milter_session_end(s);
 	else

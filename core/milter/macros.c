@@ -35,16 +35,32 @@ sl_milter_macros_set(struct sl_milter_macros *m, struct sl_str data, struct sl_e
 		return 0;
 	b = &m->stages[stage];
 	sl_buf_reset(b);
+	m->fresh[stage] = true;
 	return sl_buf_putstr(b, pairs) == 0 ? 0 : sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 }
 
-void
-sl_milter_macros_forget(struct sl_milter_macros *m, enum sl_milter_command command, bool too)
+static void
+forget_from(struct sl_milter_macros *m, int stage)
 {
-	int i;
+	for (; stage < SL_MILTER_STAGES; stage++) {
+		sl_buf_reset(&m->stages[stage]);
+		m->fresh[stage] = false;
+	}
+}
 
-	for (i = stage_of((char)command) + !too; i < SL_MILTER_STAGES; i++)
-		sl_buf_reset(&m->stages[i]);
+void
+sl_milter_macros_forget(struct sl_milter_macros *m, enum sl_milter_command command)
+{
+	forget_from(m, stage_of((char)command));
+}
+
+void
+sl_milter_macros_enter(struct sl_milter_macros *m, enum sl_milter_command command)
+{
+	int stage = stage_of((char)command);
+
+	forget_from(m, m->fresh[stage] ? stage + 1 : stage);
+	m->fresh[stage] = false;
 }
 
 static bool

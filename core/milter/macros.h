@@ -11,14 +11,16 @@
 
 struct sl_milter_macros {
 	struct sl_buf stages[SL_MILTER_STAGES];
+	bool fresh[SL_MILTER_STAGES];	/* came for a command that hasn't come yet */
 };
 
 /* The data of a MACROS packet, in place of what the stage had. Copied. */
 int	 sl_milter_macros_set(struct sl_milter_macros *macros, struct sl_str data,
 	    struct sl_err *err);
-/* Forgets what came with 'command' (if 'too') and later stages. */
-void	 sl_milter_macros_forget(struct sl_milter_macros *macros, enum sl_milter_command command,
-	    bool too);
+/* A command has come: what an earlier one of its kind brought, and later stages, is over. */
+void	 sl_milter_macros_enter(struct sl_milter_macros *macros, enum sl_milter_command command);
+/* Forgets what came with 'command' and later stages. */
+void	 sl_milter_macros_forget(struct sl_milter_macros *macros, enum sl_milter_command command);
 /* The value that came last; empty if there is none. Name without braces. Borrowed. */
 struct sl_str sl_milter_macros_get(const struct sl_milter_macros *macros, const char *name);
 /* As a string, cut to the size of 'out'. */

@@ -156,7 +156,7 @@ connect_client(struct sl_milter_session *s, struct sl_str data, struct sl_err *e
 
 	if (sl_milter_peer_parse(&peer, data, err) != 0)
 		return err->code;
-	sl_milter_macros_forget(&s->macros, SL_MILTER_CONNECT, false);
+	sl_milter_macros_enter(&s->macros, SL_MILTER_CONNECT);
 	if (open_policy(s, &peer, err) != 0)
 		return err->code;
 	s->state = SL_MILTER_CONNECTED;
@@ -189,6 +189,7 @@ helo(struct sl_milter_session *s, struct sl_str data, struct sl_err *err)
 		return err->code;
 	snprintf(name, sizeof(name), "%.*s", (int)(text.n < 255 ? text.n : 255), text.p);
 	sl_milter_transaction_reset(s);
+	sl_milter_macros_enter(&s->macros, SL_MILTER_HELO);
 	tell_tls(s);
 	asked(s, sl_session_helo(s->policy, name, true, on_verdict, s));
 	return 0;
@@ -291,6 +292,7 @@ mail(struct sl_milter_session *s, struct sl_str data, struct sl_err *err)
 	if (sl_milter_path_parse(&path, &rest, data, err) != 0)
 		return err->code;
 	sl_milter_transaction_reset(s);
+	sl_milter_macros_enter(&s->macros, SL_MILTER_MAIL);
 	if (lacks_parts(s)) {
 		s->leaving = true;	/* it agrees anew when it comes back */
 		sl_milter_reply_text(s, 451, "4.3.0", "The policy has changed, try again");
@@ -323,6 +325,7 @@ rcpt(struct sl_milter_session *s, struct sl_str data, struct sl_err *err)
 		sl_milter_reply_text(s, 452, "4.5.3", "Too many recipients");
 		return 0;
 	}
+	sl_milter_macros_enter(&s->macros, SL_MILTER_RCPT);
 	tell_queueid(s);
 	s->asked = sl_strndup(path.p, path.n);
 	rc = s->asked != NULL ? complete_path(s, path, &whole) : SL_ERR_NOMEM;
@@ -414,7 +417,7 @@ abort_message(struct sl_milter_session *s, struct sl_str data, struct sl_err *er
 	(void)data;
 	(void)err;
 	sl_milter_transaction_reset(s);
-	sl_milter_macros_forget(&s->macros, SL_MILTER_MAIL, true);
+	sl_milter_macros_forget(&s->macros, SL_MILTER_MAIL);
 	if (s->server->draining)
 		sl_milter_session_end(s);
 	return 0;
@@ -427,7 +430,7 @@ quit_new(struct sl_milter_session *s, struct sl_str data, struct sl_err *err)
 	(void)data;
 	(void)err;
 	sl_milter_transaction_reset(s);
-	sl_milter_macros_forget(&s->macros, SL_MILTER_CONNECT, true);
+	sl_milter_macros_forget(&s->macros, SL_MILTER_CONNECT);
 	sl_session_close(s->policy);
 	s->policy = NULL;
 	s->state = SL_MILTER_READY;

@@ -11,7 +11,7 @@ import urllib.request
 import dkim
 import pytest
 
-from harness import SLUICE, Api, Sluice, free_port, key_pair, wait_for
+from harness import ROOT, SLUICE, Api, Sluice, free_port, key_pair, wait_for
 from milter import (LEADING_SPACE, NO_BODY, NO_EOH, NO_HEADER, QUIET_BODY, STEPS, Milter,
                     session)
 
@@ -440,6 +440,28 @@ def test_signatures_hold(make, key, options, message):
     signed = m.delivered(message)
     assert signed.count(b"DKIM-Signature:") == 1
     assert dkim.verify(signed, dnsfunc=lambda name, timeout=5: key[1].encode())
+
+
+def test_the_example(tmp_path, key):
+    """examples/postfix/policy, as its README says."""
+    source = ROOT / "examples/postfix/policy"
+    files = {path.name: path.read_text() for path in source.glob("*.lua")}
+    config = files.pop("sluice.lua").replace("127.0.0.1:8890", "127.0.0.1:PORT").replace(
+        "servers =", 'dns = { zone = "zone.txt", zone_only = true },\n  servers =')
+    record = key[1]
+    files.update({"keys/example.org.pem": key[0], "zone.txt":
+                  '_dmarc.example.org. IN TXT "v=DMARC1; p=reject"\ns1._domainkey.example.org. IN TXT ( ' +
+                  " ".join(f'"{record[i:i + 200]}"' for i in range(0, len(record), 200)) + " )\n"})
+    server = Sluice(tmp_path / "example", config, files).start()
+    message = MESSAGE.replace(b"ann@example.net", b"ann@example.org")
+    with session(server.port) as m:
+        assert m.transaction(message, auth_authen="ann").command == "c"
+        signed = m.delivered(message)
+        assert dkim.verify(signed, dnsfunc=lambda name, timeout=5: record.encode())
+        assert m.transaction(signed).command == "c" and m.changes == []
+        assert re.match(r"550 5\.7\.1 The message violates the DMARC policy of example\.org \(",
+                        m.transaction(message).text)
+    assert server.stop() == 0
 
 
 # ---- life of connections ---------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import subprocess
 
 from harness import ROOT, free_port, wait_for
 
-UNPACKED = ROOT / "build" / "cache" / "postfix"
+UNPACKED = ROOT / "build-cache" / "postfix"
 
 
 class Postfix:

@@ -90,6 +90,9 @@ struct sl_dkim_options {
 	/* Signed once more than they are present, so that none can be added.
 	 * NULL = sl_dkim_default_oversign; From always is. */
 	const struct sl_str_list *oversign;
+	/* Another mail server adds Date and Message-ID afterwards to what has none: as
+	 * long as 'oversign' doesn't say so, their absence isn't signed. */
+	bool completed_later;
 	int64_t timestamp;	/* t=: 0 = now, -1 = none */
 	int64_t expiration;	/* x=: seconds since 1970, 0 = none */
 	struct sl_str identity;	/* i=, quoted here as needed; empty = none */

@@ -30,10 +30,19 @@ in_list(const struct sl_str_list *list, struct sl_str name)
 }
 
 static bool
+may_come_later(const struct sl_dkim_names *w, struct sl_str name)
+{
+	return w->options->completed_later && sl_dkim_names_count(w, name) == 0 &&
+	    (sl_str_ieq(name, SL_STR("Date")) || sl_str_ieq(name, SL_STR("Message-ID")));
+}
+
+static bool
 is_oversigned(const struct sl_dkim_names *w, struct sl_str name)
 {
 	const struct sl_str_list *list = w->options->oversign;
 
+	if (list == NULL && may_come_later(w, name))
+		return false;
 	return in_list(list != NULL ? list : &sl_dkim_default_oversign, name) ||
 	    (w->from && sl_str_ieq(name, SL_STR("From")));
 }

@@ -57,6 +57,7 @@ struct sl_milter_session {
 	struct sl_task task;		/* go on; at the end: free */
 	struct sl_timer progress;
 	uint64_t tag;
+	size_t read_limit;		/* of the stream */
 	struct sl_milter_options agreed;
 	struct sl_milter_macros macros;
 

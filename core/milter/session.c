@@ -120,7 +120,9 @@ take(struct sl_milter_session *s, size_t *off, struct sl_err *err)
 		return r < 0 ? r : 1;
 	}
 	/* A long one must fit. */
-	sl_stream_read_limit(s->stream, used > READ_LIMIT ? used : READ_LIMIT);
+	used = used > READ_LIMIT ? used : READ_LIMIT;
+	if (r == 0 && used != s->read_limit)
+		sl_stream_read_limit(s->stream, s->read_limit = used);
 	return r;
 }
 
@@ -210,10 +212,12 @@ sl_milter_session_new(struct sl_milter_server *server, struct sl_milter_service 
 	service->refs++;
 	s->state = SL_MILTER_NEW;
 	s->spool.fd = -1;
+	s->read_limit = READ_LIMIT;
 	sl_list_init(&s->link);
 	s->stream = sl_stream_accept(server->o.loop, fd, &handler, s, &err);
 	if (s->stream != NULL) {
 		sl_stream_timeout(s->stream, service->o.timeout_ms);
+		sl_stream_prompt_ack(s->stream);
 		return s;
 	}
 	sl_event(server->o.events, SL_ERROR, "session_failed", SL_FIELDS(

@@ -51,6 +51,7 @@ struct sl_stream {
 	bool read_wants_write, write_wants_read;
 	bool again;			/* decrypted bytes wait inside OpenSSL */
 	bool wrote;			/* on_drain is owed */
+	bool prompt_ack;
 	bool eof, dead, closed, finishing;
 	struct sl_addr peer, local;
 };
@@ -187,6 +188,8 @@ receive(struct sl_stream *s, size_t room)
 	do
 		n = recv(s->fd, scratch, room, 0);
 	while (n < 0 && errno == EINTR);
+	if (n > 0 && s->prompt_ack)		/* not permanent: each time anew */
+		setsockopt(s->fd, IPPROTO_TCP, TCP_QUICKACK, &(int){ 1 }, sizeof(int));
 	if (n > 0)
 		return (size_t)n;
 	if (n == 0)
@@ -720,6 +723,12 @@ sl_stream_read_limit(struct sl_stream *s, size_t limit)
 	s->read_limit = limit;
 	if (!s->closed)
 		sl_task_post(s->loop, &s->task, on_task);
+}
+
+void
+sl_stream_prompt_ack(struct sl_stream *s)
+{
+	s->prompt_ack = s->local.sa.sa_family == AF_INET || s->local.sa.sa_family == AF_INET6;
 }
 
 void

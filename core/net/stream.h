@@ -49,6 +49,9 @@ size_t	 sl_stream_pending(const struct sl_stream *s);	/* output not yet with the
 
 void	 sl_stream_pause(struct sl_stream *s, bool paused);
 void	 sl_stream_read_limit(struct sl_stream *s, size_t limit);	/* default 64 KB */
+/* For peers that write a message in pieces without TCP_NODELAY: what came is acknowledged at
+ * once, or they would wait 40 ms with the next piece. Plain TCP only; costs a call per read. */
+void	 sl_stream_prompt_ack(struct sl_stream *s);
 /* Ends the stream (SL_ERR_TIMEOUT) when no byte moved for 'ms'; 0 = never. Restarts the count. */
 void	 sl_stream_timeout(struct sl_stream *s, int64_t ms);
 

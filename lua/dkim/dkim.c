@@ -97,6 +97,7 @@ take_options(lua_State *L, int arg, struct sl_dkim_options *o)
 	o->headers = list_option(L, arg, "headers");
 	o->additional = list_option(L, arg, "additional_headers");
 	o->oversign = list_option(L, arg, "oversign_headers");
+	o->completed_later = sl_context_of(L)->session->changes;
 	o->timestamp = (int64_t)sl_opt_number(L, arg, "timestamp", -1, 1e12, 0);
 	o->expiration = (int64_t)sl_opt_number(L, arg, "expiration", 0, 1e12, 0);
 	if (relative > 0)

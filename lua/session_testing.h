@@ -106,7 +106,7 @@ static void
 rig_clear(struct rig *r)
 {
 	static const char *const names[] = { "sluice.lua", "zone.txt", "connect.lua", "helo.lua",
-	    "mailfrom.lua", "rcptto.lua", "eod.lua", "data.lua", "predelivery.lua", "keys/k.pem", "keys" };
+	    "mailfrom.lua", "rcptto.lua", "eod.lua", "data.lua", "data.hsl", "predelivery.lua", "keys/k.pem", "keys" };
 	char path[200];
 
 	rig_forget(r);

@@ -22,7 +22,7 @@ def names(kind):
 
 def builtins():
     out = subprocess.run([SLUICE, "--builtins"], capture_output=True, text=True, check=True).stdout
-    return {line.split("\t")[1] for line in out.splitlines()}
+    return {line.split("\t")[1].split(":")[0] for line in out.splitlines()}   # of a method its class
 
 
 def unbuilt():

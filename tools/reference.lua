@@ -12,7 +12,7 @@ local function read(path)
     comments[fn] = comment
   end
   text = text:match('struct sl_builtin sl_module_.*') or ''
-  for name, fn, flags in text:gmatch('{ "([%w_]+)", ([%w_]+),%s*(.-) },\n') do
+  for name, fn, flags in text:gmatch('{ "([%w_:]+)", ([%w_]+),%s*(.-) },\n') do
     rows[#rows + 1] = { name = name, fn = fn, flags = flags }
   end
   return comments, rows

@@ -143,6 +143,20 @@ guard(lua_State *L)
 	return n;
 }
 
+static void
+add_method(lua_State *L, const struct sl_builtin *row)
+{
+	if ((row->flags & SL_HSL) == 0) {
+		lua_pushlightuserdata(L, (void *)(uintptr_t)row);
+		lua_pushcclosure(L, guard, 1);
+		sl_method_add(L, row->name, false);
+	}
+	lua_pushlightuserdata(L, (void *)(uintptr_t)row);
+	lua_pushlightuserdata(L, (void *)(uintptr_t)&sl_hsl_mark);
+	lua_pushcclosure(L, guard, 2);
+	sl_method_add(L, row->name, true);
+}
+
 /* Lua knows it by its name, in the table at 'names', and which names are builtins. */
 static int
 add_to_lua(lua_State *L, const struct sl_builtin *row, int names)
@@ -163,6 +177,10 @@ sl_builtins_add(struct sl_vm *vm, const struct sl_builtin *rows)
 	sl_ref_push(L, vm->refs.names);
 	sl_ref_push(L, vm->refs.hsl_names);
 	for (row = rows; row->name != NULL; row++) {
+		if (strchr(row->name, ':') != NULL) {
+			add_method(L, row);
+			continue;
+		}
 		if ((row->flags & SL_HSL) == 0 && (rc = add_to_lua(L, row, lua_gettop(L) - 1)) != 0) {
 			lua_pop(L, 2);
 			return rc;

@@ -27,6 +27,10 @@ enum sl_phase_bit {
 #define SL_FINAL	(1u << 18)	/* a final action: never returns */
 #define SL_HSL		(1u << 19)	/* HSL's only: Lua has something else of this name, or no use for it */
 
+/*
+ * "Name", a function; or "Class:method" of the objects of a class, which are made by
+ * functions (sl_object_new): the same guard, the same flags, the object is argument 1.
+ */
 struct sl_builtin {
 	const char *name;
 	lua_CFunction fn;

@@ -123,6 +123,19 @@ describe_number(lua_State *L, int index, struct sl_buf *out)
 		sl_buf_printf(out, "%.14g", n);
 }
 
+/* Objects by their class; never by an address, which differs each time. */
+static void
+describe_other(lua_State *L, int index, struct sl_buf *out)
+{
+	if (lua_type(L, index) != LUA_TUSERDATA ||
+	    luaL_getmetafield(L, index, "__name") != LUA_TSTRING) {
+		sl_buf_puts(out, luaL_typename(L, index));
+		return;
+	}
+	sl_buf_puts(out, lua_tostring(L, -1));
+	lua_pop(L, 1);
+}
+
 static void
 describe(lua_State *L, int index, struct sl_buf *out, size_t max, int depth)
 {
@@ -155,7 +168,7 @@ describe(lua_State *L, int index, struct sl_buf *out, size_t max, int depth)
 			describe_table(L, index, out, max, depth);
 		break;
 	default:
-		sl_buf_puts(out, luaL_typename(L, index));
+		describe_other(L, index, out);
 	}
 }
 

@@ -48,6 +48,9 @@ int	 sl_account_open(struct accounts *a, size_t limit, uint32_t *index);
 void	 sl_account_close(struct accounts *a, uint32_t index);
 void	*sl_lua_alloc(void *ud, void *p, size_t osize, size_t nsize);
 
+/* Makes the function on top a method: "Class:method" (object.c). [-1, +0, m] */
+void	 sl_method_add(lua_State *L, const char *name, bool hsl);
+
 /* ---- the machine ------------------------------------------------------- */
 
 /* Registry references of tables and functions that the engine uses itself. */

@@ -75,6 +75,16 @@ bool	 sl_is_list(lua_State *L, int index);			/* keys are exactly 1..n (HSL 0..n-
 bool	 sl_map_lookup(lua_State *L, int index);
 
 /*
+ * Objects: userdata of a class whose methods are the rows "Class:method". They
+ * belong to the run and speak the language of the call that made them. 'clear' (or
+ * NULL) gets the data when nothing refers to the object any more; it raises nothing.
+ */
+void	*sl_object_new(lua_State *L, const char *class, size_t size, int nvalues,
+	    void (*clear)(void *data));			/* [-0, +1, m] zeroed; with nvalues user values */
+void	*sl_object_at(lua_State *L, int index, const char *class);	/* NULL: none of that class */
+void	*sl_arg_object(lua_State *L, int arg, const char *class);	/* raises */
+
+/*
  * HSL's conversions (convert.c), for builtins of its library.
  */
 bool	 sl_truth(lua_State *L, int index);	/* none, false, 0, "" and empty arrays are false */

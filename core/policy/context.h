@@ -21,6 +21,7 @@
 #include "phase.h"
 
 struct sl_auth_scan;
+struct sl_mime;
 struct sl_run;
 
 /* What a final action asked for. Strings live in the context's arena. */
@@ -103,6 +104,7 @@ struct sl_transaction {
 
 	struct sl_buf data;		/* chunks of the message until its end; feed.c */
 	struct sl_message *message;
+	struct sl_mime *mime;		/* its parts, found on first use; parts.h */
 	struct sl_draft base;		/* received + edits of eod */
 	char *headerfrom, *headerfromdomain;	/* NULL unless exactly one From address */
 	size_t current;			/* index of the recipient whose data run it is */

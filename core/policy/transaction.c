@@ -9,6 +9,7 @@
 
 #include "../base/alloc.h"
 #include "../crypto/random.h"
+#include "../mail/mime.h"
 #include "engine.h"
 #include "flow.h"
 #include "relay.h"
@@ -57,6 +58,7 @@ sl_transaction_free(struct sl_transaction *t)
 	sl_head_free(t->draft.head);
 	for (c = t->chosen; c != NULL; c = c->next)
 		sl_head_free(c->draft.head);
+	sl_mime_free(t->mime);
 	sl_message_unref(t->message);
 	sl_buf_clear(&t->data);
 	json_decref(t->context);

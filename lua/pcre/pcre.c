@@ -7,6 +7,7 @@
 
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
+#include "pcre.h"
 #include "regex.h"
 
 #define BYTES_PER_STEP	8
@@ -92,6 +93,26 @@ find(lua_State *L, const struct regex *re, struct sl_str subject, size_t from, u
 	if (rc < 0)
 		luaL_error(L, "%s", err.text);
 	return rc == 1;
+}
+
+bool
+sl_is_pattern(lua_State *L, int arg)
+{
+	return luaL_testudata(L, arg, COMPILED) != NULL;
+}
+
+bool
+sl_pattern_matches(lua_State *L, int arg, struct sl_str subject)
+{
+	struct sl_str pattern;
+	struct sl_found found;
+	bool matches;
+
+	lua_pushvalue(L, arg);
+	pattern = pattern_arg(L, lua_gettop(L));
+	matches = find(L, compiled(L, pattern, subject), subject, 0, 0, &found);
+	lua_pop(L, 1);
+	return matches;
 }
 
 /*

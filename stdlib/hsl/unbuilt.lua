@@ -3,7 +3,7 @@
 -- names in its table. A script's own function of such a name is fine.
 local http = "ask by HTTP: http() or api_call()"
 local scanner = "a commercial scanner; ask one that has an HTTP interface with http()"
-local parts = "MIME parts aren't built; header fields are: GetHeader, AddHeader, SetHeader, DelHeader"
+local parts = 'its parts are MIME("0") and those in it; header fields: GetHeader, AddHeader, SetHeader, DelHeader'
 local objects = "no object of this kind is built"
 local queue = "the queue's policies are transports, retry and limits of sluice.lua"
 local metrics = "metrics of scripts aren't built; log events with event() or syslog()"
@@ -53,7 +53,7 @@ return {
   zlib_compress = "compression isn't built", zlib_uncompress = "compression isn't built",
   header_dkim_decode = "use ScanDKIM",
   -- objects
-  EODMailMessage = parts, MIME = parts, MIMEPart = parts, MailMessage = parts,
+  EODMailMessage = parts, MailMessage = parts,
   FFI = "other programs' code isn't called", FFIFunction = "other programs' code isn't called",
   File = "use file, file_get_contents and in_file", Iconv = "header fields are decoded by GetHeader",
   Map = "use an array", Set = "use an array and array_includes",

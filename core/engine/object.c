@@ -1,0 +1,137 @@
+/*
+ * Objects: userdata of a class, whose methods are the rows "Class:method". A class
+ * has two metatables, so that each language's builtins know who called them.
+ */
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+
+struct object {
+	void (*clear)(void *data);
+	max_align_t data[];
+};
+
+#define MAX_KEY	80
+
+static const char *
+registry_key(char out[MAX_KEY], struct sl_str class, bool hsl)
+{
+	snprintf(out, MAX_KEY, "sluice.class.%s%.*s", hsl ? "hsl." : "", (int)class.n, class.p);
+	return out;
+}
+
+/* Upvalues: the methods, the class's name. */
+static int
+object_index(lua_State *L)
+{
+	lua_settop(L, 2);
+	lua_pushvalue(L, 2);
+	if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TNIL)
+		return luaL_error(L, "%s has no method %s", lua_tostring(L, lua_upvalueindex(2)),
+		    luaL_tolstring(L, 2, NULL));
+	return 1;
+}
+
+static int
+object_newindex(lua_State *L)
+{
+	return luaL_error(L, "%s has methods only", lua_tostring(L, lua_upvalueindex(1)));
+}
+
+static int
+object_gc(lua_State *L)
+{
+	struct object *o = lua_touserdata(L, 1);
+
+	if (o->clear != NULL)
+		o->clear(o->data);
+	o->clear = NULL;
+	return 0;
+}
+
+/* Pushes the table of methods. [-0, +1, m] */
+static void
+make_class(lua_State *L, struct sl_str class, const char *key)
+{
+	lua_newtable(L);		/* methods */
+	lua_newtable(L);		/* metatable */
+	lua_pushvalue(L, -2);
+	lua_pushlstring(L, class.p, class.n);
+	lua_pushcclosure(L, object_index, 2);
+	lua_setfield(L, -2, "__index");
+	lua_pushlstring(L, class.p, class.n);
+	lua_pushcclosure(L, object_newindex, 1);
+	lua_setfield(L, -2, "__newindex");
+	lua_pushcfunction(L, object_gc);
+	lua_setfield(L, -2, "__gc");
+	lua_pushlstring(L, class.p, class.n);
+	lua_setfield(L, -2, "__name");
+	lua_pushboolean(L, 0);
+	lua_setfield(L, -2, "__metatable");
+	lua_setfield(L, LUA_REGISTRYINDEX, key);
+}
+
+static void
+push_methods(lua_State *L, struct sl_str class, bool hsl)
+{
+	char key[MAX_KEY];
+
+	if (luaL_getmetatable(L, registry_key(key, class, hsl)) == LUA_TNIL) {
+		lua_pop(L, 1);
+		make_class(L, class, key);
+		return;
+	}
+	lua_getfield(L, -1, "__index");
+	lua_getupvalue(L, -1, 1);
+	lua_replace(L, -3);
+	lua_pop(L, 1);
+}
+
+void
+sl_method_add(lua_State *L, const char *name, bool hsl)
+{
+	const char *colon = strchr(name, ':');
+
+	push_methods(L, (struct sl_str){ name, (size_t)(colon - name) }, hsl);
+	lua_insert(L, -2);
+	lua_setfield(L, -2, colon + 1);
+	lua_pop(L, 1);
+}
+
+/* ---- for builtins ---------------------------------------------------------- */
+
+void *
+sl_object_new(lua_State *L, const char *class, size_t size, int nvalues, void (*clear)(void *data))
+{
+	struct object *o = lua_newuserdatauv(L, sizeof(*o) + size, nvalues);
+	char key[MAX_KEY];
+
+	o->clear = NULL;
+	memset(o->data, 0, size);
+	luaL_setmetatable(L, registry_key(key, sl_str_of(class), sl_is_hsl(L)));
+	o->clear = clear;
+	return o->data;
+}
+
+void *
+sl_object_at(lua_State *L, int index, const char *class)
+{
+	char key[MAX_KEY];
+	struct object *o = luaL_testudata(L, index, registry_key(key, sl_str_of(class), false));
+
+	if (o == NULL)
+		o = luaL_testudata(L, index, registry_key(key, sl_str_of(class), true));
+	return o != NULL ? o->data : NULL;
+}
+
+void *
+sl_arg_object(lua_State *L, int arg, const char *class)
+{
+	void *data = sl_object_at(L, arg, class);
+
+	if (data == NULL)
+		luaL_typeerror(L, arg, class);
+	return data;
+}

@@ -1,0 +1,11 @@
+/* Parts of the message. See parts.h. */
+#include "parts.h"
+
+const struct sl_mime *
+sl_parts(struct sl_transaction *t, size_t *looked)
+{
+	*looked = 0;
+	if (t->mime == NULL && sl_mime_new(&t->mime, t->message) == 0)
+		*looked = t->message->bytes.n;
+	return t->mime;
+}

@@ -1,0 +1,15 @@
+/* The parts of the transaction's message, for builtins. */
+#ifndef SL_POLICY_PARTS_H
+#define SL_POLICY_PARTS_H
+
+#include "../mail/mime.h"
+#include "context.h"
+
+/*
+ * The structure of the message as it was received, found when it is first asked
+ * for; it lives as long as the transaction. 'looked' says how many bytes that took
+ * now. NULL = out of memory.
+ */
+const struct sl_mime *sl_parts(struct sl_transaction *t, size_t *looked);
+
+#endif

@@ -207,6 +207,7 @@ install: all
 	    $(DESTDIR)$(PREFIX)/share/man/man5
 	install $(B)/sluice $(DESTDIR)$(PREFIX)/bin/sluice
 	cp -r stdlib/. $(DESTDIR)$(STDLIB)
+	install -m 644 doc/reference.md $(DESTDIR)$(STDLIB)/reference.md
 	install -m 644 doc/sluice.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 doc/sluice.lua.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/sluice/base

@@ -211,6 +211,163 @@ def test_at_a_terminal(tmp_path, policy):
     assert (tmp_path / ".sluice_history").stat().st_mode & 0o077 == 0
 
 
+SESSION = """
+return {
+  hostname = "mx.example.org",
+  dns = { zone = "zone.txt" },
+  listen = { { smtp = "127.0.0.1:2525", server = "inbound" } },
+  servers = { inbound = { flows = { connect = "connect.lua", data = "data.lua" },
+                          relay = { ["example.org"] = { transport = "box" } } } },
+  transports = { box = { discard = true } },
+}
+"""
+CONNECT = 'if senderip == "192.0.2.66" then Reject("go away", { disconnect = true }) end\n'
+DATA = """
+local body = GetHeader("X-Get") and http(GetHeader("X-Get"))
+local txt = GetHeader("X-Ask") and dnstxt(GetHeader("X-Ask"))
+if txt then AddHeader("X-Txt", txt[1] or "none") end
+if body then AddHeader("X-Body", body) end
+if GetHeader("X-Break") then error("broken") end
+if GetHeader("X-Bad") then Reject("no such thing") end
+DelHeader("X-Old")
+AddHeader("X-Time", tostring(time()))
+"""
+BEGIN = """:time 2026-01-01
+:connect 192.0.2.1
+:helo client.example
+"""
+HEAD = """220
+  Accept in connect, decided at default
+250
+  Accept in helo, decided at default
+"""
+
+
+@pytest.fixture
+def talking(policy):
+    """A policy to talk to; the folder has a page and a message as well."""
+    (policy / "sluice.lua").write_text(SESSION)
+    (policy / "connect.lua").write_text(CONNECT)
+    (policy / "data.lua").write_text(DATA)
+    (policy.parent / "page").write_text("the page")
+    (policy.parent / "message").write_text("From: ann@client.example\nX-Bad: yes\n\nHi.\n")
+    return policy
+
+
+CONVERSATIONS = {
+    "step by step": (
+        ":mail ann@client.example\n:rcpt x@elsewhere.example\n:rcpt bob@example.org\n:data -\n"
+        "From: ann@client.example\nX-Old: 1\n\nHi.\n.\n:vars\n",
+        "250 2.1.0 Sender ok\n  Accept in mailfrom, decided at default\n"
+        "550 5.7.1 Relaying denied\n  Reject in rcptto, decided at relay\n"
+        "250 2.1.5 Recipient ok\n  Accept in rcptto, decided at default\n"
+        "250 2.0.0 Message accepted\n  Deliver in data, decided at default\n"
+        "queued for bob@example.org by box\n  + X-Time: 1767225600\n  - X-Old: 1\n"
+        "connected from 192.0.2.1\nhelo client.example\n"),
+    "a message at once": (
+        ":send FOLDER/message --from ann@client.example --to bob@example.org\n",
+        "550 5.7.1 no such thing\n  Reject in data, decided at data.lua:7\n"),
+    "names and pages": (
+        ":dns one.example TXT the text\n:http GET https://a.example/* FOLDER/page\n:mail\n"
+        ":rcpt bob@example.org\n:data -\nFrom: a@b.example\nX-Ask: one.example\n"
+        "X-Get: https://a.example/x\n\n.\n",
+        "250 2.1.0 Sender ok\n  Accept in mailfrom, decided at default\n"
+        "250 2.1.5 Recipient ok\n  Accept in rcptto, decided at default\n"
+        "250 2.0.0 Message accepted\n  Deliver in data, decided at default\n"
+        "queued for bob@example.org by box\n  + X-Time: 1767225600\n  + X-Body: the page\n"
+        "  + X-Txt: the text\n"),
+    "a refused connection is over": (
+        ":connect 192.0.2.66\n",
+        "554 5.7.1 go away\n  Reject in connect, decided at connect.lua:1\n"
+        "  the connection is closed\n"),
+}
+
+
+@pytest.mark.parametrize("name", CONVERSATIONS)
+def test_conversation(talking, name):
+    text, output = CONVERSATIONS[name]
+    result = repl(BEGIN + text.replace("FOLDER", str(talking.parent)), talking)
+    assert (result.stderr, result.stdout) == ("", HEAD + output)
+    assert result.returncode == 0
+
+
+COMPLAINTS = {
+    "no connection": (":mail a@b.example\n", "there is no connection"),
+    "a name that nobody answers": (
+        "dnstxt('lost.example')\n", "DNS: nobody answered TXT lost.example (:dns, :zone or :live)"),
+    "a page that nobody answers": (
+        "http('https://a.example/')\n", "HTTP: nobody answered GET https://a.example/ (:http or :live)"),
+    "a missing argument": (":rcpt\n", ":rcpt ADDRESS"),
+    "a bad record": (":dns a.example MX\n", ":dns: zone line 1, column"),
+    "a bad time": (":time soon\n", "2026-01-01"),
+    "no message": (BEGIN + ":mail a@b.example\n:data -\nX: y\n\n.\n", "there is no accepted recipient"),
+    "no such file": (":zone /nowhere/zone\n", "No such file"),
+}
+
+
+@pytest.mark.parametrize("name", COMPLAINTS)
+def test_complaints(talking, name):
+    text, error = COMPLAINTS[name]
+    result = repl(text, talking)
+    assert result.returncode == 1 and error in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_script_errors_are_told(talking):
+    result = repl(BEGIN + ":mail\n:rcpt bob@example.org\n:data -\nFrom: a@b.example\nX-Break: 1\n\n.\n",
+                  talking)
+    assert "(the script failed)\n  data.lua:6:30: broken\n" in result.stdout
+
+
+def test_trace(talking):
+    lines = BEGIN + (":trace on\n:mail\n:rcpt bob@example.org\n:data -\nFrom: a@b.example\n\n.\n:trace off\n"
+                     ":connect 192.0.2.66\n")
+    result = repl(lines, talking)
+    assert 'data       data.lua:2  GetHeader("X-Get")\n' in result.stdout
+    assert result.stdout.endswith("go away\n  Reject in connect, decided at connect.lua:1\n"
+                                  "  the connection is closed\n")
+
+
+def test_doc():
+    result = repl(":doc dnstxt\n")
+    assert result.stdout.startswith("### dnstxt(name, options)\n") and "Waits." in result.stdout
+    assert "dnscname" not in result.stdout
+
+
+def test_completion_and_interrupts(tmp_path, talking):
+    (talking / "zone.txt").write_text("slow.example. TXT x\nslow.example. DELAY 60000\n")
+    (tmp_path / "slow").write_text("From: a@b.example\nX-Old: 1\nX-Ask: slow.example\n\n")
+    (tmp_path / "fast").write_text("From: a@b.example\nX-Old: 1\n\n")
+    t = Terminal(tmp_path, talking)
+    t.see(b"> ")
+    t.type(b"string.for\t('%d', 42)\r")
+    t.see(b'"42"\r\n')
+    t.type(b"a_long_name = 5\r")
+    t.see(b"> ")
+    t.type(b"a_lo\t + 1\r")
+    t.see(b"6\r\n")
+    t.type(b":conn\t 192.0.2.1\r")
+    t.see(b"\033[32m220\r\n")
+    t.type(b":helo x\r")
+    t.see(b"helo, decided")
+    t.type(b":send %s/slow --from a@b.example --to c@example.org\r" % bytes(tmp_path))
+    t.see(b"to c@example.org\r\n")
+    t.type(b"\x03")
+    t.see(b"interrupted")
+    t.type(b":send %s/fast --from a@b.example --to c@example.org\r" % bytes(tmp_path))
+    t.see(b"queued for c@example.org by box\r\n")
+    t.see(b"\033[31m  - X-Old: 1")
+    (talking / "connect.lua").write_text("Reject(")
+    t.see(b"> ")
+    t.type(b":reload\r")
+    t.see(b"connect.lua:1:")
+    (talking / "connect.lua").write_text("Reject('closed')")
+    t.see(b"> ")
+    t.type(b":reload\r:connect 192.0.2.1\r")
+    t.see(b"closed")
+    t.type(b":quit\r")
+    assert t.end() == 0
+
+
 def test_no_history_of_a_pipe(tmp_path):
     env = dict(os.environ, HOME=str(tmp_path))
     subprocess.run([SLUICE, "repl"], input=b"1\n", capture_output=True, env=env, timeout=20)

@@ -290,6 +290,12 @@ desk_reload(struct desk *d, struct sl_buf *report)
 
 /* ---- time -------------------------------------------------------------------------------- */
 
+void
+desk_interrupt(struct desk *d, volatile sig_atomic_t *flag)
+{
+	d->interrupt = flag;
+}
+
 struct sl_engine *
 desk_engine(struct desk *d)
 {

@@ -8,6 +8,7 @@
 #define SL_CMD_DESK_H
 
 #include <jansson.h>
+#include <signal.h>
 
 #include "../base/event.h"
 #include "../sluice_host.h"
@@ -33,6 +34,9 @@ int		 desk_reload(struct desk *d, struct sl_buf *report);
  */
 int		 desk_cover(struct desk *d);
 json_t		*desk_coverage(struct desk *d);
+
+/* When *flag is set, the step that waits ends, and unsets it. */
+void		 desk_interrupt(struct desk *d, volatile sig_atomic_t *flag);
 
 struct sl_engine *desk_engine(struct desk *d);
 struct sl_loop	*desk_loop(struct desk *d);

@@ -18,6 +18,7 @@ struct desk {
 	struct sl_events events;
 	struct sl_event_sink sink;
 	struct sl_engine *engine;
+	volatile sig_atomic_t *interrupt;	/* NULL = nobody does */
 	json_t *told;			/* events */
 	int64_t began_us;
 	void (*hear)(void *arg, const json_t *event);	/* NULL = nobody */

@@ -9,6 +9,8 @@
 #include "../policy/config.h"
 #include "cmd.h"
 
+#define LOOK_MS	100		/* how often an interrupt is looked for */
+
 /* ---- verdicts ---------------------------------------------------------------------------- */
 
 static json_t *
@@ -110,22 +112,36 @@ need_session(const struct desk *d, struct sl_err *err)
 	return d->session != NULL ? 0 : sl_err_set(err, SL_ERR_INVAL, "there is no connection");
 }
 
+/* What was under way is given up, and so is the transaction. */
+static bool
+interrupted(struct desk *d, struct sl_err *err)
+{
+	if (d->interrupt == NULL || !*d->interrupt)
+		return false;
+	*d->interrupt = 0;
+	sl_session_reset(d->session);
+	sl_err_set(err, SL_ERR_CANCELED, "interrupted");
+	return true;
+}
+
 /* The verdict of a step that was begun with 'rc'. */
 static json_t *
 finish(struct desk *d, int rc, struct sl_err *err)
 {
 	json_t *verdict;
 
+	err->code = 0;
 	if (rc != 0) {
 		sl_err_set(err, rc, rc == SL_ERR_INVAL ? "that can't be said now" : "%s", sl_err_word(rc));
 		return NULL;
 	}
-	while (!d->answered && sl_loop_step(d->loop, -1) == 0)
+	while (!d->answered && !interrupted(d, err) &&
+	    sl_loop_step(d->loop, d->interrupt != NULL ? LOOK_MS : -1) == 0)
 		;
 	verdict = d->verdict;
 	d->verdict = NULL;
 	d->answered = false;
-	if (verdict == NULL)
+	if (verdict == NULL && err->code != SL_ERR_CANCELED)
 		sl_err_set(err, SL_ERR_IO, "the loop failed");
 	return verdict;
 }

@@ -12,6 +12,8 @@
 #include "../dns/zone.h"
 #include "../policy/config.h"
 
+#define MAX_SERVERS	16
+
 struct desk_route {
 	struct desk_route *next;
 	char *method, *url;		/* method NULL = any */
@@ -411,20 +413,39 @@ http_ask(void *arg, struct sl_http_op *op, const struct sl_http_request *request
 
 /* ---- live -------------------------------------------------------------------------------- */
 
+/* As the policy wants it, zone text apart; without one the system's resolver. */
+static struct sl_dns *
+open_live_dns(struct desk *d, struct sl_err *err)
+{
+	static const int dnssec[] = { -1, 1, 0 };
+	const struct sl_config *c = sl_engine_config(d->engine);
+	const char *servers[MAX_SERVERS + 1] = { NULL };
+	struct sl_dns_options o = { 0 };
+	size_t i;
+
+	if (c != NULL) {
+		for (i = 0; i < json_array_size(c->dns.servers) && i < MAX_SERVERS; i++)
+			servers[i] = json_string_value(json_array_get(c->dns.servers, i));
+		o.servers = servers;
+		o.dnssec = dnssec[c->dns.dnssec];
+		o.anchor = c->dns.anchor_text;
+		o.timeout_ms = (int64_t)(c->dns.timeout * 1000);
+	}
+	return sl_dns_open(d->loop, &o, err);
+}
+
 int
 desk_live(struct desk *d, bool live, struct sl_err *err)
 {
-	static const struct sl_dns_options system_resolver;
-
 	sl_http_close(d->live_http);
 	sl_dns_unref(d->live_dns);
 	d->live_http = NULL;
 	d->live_dns = NULL;
 	if (!live)
 		return 0;
-	if ((d->live_dns = sl_dns_open(d->loop, &system_resolver, err)) == NULL)
+	if ((d->live_dns = open_live_dns(d, err)) == NULL)
 		return err->code;
-	d->live_http = sl_http_open(d->loop, d->live_dns, NULL, err);
+	d->live_http = sl_http_open(d->loop, d->dns, NULL, err);	/* hosts may be in zone text */
 	return d->live_http != NULL ? 0 : err->code;
 }
 

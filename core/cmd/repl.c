@@ -3,38 +3,24 @@
  * is a run of its own, in names that stay. What comes from a terminal is edited,
  * remembered and prompted for; from a pipe it is only read.
  */
-#include <histedit.h>
+#include "repl.h"
+
+#include <getopt.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "../dns/dns.h"
-#include "../engine/builtin.h"
-#include "../http/client.h"
-#include "../sluice_host.h"
+#include "../base/dict.h"
 #include "cmd.h"
+#include "desk_show.h"
 
 #define MAX_CHUNK	(1024 * 1024)
 #define HISTORY		1000		/* lines */
 #define LOOK_MS		100		/* how often Ctrl-C is looked at while a line waits */
 #define RED		"\033[31m"
 #define PLAIN		"\033[m"
-
-struct repl {
-	struct sl_engine *engine;
-	EditLine *editor;		/* NULL = input is no terminal */
-	History *history;
-	struct sl_buf input;		/* lines of a chunk so far */
-	char *line;			/* of getline */
-	size_t line_size;
-	unsigned chunks;
-	bool quit, failed;
-	bool over;			/* the chunk that runs has ended */
-	int status;			/* how: 0 or SL_ERR_* */
-};
 
 static struct sl_engine *interruptible;
 static volatile sig_atomic_t interrupted;
@@ -63,8 +49,8 @@ on_echo(void *arg, struct sl_str line)
 	print(stdout, line);
 }
 
-static void
-complain(struct repl *r, const char *text)
+void
+repl_complain(struct repl *r, const char *text)
 {
 	r->failed = true;
 	fflush(stdout);
@@ -90,27 +76,26 @@ on_result(void *arg, const struct sl_err *err, const char *text)
 	struct repl *r = arg;
 
 	if (err != NULL)
-		complain(r, err->text);
+		repl_complain(r, err->text);
 	else if (text != NULL)
 		print(stdout, sl_str_of(text));
 	r->over = true;
 }
 
-/* 0, or SL_ERR_SYNTAX: it doesn't compile, and nothing ran. */
-static int
-execute(struct repl *r, struct sl_str source, struct sl_err *err)
+int
+repl_execute(struct repl *r, struct sl_str source, struct sl_err *err)
 {
 	char name[40];
 
 	snprintf(name, sizeof(name), "input %u", r->chunks);
 	r->over = false;
-	if (sl_engine_exec(r->engine, name, source, on_result, r, err) != 0)
+	if (sl_engine_exec(desk_engine(r->desk), name, source, on_result, r, err) != 0)
 		return err->code;
 	interrupted = 0;
 	while (!r->over) {
-		sl_engine_wait(r->engine, LOOK_MS);
+		sl_engine_wait(desk_engine(r->desk), LOOK_MS);
 		if (interrupted && !r->over)
-			sl_engine_exec_stop(r->engine);
+			sl_engine_exec_stop(desk_engine(r->desk));
 	}
 	return 0;
 }
@@ -132,99 +117,39 @@ evaluate(struct repl *r, bool last)
 
 	sl_buf_puts(&expression, "return ");
 	sl_buf_putstr(&expression, sl_buf_str(&r->input));
-	rc = execute(r, sl_buf_str(&expression), &err);
+	rc = repl_execute(r, sl_buf_str(&expression), &err);
 	sl_buf_clear(&expression);
 	if (rc == SL_ERR_SYNTAX) {
 		more = is_incomplete(&err);
-		rc = execute(r, sl_buf_str(&r->input), &err);
+		rc = repl_execute(r, sl_buf_str(&r->input), &err);
 		more = rc == SL_ERR_SYNTAX && !last && (more || is_incomplete(&err));
 	}
 	if (more)
 		return false;
 	if (rc != 0)
-		complain(r, err.text);
+		repl_complain(r, err.text);
+	else
+		repl_complete_learn(r, sl_buf_str(&r->input));
+	repl_tell_unanswered(r);
 	return true;
 }
 
-/* ---- commands ------------------------------------------------------------------------ */
-
-static void
-help(struct repl *r, const char *argument)
+void
+repl_tell_unanswered(struct repl *r)
 {
-	(void)r;
-	(void)argument;
-	printf("A line is Lua: an expression prints its value, a chunk goes on until it is complete.\n"
-	    "Names stay; a local is known in its own chunk only. Ctrl-C ends what runs.\n"
-	    "  :builtins [NAME]  the builtins whose name has NAME in it\n"
-	    "  :help             this\n"
-	    "  :quit             or the end of input\n");
-}
-
-static void
-quit(struct repl *r, const char *argument)
-{
-	(void)argument;
-	r->quit = true;
-}
-
-static void
-print_phases(unsigned flags)
-{
-	const char *sep = "in ";
-	int phase;
-
-	if ((flags & SL_AT_ANY) == SL_AT_ANY) {
-		printf("everywhere");
-		return;
-	}
-	for (phase = 0; phase < SL_PHASES; phase++)
-		if (flags & (1u << phase)) {
-			printf("%s%s", sep, sl_phase_name((enum sl_phase)phase));
-			sep = ", ";
-		}
-}
-
-static void
-builtins(struct repl *r, const char *part)
-{
-	const struct sl_module *m;
-	const struct sl_builtin *row;
-	bool found = false;
-
-	for (m = sl_modules; m->name != NULL; m++)
-		for (row = m->builtins; row->name != NULL; row++) {
-			if (strstr(row->name, part) == NULL)
-				continue;
-			found = true;
-			printf("%-20s %-9s ", row->name, m->name);
-			print_phases(row->flags);
-			printf("%s\n", row->flags & SL_WAITS ? "; waits" : "");
-		}
-	if (!found)
-		complain(r, "there is no such builtin");
-}
-
-static const struct {
-	const char *name;
-	void (*fn)(struct repl *r, const char *argument);
-} commands[] = { { ":help", help }, { ":quit", quit }, { ":builtins", builtins } };
-
-static void
-command(struct repl *r, const char *line)
-{
-	char copy[200], *rest = copy, *name, *argument;
+	struct sl_buf line = SL_BUF_INIT;
+	const json_t *q;
 	size_t i;
 
-	snprintf(copy, sizeof(copy), "%s", line);
-	name = strsep(&rest, " \t\r\n");
-	argument = rest != NULL ? rest + strspn(rest, " \t") : copy + strlen(copy);
-	argument[strcspn(argument, " \t\r\n")] = '\0';
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (strcmp(name, commands[i].name) == 0) {
-			commands[i].fn(r, argument);
-			return;
-		}
-	complain(r, "there is no such command (:help :quit :builtins)");
+	json_array_foreach(desk_unanswered(r->desk), i, q) {
+		sl_buf_reset(&line);
+		desk_describe_question(q, &line);
+		sl_buf_puts(&line, json_object_get(q, "dns") != NULL ? " (:dns, :zone or :live)" :
+		    " (:http or :live)");
+		repl_complain(r, line.p);
+	}
+	sl_buf_clear(&line);
+	desk_forget(r->desk);
 }
 
 /* ---- input --------------------------------------------------------------------------- */
@@ -263,8 +188,8 @@ edited_line(struct repl *r)
 	return line;
 }
 
-static const char *
-next_line(struct repl *r)
+const char *
+repl_next_line(struct repl *r)
 {
 	if (r->editor != NULL)
 		return edited_line(r);
@@ -278,14 +203,14 @@ take_line(struct repl *r, const char *line)
 		if (sl_str_trim(sl_str_of(line)).n == 0)
 			return;
 		if (line[0] == ':') {
-			command(r, line);
+			repl_command(r, line);
 			return;
 		}
 		r->chunks++;
 	}
 	sl_buf_puts(&r->input, line);
 	if (r->input.failed)
-		complain(r, "the input is too long");
+		repl_complain(r, "the input is too long");
 	else if (!evaluate(r, false))
 		return;
 	sl_buf_reset(&r->input);
@@ -296,7 +221,7 @@ serve(struct repl *r)
 {
 	const char *line;
 
-	while (!r->quit && (line = next_line(r)) != NULL)
+	while (!r->quit && (line = repl_next_line(r)) != NULL)
 		take_line(r, line);
 	if (r->input.n > 0 && !r->quit)
 		evaluate(r, true);
@@ -336,7 +261,8 @@ open_terminal(struct repl *r)
 	el_set(r->editor, EL_PROMPT, prompt);
 	el_set(r->editor, EL_EDITOR, "emacs");
 	el_set(r->editor, EL_HIST, history, r->history);
-	interruptible = r->engine;
+	repl_complete_open(r);
+	interruptible = desk_engine(r->desk);
 	sigaction(SIGINT, &act, NULL);
 	printf("sluice %s; :help says what can be typed\n", SL_VERSION);
 	return 0;
@@ -357,80 +283,59 @@ close_terminal(struct repl *r)
 		el_end(r->editor);
 }
 
-/* ---- the engine ---------------------------------------------------------------------- */
+/* ---- the policy ---------------------------------------------------------------------- */
 
 static int
-load(struct sl_engine *engine, const char *folder)
+run(struct desk *d, bool live)
 {
-	struct sl_generation *generation;
-	struct sl_buf report = SL_BUF_INIT;
-	int rc = sl_engine_prepare_folder(engine, folder, &generation, &report);
-
-	if (rc == 0)
-		sl_engine_commit(engine, generation);
-	else
-		fwrite(report.p != NULL ? report.p : "", 1, report.n, stderr);
-	sl_buf_clear(&report);
-	return rc;
-}
-
-static int
-run(struct sl_engine *engine)
-{
-	struct repl r = { .engine = engine, .input = { .limit = MAX_CHUNK } };
+	struct repl r = { .desk = d, .input = { .limit = MAX_CHUNK }, .names = sl_dict_new() };
 	bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	struct sl_err err;
 
-	sl_engine_on_echo(engine, on_echo, NULL);
-	if (sl_engine_exec_keep(engine) != 0 || (terminal && open_terminal(&r) != 0))
+	r.color = terminal;
+	sl_engine_on_echo(desk_engine(d), on_echo, NULL);
+	if (live && desk_live(d, true, &err) != 0)
+		repl_complain(&r, err.text);
+	else if (r.names == NULL || sl_engine_exec_keep(desk_engine(d)) != 0 ||
+	    (terminal && open_terminal(&r) != 0))
 		r.failed = true;
 	else
 		serve(&r);
 	if (terminal)
 		close_terminal(&r);
+	sl_dict_free(r.names, free);
+	sl_buf_clear(&r.session);
 	sl_buf_clear(&r.input);
 	free(r.line);
 	return r.failed && !terminal;
 }
 
-/* Without a policy the system's resolver serves, and HTTP with it. */
-static int
-open_services(struct sl_engine_parts *parts, struct sl_events *events, struct sl_err *err)
-{
-	static const struct sl_dns_options system_resolver;
-
-	sl_events_init(events);
-	parts->events = events;
-	if ((parts->loop = sl_loop_new(err)) == NULL)
-		return err->code;
-	if ((parts->dns = sl_dns_open(parts->loop, &system_resolver, err)) == NULL)
-		return err->code;
-	parts->http = sl_http_open(parts->loop, parts->dns, events, err);
-	return parts->http != NULL ? 0 : err->code;
-}
-
 int
 cmd_repl(int argc, char **argv)
 {
-	struct sl_engine_parts parts = { 0 };
-	struct sl_engine_options o = { .gateway = true, .stdlib = cmd_stdlib(),
-		.parts = &parts };
-	struct sl_engine *engine = NULL;
-	struct sl_events events;
-	struct sl_err err;
-	int rc = 1;
+	static const struct option longs[] = { { "live", no_argument, NULL, 'l' }, { 0 } };
+	struct sl_buf report = SL_BUF_INIT;
+	struct desk *d;
+	bool live = false;
+	int c, rc = 1;
 
-	if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
-		fprintf(stderr, "usage: sluice repl [POLICY]\n");
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (c != 'l')
+			return 2;
+		live = true;
+	}
+	if (optind < argc - 1) {
+		fprintf(stderr, "usage: sluice repl [POLICY] [--live]\n");
 		return 2;
 	}
-	if ((argc == 1 && open_services(&parts, &events, &err) != 0) ||
-	    (engine = sl_engine_new(&o, &err)) == NULL)
-		fprintf(stderr, "sluice: %s\n", err.text);
-	else if (argc == 1 || load(engine, argv[1]) == 0)
-		rc = run(engine);
-	sl_engine_free(engine);
-	sl_http_close(parts.http);
-	sl_dns_unref(parts.dns);
-	sl_loop_free(parts.loop);
+	d = desk_open(optind < argc ? argv[optind] : NULL, false, SL_TRACE, &report);
+	if (d != NULL && desk_begin(d, &report) == 0) {
+		desk_interrupt(d, &interrupted);
+		rc = run(d, live);
+	} else {
+		fprintf(stderr, "%s", report.p != NULL ? report.p : "");
+	}
+	sl_buf_clear(&report);
+	desk_close(d);
 	return rc;
 }

@@ -27,7 +27,7 @@ PKGS     = $(LIBPKGS) libmicrohttpd libedit
 ifeq ($(WITH_REPORTS),1)
 PKGS    += expat zlib
 else
-WITHOUT += core/auth/report% core/cmd/dmarc.c
+WITHOUT += core/auth/report% core/cmd/dmarc.c tests/fuzz/report.c
 endif
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
@@ -170,7 +170,7 @@ soak: install-test
 	@$(MAKE) --no-print-directory $(JOBS) SAN=1 SLUICE_KILLS=50 SLUICE_RELOADS=1000 check
 	@$(MAKE) --no-print-directory fuzz
 
-FUZZERS  = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+FUZZERS  = $(patsubst tests/fuzz/%.c,%,$(filter-out $(WITHOUT),$(wildcard tests/fuzz/*.c)))
 FUZZTIME ?= 60
 
 fuzz: install-test

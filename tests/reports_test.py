@@ -11,6 +11,10 @@ import pytest
 
 from harness import SLUICE
 
+pytestmark = pytest.mark.skipif(
+    b" dmarc " not in subprocess.run([SLUICE, "help"], capture_output=True).stdout,
+    reason="built without reports")
+
 HEAD = """<report_metadata><org_name>%s</org_name><email>r@example.net</email><report_id>1</report_id>
 <date_range><begin>1700000000</begin><end>1700086399</end></date_range></report_metadata>
 <policy_published><domain>example.com</domain><p>none</p><sp>none</sp></policy_published>"""

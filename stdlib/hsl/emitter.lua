@@ -17,9 +17,7 @@ local MAX_LOCALS = 100      -- of one function; more are kept in a table
 local M = {}
 M.__index = M
 
-local lua_words = {}
-for word in ([[and break do else elseif end false for function goto if in local nil not or repeat
-  return then true until while E B]]):gmatch("%S+") do lua_words[word] = true end
+local taken = { E = true, B = true }
 
 local quote = expressions.quote
 
@@ -76,7 +74,9 @@ end
 -- ---- variables -----------------------------------------------------------------------
 
 local function lua_name(name)
-  if lua_words[name] or name:sub(1, 1) == "_" then return "_v" .. name end
+  if expressions.lua_words[name] or taken[name] or name:sub(1, 1) == "_" then
+    return "_v" .. name
+  end
   return name
 end
 
@@ -214,7 +214,7 @@ end
 
 local function write_static(self, target, value)
   local class = target.base.name == "static" and self.class or target.base.name
-  self:add(("%s(E.%s, %s, %s);"):format(self:use("set_static"), class, quote(target.name), value))
+  self:add(("%s(%s, %s, %s);"):format(self:use("set_static"), expressions.function_name(class), quote(target.name), value))
 end
 
 -- Assigns code to any target.
@@ -664,7 +664,8 @@ function statements.include(self, node)
 end
 
 statements["function"] = function(self, node)
-  local name = self.in_function and "_f_" .. node.name or "E." .. node.name
+  local name = self.in_function and "_f_" .. node.name or
+    expressions.function_name(node.name)
   self:add(("%s = %s;"):format(name, self:func(node.func)))
 end
 
@@ -695,7 +696,8 @@ function statements.class(self, node)
     end
   end
   local fields = self:pop()
-  self:add(("E.%s = %s(%s, %s, %s, function(_o) %s end);"):format(node.name, self:use("class"),
+  self:add(("%s = %s(%s, %s, %s, function(_o) %s end);"):format(
+    expressions.function_name(node.name), self:use("class"),
     quote(node.name), methods, static, fields))
   self.class = outer
 end

@@ -474,7 +474,8 @@ end
 function by_node.prop(self, node, before)
   if node.static then
     local class = node.base.name == "static" and self.class or node.base.name
-    return ("%s(E.%s, %s)"):format(self:use("static"), class, quote(node.name)), ATOM
+    return ("%s(%s, %s)"):format(self:use("static"), expressions.function_name(class),
+      quote(node.name)), ATOM
   end
   local base = argument(self, node.base, before)
   local code = element(self, base, node.name, false, false)
@@ -484,8 +485,18 @@ end
 
 -- ---- calls ---------------------------------------------------------------------------------
 
-function by_node.name(self, node)
-  return node.nested and "_f_" .. node.name or "E." .. node.name, ATOM
+local lua_words = {}
+for word in ([[and break do else elseif end false for function goto if in local nil not or repeat
+  return then true until while]]):gmatch("%S+") do lua_words[word] = true end
+expressions.lua_words = lua_words
+
+--- The run's function of a name.
+function expressions.function_name(name)
+  return lua_words[name] and ('E["%s"]'):format(name) or "E." .. name
+end
+
+function by_node.name(_, node)
+  return node.nested and "_f_" .. node.name or expressions.function_name(node.name), ATOM
 end
 
 function by_node.builtin(self, node) return self:original(node.name), ATOM end

@@ -45,6 +45,7 @@ end
 local failure = {}
 
 local function fail(self, token, message, hint)
+  if self.tokens[self.at - 1] == token then self.at = self.at - 1 end   -- it may end a statement
   self.diag:error(token, message, hint)
   error(failure, 0)
 end

@@ -47,6 +47,8 @@ void	 sl_engine_commit(struct sl_engine *engine, struct sl_generation *generatio
 void	 sl_generation_free(struct sl_generation *generation);	/* one that isn't committed */
 const struct sl_config *sl_engine_config(const struct sl_engine *engine);	/* of the running one; NULL if none */
 const struct sl_config *sl_generation_config(const struct sl_generation *generation);
+/* What is odd in its HSL scripts, with source lines; "" = nothing. */
+const char *sl_generation_warnings(const struct sl_generation *generation);
 const char *sl_generation_name(const struct sl_generation *generation);	/* hex SHA-256 */
 
 struct sl_dns *sl_engine_resolver(struct sl_engine *engine);	/* the one it uses; NULL if none */

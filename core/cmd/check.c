@@ -29,6 +29,8 @@ check(const char *folder, bool defaults)
 	if (rc == 0 && defaults)
 		sl_config_describe(sl_generation_config(generation), &text);
 	fwrite(text.p != NULL ? text.p : "", 1, text.n, rc == 0 ? stdout : stderr);
+	if (rc == 0)
+		fputs(sl_generation_warnings(generation), stderr);
 	if (rc == 0 && !defaults)
 		printf("%s: no errors\n", folder);
 	if (rc == 0)

@@ -189,7 +189,10 @@ sl_plain_push(lua_State *L, json_t *value)
 		lua_pushlstring(L, json_string_value(value), json_string_length(value));
 		break;
 	case JSON_INTEGER:
-		lua_pushinteger(L, json_integer_value(value));
+		if (sl_is_hsl(L))
+			lua_pushnumber(L, (lua_Number)json_integer_value(value));
+		else
+			lua_pushinteger(L, json_integer_value(value));
 		break;
 	case JSON_REAL:
 		sl_number(L, json_real_value(value));
@@ -313,7 +316,10 @@ sl_plain_decode(lua_State *L, struct sl_str *bytes, struct sl_err *err)
 		break;
 	case 'i':
 		memcpy(&i, s.p, sizeof(i));
-		lua_pushinteger(L, i);
+		if (sl_is_hsl(L))
+			lua_pushnumber(L, (lua_Number)i);
+		else
+			lua_pushinteger(L, i);
 		break;
 	case 'n':
 		memcpy(&n, s.p, sizeof(n));

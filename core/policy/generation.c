@@ -41,6 +41,12 @@ sl_generation_free(struct sl_generation *g)
 }
 
 const char *
+sl_generation_warnings(const struct sl_generation *g)
+{
+	return sl_program_warnings(g->program);
+}
+
+const char *
 sl_generation_name(const struct sl_generation *g)
 {
 	return g->name;
@@ -114,6 +120,20 @@ read_source(void *arg, const char *path, struct sl_str *source)
 	return is_code(sl_str_of(path)) && sl_image_find(g->image, path, source);
 }
 
+/* sluice.lua's files. */
+static const char *
+path_by_id(void *arg, struct sl_str id)
+{
+	const struct sl_generation *g = arg;
+	char name[256];
+
+	if (id.n >= sizeof(name))
+		return NULL;
+	memcpy(name, id.p, id.n);
+	name[id.n] = '\0';
+	return json_string_value(json_object_get(g->config->files, name));
+}
+
 /* The library's modules: stdlib/index lists them, one path a line. */
 static int
 add_stdlib(struct sl_generation *g, struct sl_buf *out)
@@ -165,7 +185,7 @@ sl_engine_prepare(struct sl_engine *engine, int image_fd, struct sl_generation *
 		goto fail;
 	if ((g->program = sl_program_new(engine->vm)) == NULL)
 		goto fail;
-	g->files = (struct sl_program_files){ .read = read_source, .arg = g };
+	g->files = (struct sl_program_files){ read_source, path_by_id, g };
 	sl_program_set_files(g->program, &g->files);
 	if (add_stdlib(g, text) != 0 || add_files(g, text) != 0)	/* HSL's compiler first */
 		goto fail;

@@ -9,6 +9,7 @@
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
 #include "../../core/policy/owner.h"
+#include "statement.h"
 
 #define MAX_TTL		(30 * 86400.0)
 #define KEPT		4	/* on the stack below f's results: namespace, key, ttl, size */
@@ -167,5 +168,6 @@ cache_call(lua_State *L)
 
 const struct sl_builtin sl_module_cache[] = {
 	{ "cache", cache_call, SL_AT_ANY | SL_IMPURE },
+	{ "__cache", sl_cache_statement, SL_AT_ANY | SL_IMPURE },
 	{ NULL, NULL, 0 },
 };

@@ -11,6 +11,7 @@
 -- Nodes get var (of "var"), check (the read may find it unset), scope (of "func" and "file").
 -- Statements get clears: variables whose array somebody else may hold afterwards.
 local types = require "hsl.types"
+local unbuilt = require "hsl.unbuilt"
 
 local resolver = {}
 
@@ -235,6 +236,10 @@ local function check_name(self, node, name)
     return func
   end
   if self.host.builtins[name] or self.classes[name] or self.imported[name] then return nil end
+  if unbuilt[name] then
+    self.diag:error(node, name .. " isn't built in this version", unbuilt[name])
+    return nil
+  end
   self.diag:warn(node, "there is no function " .. name .. " here", self.host.near(name))
 end
 

@@ -1,10 +1,10 @@
 """HSL in the gateway: the article's scripts as printed, overriding, endings, limits."""
-import base64
+import subprocess
 
 import dkim
 import pytest
 
-from harness import (Api, Sluice, answer_json, certificate, key_pair, password_hash, text_message,
+from harness import (SLUICE, Api, Sluice, answer_json, certificate, key_pair, password_hash, text_message,
                      wait_for)
 
 CONFIG = """return {
@@ -43,12 +43,13 @@ DKIMSign($dkim["selector"], $dkim["domain"], $dkim["rsakey"]);
 class World:
     """A gateway with chosen scripts and a key API."""
 
-    def __init__(self, tmp_path, inbound=INBOUND, outbound=OUTBOUND, files=None):
+    def __init__(self, tmp_path, inbound=INBOUND, outbound=OUTBOUND, files=None, keys=""):
         self.pem, self.record = key_pair(tmp_path)
         self.answer = {"selector": "s1", "domain": "example.com", "rsakey": self.pem}
         self.api = Api(lambda path: answer_json(self.answer))
         cert, key = certificate(tmp_path)
-        self.server = Sluice(tmp_path / "server", CONFIG.replace("API", self.api.url), {
+        self.server = Sluice(tmp_path / "server", CONFIG.replace(
+            "API", self.api.url).replace("  limits", keys + "  limits"), {
             "inbound.hsl": inbound, "outbound.hsl": outbound, "zone.txt": ZONE, "mx.pem": cert,
             "keys/mx.pem": key, "users": f"ann:{password_hash('secret')}:example.com\n",
             **(files or {})}).start()
@@ -180,3 +181,122 @@ def test_compile_errors_refuse_the_policy(tmp_path):
     text = server.text()
     assert "inbound.hsl:1:8: there is no operator '&&'" in text and "'and'" in text
     assert "inbound.hsl:2:6: a curly quote" in text
+
+
+LIBRARY = """
+function api_key($user, $domain) {
+	return cache ["ttl" => 60, "size" => 1000] api_call("?type=dkim&user=$1&domain=$2", [$user, $domain]);
+}
+function count_up() { global $counter; $counter += 1; return $counter; }
+$from_library = "l" . ($counter ?? "unset");
+"""
+
+
+def test_include_pastes_functions_and_variables(world):
+    w = world(inbound="""
+        $counter = 5;
+        $before = early();
+        include "file:1";
+        include_once "lib/once.hsl"; include_once "file://lib/once.hsl";
+        Reject("$before $from_library " . count_up() . " $counter $once");
+        """, files={"lib/api.hsl": LIBRARY, "lib/once.hsl": """
+            $once = ($once ?? 0) + 1;
+            function early() { return "early"; }"""},
+        keys='files = { ["1"] = "lib/api.hsl" },')
+    assert w.receive() == "550 5.7.1 early l5 6 6 1"
+
+
+def test_an_included_lua_file_runs_in_the_same_names(world):
+    w = world(inbound="""
+        function shout($s) { return str_upper($s) . "!"; }
+        include "tail.lua";
+        Reject(from_lua("x"));
+        """, files={"tail.lua": "function from_lua(s) return shout(s) .. type(s) end"})
+    assert w.receive() == "550 5.7.1 X!string"
+
+
+def test_lua_overrides_and_reads_what_hsl_gives(world):
+    w = world(inbound="""
+        include "over.lua";
+        Deliver(["metadata" => ["a" => "b"]]);
+        """, files={"over.lua": """function Deliver(options)
+            local n = 0
+            for k, v in pairs(options.metadata) do n = n + 1 end
+            Reject(options.metadata.a .. n)
+        end"""})
+    assert w.receive() == "550 5.7.1 b1"
+
+
+def test_errors_of_included_files_have_their_place(tmp_path):
+    (tmp_path / "sluice.lua").write_text('''return { hostname = "mx.example.org",
+        listen = { { smtp = "127.0.0.1:2525", server = "s" } }, servers = { s = { flows = {
+        data = "a.hsl" } } } }''')
+    (tmp_path / "a.hsl").write_text('include "b.hsl";\ninclude "none.hsl";\n')
+    (tmp_path / "b.hsl").write_text('include "a.hsl";\n$a = ;\n')
+    text = subprocess.run([SLUICE, "check", tmp_path], capture_output=True, text=True).stderr
+    assert 'a.hsl:2:1: "none.hsl" is not in the policy' in text
+    assert "b.hsl:2:6: ';' can't begin a value" in text
+    (tmp_path / "a.hsl").write_text('include "b.hsl";\n')
+    (tmp_path / "b.hsl").write_text('include "a.hsl";\n')
+    text = subprocess.run([SLUICE, "check", tmp_path], capture_output=True, text=True).stderr
+    assert "b.hsl includes itself" in text or "a.hsl includes itself" in text
+
+
+def test_check_warns(tmp_path):
+    (tmp_path / "sluice.lua").write_text('''return { hostname = "mx.example.org",
+        listen = { { smtp = "127.0.0.1:2525", server = "s" } }, servers = { s = { flows = {
+        data = "a.hsl" } } } }''')
+    (tmp_path / "a.hsl").write_text("""$unused = 1;
+if (GetHeadr("X") and 1 or 0) { Reject(); echo $sendrip; }
+function Deliver() { global $x; if ($x) $y = 1; echo $y; echo $senderip; }
+""")
+    result = subprocess.run([SLUICE, "check", tmp_path], capture_output=True, text=True)
+    assert result.returncode == 0
+    for words in ("a.hsl:1:1: warning: $unused is assigned and never used",
+                  "a.hsl:2:5: warning: there is no function GetHeadr here", "GetHeader?",
+                  "a.hsl:2:25: warning: 'and' binds tighter than 'or'",
+                  "a.hsl:2:43: warning: this is never reached: Reject ends the script",
+                  "$senderip?", "a.hsl:3:54: warning: $y may not be assigned here",
+                  "Deliver is redefined and never calls builtin Deliver",
+                  "functions see facts by: global $senderip;"):
+        assert words in result.stderr, words + "\n" + result.stderr
+
+
+def test_a_builtin_that_sluice_does_not_have_is_refused(tmp_path):
+    script = tmp_path / "x.hsl"
+    script.write_text('echo ScanSA();')
+    result = subprocess.run([SLUICE, "exec", script], capture_output=True, text=True)
+    assert "x.hsl:1:6: ScanSA isn't built in this version" in result.stderr
+    assert "a commercial scanner" in result.stderr
+
+
+def test_level_2016(world):
+    w = world(inbound="""Reject("[" . GetHeader("X-None") . "] $serverid $transportid");""",
+              keys="level = 2016,")
+    client = w.server.client()
+    client.say("EHLO client.example")
+    assert client.send("a@other.example", ["bob@example.org"], text_message())[1] == \
+        "550 5.7.1 [] mailserver:inbound mailtransport:mailbox"
+    client.close()
+
+
+def test_level_2016_refuses_recipients_that_nobody_accepted(world):
+    w = world(files={"rcptto.hsl": 'if ($recipient == "bob@example.org") Accept();'},
+              keys="level = 2016,")
+    client = w.server.client()
+    client.say("EHLO client.example")
+    client.say("MAIL FROM:<a@other.example>")
+    assert client.say("RCPT TO:<bob@example.org>").startswith("250")
+    assert client.say("RCPT TO:<eve@example.org>").startswith("550")
+    client.close()
+
+
+def test_context_is_written_and_facts_are_not(world):
+    w = world(files={"mailfrom.hsl": """
+        $context["list"][] = 1; $context["list"][] = 2; $context["n"] = 5;
+        function f() { global $context; $context["n"] += 1; }
+        f();"""}, inbound="""
+        foreach ($context["list"] as $x) $sum = ($sum ?? 0) + $x;
+        try { $recipients[] = "x"; } catch ($e) { $m = $e->message(); }
+        Reject("$sum " . $context["n"] . " $m");""")
+    assert w.receive() == "550 5.7.1 3 6 $recipients is a fact of the phase and can't be assigned"

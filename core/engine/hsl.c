@@ -269,8 +269,10 @@ include(lua_State *L)
 	if (!sl_chunk_push(L, run->program, lua_tostring(L, -1)))
 		return luaL_error(L, "include: \"%s\" is not in the policy", path.p);
 	sl_ref_push(L, run->scope->env);
-	lua_pushvalue(L, 2);
-	lua_pushinteger(L, mode == INCLUDE_DEFINITIONS ? mode : INCLUDE_CODE);
+	if (hsl) {
+		lua_pushvalue(L, 2);
+		lua_pushinteger(L, mode == INCLUDE_DEFINITIONS ? mode : INCLUDE_CODE);
+	}
 	lua_callk(L, hsl ? 3 : 1, 0, 0, included);
 	return included(L, LUA_OK, 0);
 }

@@ -121,6 +121,18 @@ index_text(lua_State *L, int base)
 		lua_pushnil(L);
 }
 
+/* The lists of context count from 1, as Lua's. */
+void
+sl_hsl_plain_key(lua_State *L)
+{
+	double n = lua_type(L, -1) == LUA_TNUMBER ? trunc(lua_tonumber(L, -1)) : -1;
+
+	if (n >= 0 && n < 1e9) {
+		lua_pop(L, 1);
+		lua_pushinteger(L, (lua_Integer)n + 1);
+	}
+}
+
 void
 sl_hsl_index(lua_State *L, int base)
 {
@@ -133,6 +145,7 @@ sl_hsl_index(lua_State *L, int base)
 			lua_gettable(L, base);
 		break;
 	case LUA_TUSERDATA:
+		sl_hsl_plain_key(L);
 		lua_gettable(L, base);
 		break;
 	case LUA_TSTRING:
@@ -379,6 +392,10 @@ each_key(lua_State *L)
 		return 0;
 	lua_pushvalue(L, -1);
 	lua_gettable(L, lua_upvalueindex(3));
+	if (lua_isinteger(L, -2)) {
+		lua_pushnumber(L, (lua_Number)(lua_tointeger(L, -2) - lua_isuserdata(L, lua_upvalueindex(3))));
+		lua_replace(L, -3);
+	}
 	return 3;
 }
 

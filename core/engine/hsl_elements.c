@@ -89,10 +89,12 @@ static void
 put_reference(lua_State *L, int object, int key, int value)
 {
 	if (lua_touserdata(L, key) == &sl_hsl_end) {
-		lua_pushinteger(L, (lua_Integer)lua_rawlen(L, object) + 1);
+		lua_pushinteger(L, luaL_len(L, object) + 1);
 	} else {
 		lua_pushvalue(L, key);
-		if (lua_type(L, -1) == LUA_TNUMBER)
+		if (lua_isuserdata(L, object))
+			sl_hsl_plain_key(L);
+		else if (lua_type(L, -1) == LUA_TNUMBER)
 			sl_map_key(L);
 	}
 	if (lua_touserdata(L, value) == &sl_hsl_unset)

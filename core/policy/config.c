@@ -45,8 +45,9 @@ static const struct key root_keys[] = {
 	{ .name = "reload_grace", .type = KEY_SECONDS, .offset = AT(reload_grace), .dflt = "60",
 	    .max = 1e7,
 	    .text = "how long a session may go on with a policy that was replaced" },
-	{ .name = "level", .type = KEY_STRING, .offset = AT(level), .dflt = "\"today\"",
-	    .text = "language level of HSL scripts" },
+	{ .name = "level", .type = KEY_INT, .offset = AT(level), .dflt = "2026", .min = 2016,
+	    .max = 2026, .text = "level of HSL, 2016 or 2026: what rcptto without an action, absent "
+	    "header fields, ids of servers and transports and DKIM's canonicalization are" },
 	{ .name = "retry", .type = KEY_SKIP,
 	    .text = "seconds between delivery attempts, a list; the last repeats" },
 	{ .name = "expire", .type = KEY_SECONDS, .offset = AT(expire), .dflt = "345600", .min = 60,
@@ -531,8 +532,8 @@ refuse_unbuilt(struct loader *l)
 
 	if (c->hostname != NULL && sl_domain_normalize(name, sl_str_of(c->hostname), &err) != 0)
 		schema_error(l, "hostname", "hostname: %s", err.text);
-	if (strcmp(c->level, "today") != 0)
-		schema_error(l, "level", "level: HSL isn't built in this version");
+	if (c->level != 2016 && c->level != 2026)
+		schema_error(l, "level", "level: 2016 or 2026 expected");
 }
 
 static void

@@ -83,7 +83,8 @@ struct sl_config {
 	json_t *root, *defaults;	/* hold the strings */
 	struct sl_vm *vm;
 
-	const char *hostname, *authserv_id, *spool, *user, *level;
+	const char *hostname, *authserv_id, *spool, *user;
+	int64_t level;			/* of HSL: 2016 or 2026 */
 	int64_t workers, size, recipients, hops;
 	double reload_grace, watchdog;
 	bool open_relay;

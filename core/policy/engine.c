@@ -13,6 +13,7 @@
 #include "../base/alloc.h"
 #include "../crypto/key.h"
 #include "../dns/dns.h"
+#include "../engine/value.h"
 #include "../state/state.h"
 #include "counters.h"
 #include "facts.h"
@@ -361,6 +362,14 @@ sl_engine_api(lua_State *L, const char *name)
 	const struct sl_generation *g = generation_of(L);
 
 	return g != NULL ? sl_dict_get(g->apis, sl_str_of(name)) : NULL;
+}
+
+bool
+sl_engine_is_2016(lua_State *L)
+{
+	const struct sl_config *config = sl_engine_config_of(L);
+
+	return sl_is_hsl(L) && config != NULL && config->level == 2016;
 }
 
 const struct sl_config *

@@ -12,6 +12,7 @@
 #include "../engine/vm.h"
 #include "context.h"
 #include "engine.h"
+#include "owner.h"
 #include "transaction.h"
 
 #define CONNECTED	(SL_AT_CONNECT | SL_AT_HELO | SL_AT_AUTH | SL_AT_MAILFROM | SL_AT_RCPTTO | \
@@ -29,6 +30,18 @@ text_or_none(lua_State *L, const char *s)
 		sl_none(L);
 	else
 		sl_text(L, s);
+}
+
+/* A profile's name; in 2016 its kind stood before it. */
+static void
+profile(lua_State *L, const char *kind, const char *name)
+{
+	if (name == NULL || name[0] == '\0')
+		sl_none(L);
+	else if (sl_engine_is_2016(L))
+		lua_pushfstring(L, "%s%s", kind, name);
+	else
+		sl_text(L, name);
 }
 
 static void
@@ -76,7 +89,7 @@ f_serverport(lua_State *L, struct sl_context *ctx)
 static void
 f_serverid(lua_State *L, struct sl_context *ctx)
 {
-	sl_text(L, sl_call_server(ctx)->name);
+	profile(L, "mailserver:", sl_call_server(ctx)->name);
 }
 
 static void
@@ -229,12 +242,15 @@ f_recipientdomains(lua_State *L, struct sl_context *ctx)
 static void
 f_transportid(lua_State *L, struct sl_context *ctx)
 {
+	const char *name = NULL;
+
 	if (ctx->draft != NULL)
-		text_or_none(L, ctx->draft->transport);
+		name = ctx->draft->transport;
 	else if (ctx->attempt != NULL)
-		text_or_none(L, ctx->attempt->in.transport);
-	else
-		text_or_none(L, ctx->rcpt != NULL ? ctx->rcpt->transport : NULL);
+		name = ctx->attempt->in.transport;
+	else if (ctx->rcpt != NULL)
+		name = ctx->rcpt->transport;
+	profile(L, "mailtransport:", name);
 }
 
 static void

@@ -131,6 +131,15 @@ run_default(struct sl_context *ctx)
 	sl_task_post(ctx->engine->loop, &ctx->task, decided);
 }
 
+/* Up to 2016 a recipient that no script had accepted was refused. */
+static const char *
+end_action(const struct sl_context *ctx)
+{
+	if (ctx->phase == SL_RCPTTO && ctx->generation->config->level == 2016)
+		return "Reject";
+	return sl_phase_table[ctx->phase].end_action;
+}
+
 void
 sl_flow_run(struct sl_context *ctx, const struct sl_flow *flow)
 {
@@ -153,7 +162,7 @@ sl_flow_run(struct sl_context *ctx, const struct sl_flow *flow)
 	spec.limits = sl_config_limits(ctx->generation->config);
 	spec.elements = flow->elements;
 	spec.n = flow->n;
-	spec.end_action = sl_phase_table[ctx->phase].end_action;
+	spec.end_action = end_action(ctx);
 	spec.fact = sl_fact;
 	spec.fact_near = sl_fact_near;
 	spec.host = ctx;

@@ -51,7 +51,7 @@ keep(lua_State *L, struct sl_str s)
 static enum sl_canon
 canon_option(lua_State *L, int arg, const char *name)
 {
-	struct sl_str s = sl_opt_string(L, arg, name, "relaxed");
+	struct sl_str s = sl_opt_string(L, arg, name, sl_engine_is_2016(L) ? "simple" : "relaxed");
 
 	if (sl_str_eq(s, SL_STR("relaxed")))
 		return SL_CANON_RELAXED;

@@ -8,6 +8,7 @@
 #include "../../core/engine/value.h"
 #include "../../core/policy/config.h"
 #include "../../core/policy/context.h"
+#include "../../core/policy/owner.h"
 
 #define MAX_DELAY	(30.0 * 86400)
 #define MAX_ADDRESSES	1000
@@ -69,10 +70,12 @@ get_header(lua_State *L)
 	bool decode = sl_arg_opt_bool(L, 2, true);
 	ssize_t at = sl_head_find(head_of(L), name, 0);
 
-	if (at < 0)
-		sl_none(L);
-	else
+	if (at >= 0)
 		push_value(L, sl_head_at(head_of(L), (size_t)at), decode);
+	else if (sl_engine_is_2016(L))
+		sl_text(L, "");
+	else
+		sl_none(L);
 	return 1;
 }
 

@@ -166,8 +166,25 @@ cache_call(lua_State *L)
 	return answered(L, LUA_OK, 0);
 }
 
+/*lua
+What HSL's `cache [options] f(...)` calls; scripts in Lua have `cache`.
+
+@param options? table  ttl (60), ttl_override (of arrays), ttl_function, update_function, argv_filter, force (false), size (32), namespace, per_message (false), lru (always)
+@param name string     the function's
+@param f function
+@param ... any
+@return any? result
+
+    assert(__cache({}, "double", function(n) return 2 * n end, 21) == 42)
+*/
+static int
+cache_statement(lua_State *L)
+{
+	return sl_cache_statement(L);
+}
+
 const struct sl_builtin sl_module_cache[] = {
 	{ "cache", cache_call, SL_AT_ANY | SL_IMPURE },
-	{ "__cache", sl_cache_statement, SL_AT_ANY | SL_IMPURE },
+	{ "__cache", cache_statement, SL_AT_ANY | SL_IMPURE },
 	{ NULL, NULL, 0 },
 };

@@ -180,17 +180,6 @@ step(lua_State *L, int status, lua_KContext stage)
 	return 1;
 }
 
-/*lua
-What HSL's `cache [options] f(...)` calls; scripts in Lua have `cache`.
-
-@param options? table  ttl (60), ttl_override (of arrays), ttl_function, update_function, argv_filter, force (false), size (32), namespace, per_message (false), lru (always)
-@param name string     the function's
-@param f function
-@param ... any
-@return any? result
-
-    assert(__cache({}, "double", function(n) return 2 * n end, 21) == 42)
-*/
 int
 sl_cache_statement(lua_State *L)
 {

@@ -59,28 +59,94 @@ run(const char *name, struct sl_str source)
 	return s.status;
 }
 
+/* The bytes of the file, "-" = input; NULL after saying why. */
+static char *
+read_script(const char *path, size_t *n)
+{
+	bool input = strcmp(path, "-") == 0;
+	FILE *f = input ? stdin : fopen(path, "r");
+	char *source = f != NULL ? malloc(MAX_SCRIPT) : NULL;
+
+	if (source == NULL)
+		perror(path);
+	else
+		*n = fread(source, 1, MAX_SCRIPT, f);
+	if (f != NULL && !input)
+		fclose(f);
+	return source;
+}
+
 int
 cmd_exec(int argc, char **argv)
 {
 	char *source;
 	size_t n;
-	FILE *f;
 	int rc;
 
 	if (argc != 2) {
 		fprintf(stderr, "usage: sluice exec FILE\n");
 		return 2;
 	}
-	f = strcmp(argv[1], "-") == 0 ? stdin : fopen(argv[1], "r");
-	source = f != NULL ? malloc(MAX_SCRIPT) : NULL;
-	if (source == NULL) {
-		perror(argv[1]);
+	if ((source = read_script(argv[1], &n)) == NULL)
 		return 1;
-	}
-	n = fread(source, 1, MAX_SCRIPT, f);
-	if (f != stdin)
-		fclose(f);
 	rc = run(argv[1], (struct sl_str){ source, n });
+	free(source);
+	return rc;
+}
+
+/* ---- sluice hsl ------------------------------------------------------------------- */
+
+/* Each line of HSL as a comment, then what became of it. */
+static void
+print_beside(struct sl_str source, struct sl_str code)
+{
+	struct sl_str from, to = { "", 0 };
+	bool more_from = true, more_to = true;
+
+	while (more_from || more_to) {
+		more_from = sl_str_split(&source, '\n', &from);
+		more_to = sl_str_split(&code, '\n', &to);
+		if (more_from && sl_str_trim(from).n > 0)
+			printf("-- %.*s\n", (int)from.n, from.p);
+		if (more_to && sl_str_trim(to).n > 0)
+			printf("%.*s\n", (int)to.n, to.p);
+	}
+}
+
+static int
+translate(const char *name, struct sl_str source)
+{
+	struct sl_engine_options options = { .stdlib = cmd_stdlib() };
+	struct sl_buf code = SL_BUF_INIT;
+	struct sl_err err;
+	struct sl_engine *engine = sl_engine_new(&options, &err);
+	int rc = engine != NULL ? sl_engine_translate(engine, name, source, &code, &err) : err.code;
+
+	if (rc == 0)
+		print_beside(source, sl_buf_str(&code));
+	else if (engine != NULL && sl_engine_exec_report(engine)[0] != '\0')
+		fputs(sl_engine_exec_report(engine), stderr);
+	else
+		fprintf(stderr, "%s\n", err.text);
+	sl_buf_clear(&code);
+	sl_engine_free(engine);
+	return rc != 0;
+}
+
+int
+cmd_hsl(int argc, char **argv)
+{
+	char *source;
+	size_t n;
+	int rc;
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: sluice hsl FILE\n");
+		return 2;
+	}
+	if ((source = read_script(argv[1], &n)) == NULL)
+		return 1;
+	rc = translate(argv[1], (struct sl_str){ source, n });
 	free(source);
 	return rc;
 }

@@ -24,6 +24,7 @@ static const struct {
 	{ "run", cmd_run, "serve a policy: sluice run POLICY [--spool DIR] [--log-level LEVEL]" },
 	{ "check", cmd_check, "load a policy and say what is wrong: sluice check POLICY [--defaults]" },
 	{ "exec", cmd_exec, "run one script without SMTP: sluice exec FILE" },
+	{ "hsl", cmd_hsl, "show the Lua that HSL becomes: sluice hsl FILE" },
 	{ "repl", cmd_repl, "evaluate lines of Lua: sluice repl [POLICY]" },
 	{ "test", cmd_test, "run the tests of a policy: sluice test [POLICY] [--filter TEXT]" },
 	{ "trace", cmd_trace, "one message through a policy, step by step: sluice trace MESSAGE --ip IP "

@@ -40,6 +40,25 @@ sl_truth(lua_State *L, int index)
 
 /* ---- numbers and texts -------------------------------------------------------------- */
 
+/* What most numbers are: written without asking printf. */
+static size_t
+integer_text(int64_t n, char out[SL_NUMBER_MAX])
+{
+	char digits[24];
+	size_t i = sizeof(digits), len;
+	uint64_t rest = n < 0 ? (uint64_t)-n : (uint64_t)n;
+
+	do
+		digits[--i] = (char)('0' + rest % 10);
+	while ((rest /= 10) > 0);
+	if (n < 0)
+		digits[--i] = '-';
+	len = sizeof(digits) - i;
+	memcpy(out, digits + i, len);
+	out[len] = '\0';
+	return len;
+}
+
 /* The shortest form that reads back as the same number. */
 size_t
 sl_number_text(double n, char out[SL_NUMBER_MAX])
@@ -51,7 +70,7 @@ sl_number_text(double n, char out[SL_NUMBER_MAX])
 	if (n == 0)		/* no minus in front of it */
 		return (size_t)snprintf(out, SL_NUMBER_MAX, "0");
 	if (floor(n) == n && fabs(n) < 1e15)
-		return (size_t)snprintf(out, SL_NUMBER_MAX, "%.0f", n);
+		return integer_text((int64_t)n, out);
 	for (digits = 15; digits <= 17; digits++) {
 		len = snprintf(out, SL_NUMBER_MAX, "%.*g", digits, n);
 		if (strtod(out, NULL) == n)

@@ -187,6 +187,7 @@ sl_override_set(lua_State *L, struct sl_run *run, const struct sl_builtin *row)
 {
 	if (!lua_isfunction(L, 3) && !lua_isnil(L, 3))
 		return luaL_error(L, "%s is a builtin: only a function can redefine it", row->name);
+	sl_hsl_forget(L, run, row->name);
 	push_overrides(L, run->scope);
 	lua_pushvalue(L, 3);
 	if ((row->flags & SL_FINAL) && lua_isfunction(L, 3)) {

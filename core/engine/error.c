@@ -45,6 +45,13 @@ sl_where(lua_State *L)
 	return vm->where.p;
 }
 
+/* Nested functions of HSL have "_f_" before their name in the code made of them. */
+static const char *
+shown(const char *name)
+{
+	return strncmp(name, "_f_", 3) == 0 ? name + 3 : name;
+}
+
 /* A script function's name. One that redefines a builtin is called by ours, which
  * has that name, or none where the engine called it at the end of the flow. */
 static const char *
@@ -73,7 +80,7 @@ add_stack(lua_State *co, const struct sl_run *run, struct sl_buf *out)
 		lua_getinfo(co, "Sn", &ar);
 		if (ar.what[0] != 'L' || (name = name_at(co, run, level, &ar)) == NULL)
 			continue;
-		sl_buf_printf(out, "%s%s", named++ == 0 ? "in " : ", called by ", name);
+		sl_buf_printf(out, "%s%s", named++ == 0 ? "in " : ", called by ", shown(name));
 	}
 	if (named > 0 && run->element > run->spec.n)
 		sl_buf_printf(out, ", called by the end of %s", run->spec.name);

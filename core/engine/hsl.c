@@ -26,9 +26,24 @@ functions_index(lua_State *L)
 	if (lua_rawget(L, -2) != LUA_TNIL)
 		return 1;
 	sl_ref_push(L, run->vm->refs.hsl_names);
-	if (lua_getfield(L, -1, name) != LUA_TNIL)
-		return 1;
-	return sl_undefined(L, name, "");
+	if (lua_getfield(L, -1, name) == LUA_TNIL)
+		return sl_undefined(L, name, "");
+	lua_pushvalue(L, 2);		/* next time no call is needed; sl_hsl_forget */
+	lua_pushvalue(L, -2);
+	lua_rawset(L, 1);
+	return 1;
+}
+
+void
+sl_hsl_forget(lua_State *L, const struct sl_run *run, const char *name)
+{
+	sl_ref_push(L, run->scope->env);
+	if (lua_rawgetp(L, -1, &env_key) == LUA_TTABLE) {
+		lua_pushstring(L, name);
+		lua_pushnil(L);
+		lua_rawset(L, -3);
+	}
+	lua_pop(L, 2);
 }
 
 /* A function belongs to the run: Lua's files see it too, unless a fact has its name. */
@@ -319,7 +334,7 @@ void
 sl_open_hsl(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "enter", enter }, { "fact", fact }, { "assignable", assignable }, { "var", var },
+		{ "enter", enter }, { "define", functions_newindex }, { "fact", fact }, { "assignable", assignable }, { "var", var },
 		{ "peek", peek }, { "let", let }, { "forget", forget }, { "get", get },
 		{ "quiet", quiet }, { "include", include }, { NULL, NULL },
 	};

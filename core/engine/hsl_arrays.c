@@ -381,6 +381,17 @@ each_next(lua_State *L)
 	return 3;
 }
 
+/* The same for a list, which needs no order. */
+static int
+each_of_list(lua_State *L)
+{
+	lua_Integer place = lua_tointeger(L, 2);
+
+	lua_pushinteger(L, place + 1);
+	lua_pushnumber(L, (lua_Number)place);
+	return lua_rawgeti(L, 1, place) == LUA_TNIL ? 0 : 3;
+}
+
 /* upvalues: list of keys, table */
 static int
 each_key(lua_State *L)
@@ -450,12 +461,13 @@ each_of_function(lua_State *L)
 	return 3;
 }
 
+/* upvalues: each_next, the mark, each_of_list */
 static int
 each(lua_State *L)
 {
 	lua_settop(L, 1);
 	if (sl_is_map(L, 1)) {
-		lua_pushvalue(L, lua_upvalueindex(1));
+		lua_pushvalue(L, lua_upvalueindex(sl_map_is_plain(L, 1) ? 3 : 1));
 		lua_insert(L, 1);
 		lua_pushinteger(L, 0);
 		return 3;
@@ -484,6 +496,7 @@ sl_hsl_open_arrays(lua_State *L)
 	lua_setfield(L, -2, "nothing");
 	sl_hsl_function(L, each_next);
 	lua_pushlightuserdata(L, (void *)(uintptr_t)&sl_hsl_mark);
-	lua_pushcclosure(L, each, 2);
+	sl_hsl_function(L, each_of_list);
+	lua_pushcclosure(L, each, 3);
 	lua_setfield(L, -2, "each");
 }

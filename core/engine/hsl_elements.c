@@ -142,6 +142,11 @@ static int
 set(lua_State *L)
 {
 	lua_settop(L, 4);
+	if (token_of(L, 2) != 0 && lua_touserdata(L, 3) != &sl_hsl_end &&
+	    lua_touserdata(L, 4) != &sl_hsl_unset) {	/* its own array, as in most loops */
+		sl_map_put(L, 1);
+		return 2;
+	}
 	return set_one(L);
 }
 
@@ -150,6 +155,10 @@ static int
 push(lua_State *L)
 {
 	lua_settop(L, 3);
+	if (token_of(L, 2) != 0) {
+		sl_map_append(L, 1);
+		return 2;
+	}
 	lua_pushlightuserdata(L, (void *)(uintptr_t)&sl_hsl_end);
 	lua_insert(L, 3);
 	return set_one(L);

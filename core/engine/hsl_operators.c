@@ -83,6 +83,10 @@ static int
 eq(lua_State *L)
 {
 	lua_settop(L, 2);
+	if (lua_type(L, 1) == LUA_TSTRING && lua_type(L, 2) == LUA_TSTRING) {	/* most are */
+		lua_pushboolean(L, lua_rawequal(L, 1, 2));
+		return 1;
+	}
 	lua_pushboolean(L, sl_equal(L, 1, 2));
 	return 1;
 }

@@ -217,6 +217,8 @@ void	 sl_scope_need(lua_State *L, struct sl_scope *scope);	/* [-0, +0, m] makes 
 bool	 sl_override_push(lua_State *L, const struct sl_run *run, const char *name);
 /* The function at 3 redefines the builtin. */
 int	 sl_override_set(lua_State *L, struct sl_run *run, const struct sl_builtin *row);
+/* hsl.c: HSL's code looks the builtin up anew. */
+void	 sl_hsl_forget(lua_State *L, const struct sl_run *run, const char *name);
 /* 1 = pushed, 0 = no fact, -1 = of other phases. */
 int	 sl_fact_push(lua_State *L, const struct sl_run *run, const char *name, unsigned *phases);
 /* Raises "NAME is not defined (NEAR?)", with 'sign' before each; the environment is at 1. */

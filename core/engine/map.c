@@ -93,6 +93,15 @@ sl_map_count(lua_State *L, int index)
 }
 
 bool
+sl_map_is_plain(lua_State *L, int index)
+{
+	if (!push_order(L, index))
+		return true;
+	lua_pop(L, 1);
+	return false;
+}
+
+bool
 sl_map_is_list(lua_State *L, int index)
 {
 	lua_Integer i, n, wanted = 0;
@@ -328,7 +337,6 @@ sl_map_put(lua_State *L, int index)
 	int key, order;
 
 	index = lua_absindex(L, index);
-	luaL_checkstack(L, 12, NULL);
 	lua_insert(L, -2);
 	sl_map_key(L);
 	key = lua_gettop(L);		/* and the value below it */
@@ -340,6 +348,7 @@ sl_map_put(lua_State *L, int index)
 		return;
 	}
 	lua_pop(L, 1);
+	luaL_checkstack(L, 12, NULL);
 	ordered = push_order(L, index);
 	if (!ordered && !none && lua_isinteger(L, key) &&
 	    (size_t)lua_tointeger(L, key) == list_count(L, index)) {
@@ -350,9 +359,8 @@ sl_map_put(lua_State *L, int index)
 	if (!ordered)
 		make_order(L, index);
 	order = lua_gettop(L);
-	if (none) {		/* whatever has a value now is known by its place only */
+	if (none)
 		set_field(L, order, ORDER_NONES, 1);
-	}
 	if (!is_there(L, order, key))
 		add_to_order(L, order, key);
 	lua_pop(L, 1);
@@ -366,7 +374,6 @@ sl_map_append(lua_State *L, int index)
 	lua_Integer n;
 
 	index = lua_absindex(L, index);
-	luaL_checkstack(L, 12, NULL);
 	if (!push_order(L, index)) {
 		n = (lua_Integer)list_count(L, index);
 		if (!lua_isnil(L, -1)) {

@@ -26,6 +26,8 @@ void	 sl_map_copy(lua_State *L, int index);		/* [-0, +1, m] flat */
 size_t	 sl_map_count(lua_State *L, int index);
 bool	 sl_map_is_list(lua_State *L, int index);	/* keys are 0..n-1 in this order */
 
+bool	 sl_map_is_plain(lua_State *L, int index);	/* such a list, without an order of its own */
+
 /* Makes a key of the value on top, in its place; raises when it can't be one. */
 void	 sl_map_key(lua_State *L);			/* [-0, +0, e] */
 /* As sl_map_key, but false instead of raising: no map has such a key. */

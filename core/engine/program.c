@@ -251,6 +251,19 @@ sl_program_add(struct sl_program *p, const char *path, struct sl_str source, str
 	return 0;
 }
 
+int
+sl_program_translate(struct sl_program *p, const char *path, struct sl_str source,
+    struct sl_buf *code, struct sl_err *err)
+{
+	struct sl_buf includes = SL_BUF_INIT;
+	int rc;
+
+	sl_buf_reset(&p->report);
+	rc = sl_hsl_compile(p, path, skip_mark(source), false, code, &includes, err);
+	sl_buf_clear(&includes);
+	return rc;
+}
+
 void
 sl_program_set_files(struct sl_program *p, const struct sl_program_files *files)
 {

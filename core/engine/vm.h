@@ -68,6 +68,10 @@ void		 sl_program_unref(struct sl_program *program);	/* freed when no run uses i
  * A syntax error names file, line and column. */
 int		 sl_program_add(struct sl_program *program, const char *path, struct sl_str source,
 		    struct sl_err *err);
+/* The Lua that a .hsl file becomes, on the same lines. */
+int		 sl_program_translate(struct sl_program *program, const char *path, struct sl_str source,
+		    struct sl_buf *code, struct sl_err *err);
+
 /* The files of a policy that code may name, for HSL's compiler: it pastes included ones. */
 struct sl_program_files {
 	bool (*read)(void *arg, const char *path, struct sl_str *source);

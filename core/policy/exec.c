@@ -148,6 +148,20 @@ sl_engine_exec_report(const struct sl_engine *e)
 }
 
 int
+sl_engine_translate(struct sl_engine *e, const char *name, struct sl_str source,
+    struct sl_buf *code, struct sl_err *err)
+{
+	struct sl_program *base = library(e, err);
+	int rc;
+
+	if (base == NULL)
+		return err->code;
+	rc = sl_program_translate(base, name, source, code, err);
+	tell_report(e, base);
+	return rc;
+}
+
+int
 sl_engine_exec(struct sl_engine *e, const char *name, struct sl_str source, sl_exec_fn *fn,
     void *arg, struct sl_err *err)
 {

@@ -616,22 +616,6 @@ function statements.try(self, node)
   end)
 end
 
-function statements.barrier(self, node)
-  local name = expressions.argument(self, node.name, { clean = true })
-  if not node.var then
-    protected(self, node.body, ("%s(%s, nil, nil, "):format(self:use("barrier"), name))
-    return
-  end
-  -- The shared variable: read before the body, written behind it.
-  local var = node.var.var
-  self:push()
-  self:store(var, "_value")
-  local take = self:pop()
-  local current = self:read { var = var, quiet = true }
-  protected(self, node.body, ("%s(%s, function(_value) %s end, function() return %s end, "):format(
-    self:use("barrier"), name, take, current))
-end
-
 function statements.throw(self, node)
   self:add(("%s(%s);"):format(self:use("throw"), expressions.argument(self, node.value,
     { clean = true })))
@@ -664,6 +648,10 @@ function statements.include(self, node)
 end
 
 statements["function"] = function(self, node)
+  if not self.in_function and self.builtins[node.name] then   -- E may have the builtin already
+    self:add(("%s(E, %s, %s);"):format(self:use("define"), quote(node.name), self:func(node.func)))
+    return
+  end
   local name = self.in_function and "_f_" .. node.name or
     expressions.function_name(node.name)
   self:add(("%s = %s;"):format(name, self:func(node.func)))
@@ -700,27 +688,6 @@ function statements.class(self, node)
     expressions.function_name(node.name), self:use("class"),
     quote(node.name), methods, static, fields))
   self.class = outer
-end
-
-function statements.import(self, node)
-  local temp = self:temp()
-  if node.data then
-    self:store(node.data.var, ("%s(%s)"):format(self:use("import_data"), quote(node.path)))
-    return
-  end
-  self:add(("local %s = %s(%s, E);"):format(temp, self:use("import"), quote(node.path)))
-  if node.all then
-    self:add(("E.%s = %s(%s);"):format(node.all, self:use("import_all"), temp))
-  end
-  for _, name in ipairs(node.names) do
-    local code = ("%s(%s, %s, %s)"):format(self:use("imported"), temp, quote(name.name),
-      tostring(name.var))
-    if name.var then
-      self:store(name.binding, code)
-    else
-      self:add(("E.%s = %s;"):format(name.as, code))
-    end
-  end
 end
 
 function statements.block(self, node)
@@ -904,7 +871,7 @@ end
 --- The chunk of a resolved file. 'found' is what the resolver knows of it.
 function emitter.emit(file, found)
   local self = setmetatable({ used = {}, temps = 0, labels = 0, includes = found.includes,
-    out = {} }, M)
+    builtins = found.host.builtins, out = {} }, M)
   self:push()
   declare(self, file.scope)
   local between = definitions_of_included(self)

@@ -258,6 +258,11 @@ function by_node.binary(self, node, before)
   if op == "." then return concatenation(self, node, before) end
   if op == "=~" or op == "!~" then return regex(self, node, before) end
   if op:find("^[=!]=") then return equality(self, node, before) end
+  if op == "%" and is_pure(node.a) and types.of(node.a) == "number" and strip(node.b).t == "num" and
+      strip(node.b).value > 0 then      -- Lua's has the sign of the divisor
+    local a, b = E(self, node.a, before), expressions.number(strip(node.b).value)
+    return ("(%s >= 0 and %s %% %s or %s(%s, %s))"):format(a, a, b, self:use("mod"), a, b), ATOM
+  end
   if calls[op] then
     return ("%s(%s, %s)"):format(self:use(calls[op]), argument(self, node.a, before),
       argument(self, node.b, before)), ATOM
@@ -455,8 +460,13 @@ end
 function by_node.index(self, node, before)
   local base = argument(self, node.base, before)
   local key = key_literal(node.key)
-  local code = element(self, base, key, is_pure(node.base), types.of(node.base) == "array")
+  local is_array = types.of(node.base) == "array"
+  local code = element(self, base, key, is_pure(node.base), is_array)
   if code then return code, ATOM end
+  if is_array and is_pure(node.base) and is_pure(node.key) and types.of(node.key) == "number" then
+    code = E(self, node.key)      -- a fraction isn't found there, and not lost
+    return ("(%s[%s] or %s(%s, %s))"):format(base, code, self:use("index"), base, code), ATOM
+  end
   return ("%s(%s, %s)"):format(self:use("index"), base, expressions.key(self, node.key, before)), ATOM
 end
 

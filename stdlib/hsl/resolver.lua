@@ -156,6 +156,8 @@ local function walk_keys(self, target)
   end
 end
 
+local an_array = { t = "array" }
+
 -- An element is written: the variable is one then, whatever it was.
 local function assign_element(self, target, as_statement)
   local root, keys = root_of(target)
@@ -168,7 +170,8 @@ local function assign_element(self, target, as_statement)
   root.var = var
   if var.kind == "fact" then return end
   if not is_assigned(self, var) and var.kind == "local" then var.unset = true end
-  var.assigned, var.opaque = true, true
+  var.assigned = true
+  var.values[#var.values + 1] = an_array
   if as_statement then
     var.elements = true
     if keys > 1 then var.nested = true end
@@ -235,7 +238,7 @@ local function check_name(self, node, name)
     node.nested = is_local
     return func
   end
-  if self.host.builtins[name] or self.classes[name] or self.imported[name] then return nil end
+  if self.host.builtins[name] or self.classes[name] then return nil end
   if unbuilt[name] then
     self.diag:error(node, name .. " isn't built in this version", unbuilt[name])
     return nil
@@ -368,8 +371,7 @@ end
 
 function expressions.prop(self, node, use)
   if node.base.t == "name" then
-    if node.base.name ~= "static" and not self.classes[node.base.name] and
-        not self.imported[node.base.name] then
+    if node.base.name ~= "static" and not self.classes[node.base.name] then
       self.diag:warn(node.base, "there is no class " .. node.base.name .. " here")
     end
     return
@@ -630,10 +632,10 @@ function statements.include(self, node)
   self.includes[#self.includes + 1] = node
 end
 
+-- Read by the parser, so that the error is about what is meant.
 function statements.barrier(self, node)
-  walk(self, node.name, "look")
-  if node.var then assign(self, node.var) end
-  branch(self, function() walk_block(self, node.body) end)
+  self.diag:error(node, "barrier isn't built in this version",
+    "memory_add(key, 1, ttl) and memory_delete(key) can serve as a lock")
 end
 
 function statements.throw(self, node)
@@ -657,13 +659,8 @@ function statements.class(self, node)
 end
 
 function statements.import(self, node)
-  if node.all then self.imported[node.all] = true end
-  for _, name in ipairs(node.names) do
-    if name.var then
-      assign(self, { name = name.as, line = name.line, col = name.col })
-    end
-  end
-  if node.data then assign(self, node.data) end
+  self.diag:error(node, "import isn't built in this version",
+    "include the file; data files are read by file() and json_decode()")
 end
 
 function statements.block(self, node) walk_block(self, node) end
@@ -717,15 +714,10 @@ local function survey(file)
       if node.t == "foreach" then
         targets(node.value)
         if node.key then targets(node.key) end
-      elseif (node.t == "try" or node.t == "barrier") and node.var then
+      elseif node.t == "try" and node.var then
         targets(node.var)
       elseif node.t == "unset" then
         for _, target in ipairs(node.targets) do targets(target) end
-      elseif node.t == "import" then
-        if node.data then targets(node.data) end
-        for _, name in ipairs(node.names) do
-          if name.var then assigns[name.as] = true end
-        end
       end
     end
   end
@@ -775,18 +767,11 @@ end
 --- shared with whoever includes it.
 function resolver.resolve(file, diag, host, included)
   local self = setmetatable({ diag = diag, host = host, included = included, functions = {},
-    classes = {}, imported = {}, includes = {}, included_functions = {}, calls_builtin = {},
+    classes = {}, includes = {}, included_functions = {}, calls_builtin = {},
     frame = {}, clears = {} }, R)
   self.shared, self.main_assigns = survey(file)
   look_into(self, file, { [diag.path] = "open" })
   hoist_functions(self, file.body, self.functions)
-  for _, statement in ipairs(file.body) do
-    if statement.t == "import" then
-      for _, name in ipairs(statement.names) do
-        if not name.var then self.imported[name.as] = true end
-      end
-    end
-  end
   for name, func in pairs(self.included_functions) do
     self.functions[name] = self.functions[name] or func
   end

@@ -20,7 +20,8 @@ FILES = {
       if sender:find("^bad") then Reject("bad sender") end""",
     "rcptto.lua": """context.message.n = context.message.n + 1
       if recipient:find("^bad") then Reject("bad recipient") end""",
-    "data.lua": """local subject = GetHeader("Subject") or ""
+    "data.lua": """assert(messagesize > 0)		-- so the body is asked for
+      local subject = GetHeader("Subject") or ""
       if subject:find("reject") then Reject("bad message") end
       if subject:find("discard") then Delete() end
       if subject:find("error") then error("x") end

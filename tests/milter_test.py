@@ -70,8 +70,19 @@ class TestNegotiation:
             assert m.steps & nothing == nothing
         with Milter(make(rcptto="Accept()").port) as m:
             assert m.steps & nothing == nothing
-        with Milter(make(data="Deliver()").port) as m:
+        for script in ('AddHeader("X-A", "1") builtin.Deliver()', "Deliver()", 'Reject(GetHeader("Subject"))'):
+            with Milter(make(data=script).port) as m:
+                assert m.steps & nothing == NO_BODY, script
+        for script in ("ScanDMARC()", 'builtin["Deliver"]()', 'require "x"', "load('')", "_ENV.x = 1",
+                       'echo(messagesize)', 'MIME()', "-- DKIMSign"):
+            with Milter(make(data=script, files={"lib/x.lua": ""}).port) as m:
+                assert m.steps & nothing == 0, script
+        with Milter(make(eod="Accept()", data="ScanDKIM()").port) as m:
             assert m.steps & nothing == 0
+
+    def test_without_the_body(self, make):
+        reply, m = run(make(data='AddHeader("X-A", GetHeader("Subject"))'))
+        assert reply.command == "c" and b"X-A: hello\r\n" in m.delivered(MESSAGE)
 
     def test_a_message_without_scripts_that_see_it(self, make):
         reply, m = run(make())
@@ -96,7 +107,7 @@ class TestNegotiation:
             assert m.version == 6
 
     def test_skips_the_rest_of_what_is_too_large(self, make):
-        server = make(data="Deliver()", extra="size = 100000,")
+        server = make(data="echo(messagesize)", extra="size = 100000,")
         body = b"x" * 998 + b"\r\n"
         reply, m = run(server, MESSAGE + body * 1000, steps=STEPS & ~QUIET_BODY)
         assert reply.text == "552 5.3.4 Message too large"

@@ -5,6 +5,7 @@
 
 #include "../base/alloc.h"
 #include "config_private.h"
+#include "needs.h"
 
 /* A server before its settings are copied to struct sl_server. */
 struct settings {
@@ -102,12 +103,11 @@ take_flow(struct loader *l, struct sl_flow *flow, const json_t *v, int phase, co
 	}
 }
 
-/* Scripts that see a message may look at any of it. */
 static void
 note_needs(struct loader *l, int phase, const struct sl_flow *flow)
 {
-	if ((phase == SL_EOD || phase == SL_DATA) && flow != NULL && flow->n > 0)
-		l->config->needs |= SL_NEEDS_HEADER | SL_NEEDS_BODY;
+	if (phase == SL_EOD || phase == SL_DATA)
+		l->config->needs |= sl_flow_needs(flow, l->config->image);
 }
 
 /* The script that a phase has by its file's name: "data.lua" or "data.hsl". */

@@ -409,16 +409,16 @@ action_generate_dsn(lua_State *L)
 #define SMTP_PHASES	(SL_AT_CONNECT | SL_AT_HELO | SL_AT_AUTH | SL_AT_MAILFROM | SL_AT_RCPTTO)
 
 const struct sl_builtin sl_module_action[] = {
-	{ "Accept", action_accept, SL_FINAL | SMTP_PHASES | SL_AT_EOD },
+	{ "Accept", action_accept, SL_HEADER | SL_FINAL | SMTP_PHASES | SL_AT_EOD },
 	{ "Allow", action_accept, SL_FINAL | SL_AT_CONNECT },
 	{ "Block", action_reject, SL_FINAL | SL_AT_CONNECT },
-	{ "Reject", action_reject, SL_FINAL | SMTP_PHASES | SL_AT_MESSAGE },
-	{ "Defer", action_defer, SL_FINAL | SMTP_PHASES | SL_AT_MESSAGE },
-	{ "Deliver", action_deliver, SL_FINAL | SL_AT_DATA | SL_AT_POSTDELIVERY },
-	{ "Quarantine", action_quarantine, SL_FINAL | SL_AT_MESSAGE },
+	{ "Reject", action_reject, SL_HEADER | SL_FINAL | SMTP_PHASES | SL_AT_MESSAGE },
+	{ "Defer", action_defer, SL_HEADER | SL_FINAL | SMTP_PHASES | SL_AT_MESSAGE },
+	{ "Deliver", action_deliver, SL_HEADER | SL_FINAL | SL_AT_DATA | SL_AT_POSTDELIVERY },
+	{ "Quarantine", action_quarantine, SL_HEADER | SL_FINAL | SL_AT_MESSAGE },
 	{ "Delete", action_delete,
-	    SL_FINAL | SL_AT_MESSAGE | SL_AT_PREDELIVERY | SL_AT_POSTDELIVERY },
-	{ "Done", action_done, SL_FINAL | SL_AT_DATA },
+	    SL_HEADER | SL_FINAL | SL_AT_MESSAGE | SL_AT_PREDELIVERY | SL_AT_POSTDELIVERY },
+	{ "Done", action_done, SL_HEADER | SL_FINAL | SL_AT_DATA },
 	{ "Reschedule", action_reschedule, SL_FINAL | SL_AT_PREDELIVERY },
 	{ "Retry", action_retry, SL_FINAL | SL_AT_POSTDELIVERY },
 	{ "GenerateDSN", action_generate_dsn, SL_FINAL | SL_AT_POSTDELIVERY },

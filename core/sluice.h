@@ -224,6 +224,7 @@ struct sl_out_message {
 	const struct sl_str *pieces;	/* the bytes: edited header, empty line, body */
 	size_t npieces;
 	size_t ntop;			/* pieces that stand above a Received of the host's */
+	bool made;			/* a new message that a script wrote: it wasn't received */
 	uint64_t size;
 	const struct sl_out_recipient *recipients;
 	size_t n;

@@ -227,6 +227,7 @@ sl_scratch(lua_State *L)
 	struct sl_buf *b = &sl_vm_from(L)->scratch;
 
 	sl_buf_reset(b);
+	b->limit = 0;
 	return b;
 }
 

@@ -132,6 +132,19 @@ put_folded(struct sl_buf *out, struct sl_str v)
 }
 
 int
+sl_field_write(struct sl_buf *out, struct sl_str name, struct sl_str value, bool refold,
+    struct sl_err *err)
+{
+	int r = sl_field_name_check(name, err);
+
+	if (r == 0)
+		r = sl_field_value_check(value, err);
+	if (r == 0 && sl_field_format(out, name, value, refold) != 0)
+		r = sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	return r;
+}
+
+int
 sl_field_format(struct sl_buf *out, struct sl_str name, struct sl_str value, bool refold)
 {
 	bool space = value.n > 0 && !sl_isspace(value.p[0]);

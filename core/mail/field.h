@@ -2,6 +2,7 @@
 #ifndef SL_MAIL_FIELD_H
 #define SL_MAIL_FIELD_H
 
+#include "charset.h"
 #include "message.h"
 
 #define SL_MAX_FIELD_NAME	255
@@ -17,8 +18,5 @@ int	 sl_field_format(struct sl_buf *out, struct sl_str name, struct sl_str value
 
 /* Encoded words of unfolded text, RFC 2047. */
 int	 sl_encoded_words_decode(struct sl_buf *out, struct sl_str text);
-/* 'in' of the named charset, to UTF-8. SL_ERR_NOTFOUND: a charset that isn't
- * known; SL_ERR_SYNTAX: bytes that aren't of it. 'out' is then as before. */
-int	 sl_charset_to_utf8(struct sl_buf *out, struct sl_str charset, struct sl_str in);
 
 #endif

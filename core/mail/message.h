@@ -82,6 +82,12 @@ int	 sl_field_unfold(struct sl_buf *out, struct sl_str value);
 /* RFC 2047 encoded words decoded to UTF-8 (after unfolding); what can't be decoded stays. */
 int	 sl_field_decode(struct sl_buf *out, struct sl_str value);
 
+/* The other way: UTF-8 as encoded words; printable ASCII stays as it is. */
+int	 sl_field_encode(struct sl_buf *out, struct sl_str text);
+/* "name: value" CRLF of an edit, checked as sl_head_insert does. SL_ERR_SYNTAX, SL_ERR_NOMEM. */
+int	 sl_field_write(struct sl_buf *out, struct sl_str name, struct sl_str value, bool refold,
+	    struct sl_err *err);
+
 /* Header of the head, empty line, body of m: to a sink. Returns what the sink returned if not 0. */
 typedef int sl_sink(void *arg, struct sl_str piece);
 int	 sl_message_write(const struct sl_message *m, const struct sl_head *head, sl_sink *sink, void *arg);

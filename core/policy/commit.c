@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "made.h"
 #include "sign.h"
 #include "transaction.h"
 
@@ -151,23 +152,49 @@ fill_message(struct sl_transaction *t, const struct copy *copy, size_t index,
 	return 0;
 }
 
+/* Behind the copies: what scripts wrote. */
+static void
+fill_made(const struct sl_transaction *t, struct sl_out_message *m)
+{
+	const struct sl_made *made;
+
+	for (made = t->made; made != NULL; made = made->next)
+		*m++ = (struct sl_out_message){
+			.id = made->id, .sender = made->sender, .made = true,
+			.pieces = &made->bytes, .npieces = 1, .size = made->bytes.n,
+			.recipients = made->recipients, .n = made->n,
+		};
+}
+
+static size_t
+count_made(const struct sl_transaction *t)
+{
+	const struct sl_made *made;
+	size_t n = 0;
+
+	for (made = t->made; made != NULL; made = made->next)
+		n++;
+	return n;
+}
+
 int
 sl_commit(struct sl_transaction *t, struct sl_err *err)
 {
 	struct sl_out_message *messages;
 	const struct copy *copy;
-	size_t n, i = 0;
+	size_t n, made = count_made(t), i = 0;
 	int rc;
 
 	copy = group(t, &n);
-	messages = sl_arena_alloc(t->arena, n * sizeof(*messages));
-	if (copy == NULL || messages == NULL)
+	messages = sl_arena_alloc(t->arena, (n + made) * sizeof(*messages));
+	if ((copy == NULL && t->chosen != NULL) || messages == NULL)
 		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	memset(messages, 0, n * sizeof(*messages));
 	for (; copy != NULL; copy = copy->next, i++)
 		if ((rc = fill_message(t, copy, i, &messages[i], err)) != 0)
 			return rc;
+	fill_made(t, messages + n);
 	t->outcome.messages = messages;
-	t->outcome.n = n;
+	t->outcome.n = n + made;
 	return 0;
 }

@@ -21,6 +21,7 @@
 #include "phase.h"
 
 struct sl_auth_scan;
+struct sl_made;
 struct sl_mime;
 struct sl_run;
 
@@ -110,6 +111,7 @@ struct sl_transaction {
 	size_t current;			/* index of the recipient whose data run it is */
 	struct sl_draft draft;		/* that run's */
 	struct sl_chosen *chosen, **chosen_end;
+	struct sl_made *made;		/* new messages of scripts; made.h */
 	struct sl_verdict strongest;	/* of the recipients so far, if 'judged' */
 	bool judged;
 	struct sl_counted_key *keys;	/* references that sign requests hold */

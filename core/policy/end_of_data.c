@@ -2,8 +2,9 @@
  * End of data: what the engine checks itself (From, sender_login), the eod
  * flow, the data flow of each recipient in RCPT order, and the one reply.
  *
- * Nothing is to be stored unless the reply is 2xx; the exception is a
- * Quarantine that rejects, whose copy is kept when the reply is 5xx.
+ * Nothing is to be stored unless the reply is 2xx, new messages of scripts
+ * neither; the exception is a Quarantine that rejects, whose copy is kept when
+ * the reply is 5xx.
  */
 #include <stdio.h>
 #include <string.h>
@@ -109,7 +110,7 @@ commit(struct sl_transaction *t, struct sl_err *err)
 	if (t->session->changes)
 		return t->strongest.code < 300 || t->strongest.action == SL_QUARANTINE ?
 		    sl_changes_make(t, err) : 0;
-	return t->chosen != NULL ? sl_commit(t, err) : 0;
+	return t->chosen != NULL || t->made != NULL ? sl_commit(t, err) : 0;
 }
 
 static void
@@ -124,6 +125,8 @@ conclude(struct sl_transaction *t)
 	/* Who can't quarantine and reject at once keeps all of it: nothing may get lost then. */
 	if (v->code >= 300 && !(s->changes && v->action == SL_QUARANTINE))
 		drop_chosen(t, v->code >= 500);
+	if (v->code >= 300)
+		t->made = NULL;		/* of the arena */
 	if (commit(t, &err) != 0)
 		commit_failed(t, &err);
 	tell_outcome(t);

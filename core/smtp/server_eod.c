@@ -140,13 +140,17 @@ make_received(struct sl_smtp_session *s)
 	return sl_smtp_received(&s->received, &t);
 }
 
-/* The pieces of a message with our Received at its place; where the next ones go. */
+/* The pieces of a message with our Received at its place, if it was received; where the next ones go. */
 static struct sl_str *
 put_received(struct sl_out_message *m, const struct sl_out_message *from, struct sl_str *to,
     struct sl_str received)
 {
 	*m = *from;
 	m->pieces = to;
+	if (from->made) {
+		memcpy(to, from->pieces, from->npieces * sizeof(*to));
+		return to + from->npieces;
+	}
 	m->npieces++;
 	m->size += received.n;
 	memcpy(to, from->pieces, from->ntop * sizeof(*to));

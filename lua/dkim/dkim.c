@@ -10,6 +10,7 @@
 #include "../../core/policy/preflight.h"
 #include "../../core/policy/rotation.h"
 #include "../../core/policy/scan.h"
+#include "../compose/compose.h"
 
 #define MAX_NAMES	100
 
@@ -19,6 +20,10 @@
 
 static const char *const option_names[] = { SIGN_OPTIONS, "preflight", NULL };
 static const char *const for_option_names[] = { SIGN_OPTIONS, NULL };
+
+static const char *const composed_option_names[] = { "canonicalization_header",
+    "canonicalization_body", "algorithm", "additional_headers", "headers", "oversign_headers",
+    "timestamp", "expiration", "expiration_relative", "identity", NULL };
 
 static const char *const seal_option_names[] = { "results", "canonicalization_header",
     "canonicalization_body", "algorithm", "additional_headers", "headers", "oversign_headers",
@@ -469,7 +474,40 @@ arc_seal(lua_State *L)
 	return sl_await(L, sl_scan(sl_context_of(L), SL_SCAN_ARC), chain_known);
 }
 
+/*lua
+Sign a message that was built, whenever it is written: when it is queued, or by toString.
+
+Fields that queue adds (Date, Message-ID) are signed too.
+
+@param selector string
+@param domain string
+@param key string       "pki:NAME", a private key in PEM, or base64 of its DER
+@param options? table   canonicalization_header, canonicalization_body ("relaxed"), algorithm, headers, additional_headers, oversign_headers, timestamp, expiration, expiration_relative, identity
+@return MIME|false self
+@return string? err     with false: why it can't be signed
+
+    MIME():addHeader("From", "a@example.org"):signDKIM("s1", "example.org", "pki:example.org/s1")
+*/
+static int
+mime_sign_dkim(lua_State *L)
+{
+	struct sl_dkim_request r = { .key = NULL };
+	struct sl_err err;
+
+	sl_arg_object(L, 1, SL_COMPOSED);
+	lua_settop(L, 5);
+	lua_pushvalue(L, 1);
+	lua_remove(L, 1);		/* selector, domain, key, options, object */
+	sl_options(L, 4, composed_option_names);
+	if (take_request(L, &r, 4, &err) != 0 || sl_dkim_check(&r, now_of(L), &err) != 0)
+		return refused(L, &err);
+	sl_compose_sign(L, 5, &r);
+	lua_settop(L, 5);
+	return 1;
+}
+
 const struct sl_builtin sl_module_dkim[] = {
+	{ "MIME:signDKIM", mime_sign_dkim, SL_AT_MESSAGE | SL_IMPURE },
 	{ "DKIMSign", dkim_sign, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "DKIMSignFor", dkim_sign_for, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "ARCSeal", arc_seal, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },

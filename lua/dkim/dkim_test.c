@@ -148,6 +148,29 @@ keys_by_domain(void **state)
 	assert_int_equal(rig.out.code, 250);
 }
 
+/* Over what queue adds too; a key that isn't there is told, not raised. */
+static void
+built_messages_are_signed(void **state)
+{
+	const struct outcome *o;
+
+	(void)state;
+	o = rig_run(&rig, "local m = MIME():addHeader('From', 'a@example.com'):setBody('Hello')\n"
+	    "assert(m:signDKIM('s1', 'example.com', 'pki:k') == m)\n"
+	    "assert(m:signDKIM('s1', 'example.com', 'pki:none') == false)\n"
+	    "assert(m:toString():find('^DKIM%-Signature: '))\n"
+	    "m:queue('', 'bob@example.org')");
+	if (o->n != 2)
+		fail_msg("%s %s", o->text, o->where);
+	assert_ptr_equal(strstr(o->copy[1].bytes, "DKIM-Signature: v=1;"), o->copy[1].bytes);
+	assert_int_equal(count(o->copy[1].bytes, "DKIM-Signature:"), 1);
+	assert_non_null(strstr(o->copy[1].bytes, "d=example.com"));
+	/* In h= too, which stands above the field. */
+	assert_true(strcasestr(o->copy[1].bytes, "message-id") < strstr(o->copy[1].bytes, "\r\nMessage-ID: "));
+	o = rig_run(&rig, "MIME():signDKIM('s1', 'example.com', 'pki:k'):queue('', 'bob@example.org')");
+	assert_true(o->failed);		/* no From: RFC 6376 5.4 */
+}
+
 int
 main(void)
 {
@@ -158,6 +181,7 @@ main(void)
 		cmocka_unit_test(what_cannot_sign_is_told),
 		cmocka_unit_test(mistakes_raise),
 		cmocka_unit_test(keys_by_domain),
+		cmocka_unit_test(built_messages_are_signed),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -341,32 +341,6 @@ encoding_xtext_decode(lua_State *L)
 
 /* ---- encoded words ---------------------------------------------------------------------- */
 
-#define WORD_BYTES	45	/* 60 digits of base64: with =?UTF-8?B? and ?= 72 of the 75 allowed */
-
-static bool
-needs_words(struct sl_str s)
-{
-	size_t i;
-
-	for (i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] < ' ' || (unsigned char)s.p[i] > '~')
-			return true;
-	return sl_str_find(s, SL_STR("=?")) >= 0;
-}
-
-/* Bytes of the next word: no character of UTF-8 is cut. */
-static size_t
-word_length(struct sl_str s)
-{
-	size_t n = s.n < WORD_BYTES ? s.n : WORD_BYTES, cut = n;
-
-	if (n == s.n)
-		return n;
-	while (cut > 0 && ((unsigned char)s.p[cut] & 0xc0) == 0x80)
-		cut--;
-	return cut > 0 ? cut : n;
-}
-
 /*lua
 A string (UTF-8) as encoded words (RFC 2047), for the value of a header field. Printable ASCII
 stays as it is.
@@ -382,18 +356,8 @@ encoding_mimeword_encode(lua_State *L)
 {
 	struct sl_str s = input(L, 2);
 	struct sl_buf *out = sl_scratch(L);
-	size_t n;
 
-	if (!needs_words(s)) {
-		sl_string(L, s);
-		return 1;
-	}
-	for (; s.n > 0; s = sl_str_sub(s, n, s.n)) {
-		n = word_length(s);
-		sl_buf_puts(out, out->n > 0 ? " =?UTF-8?B?" : "=?UTF-8?B?");
-		sl_base64_encode(out, sl_str_sub(s, 0, n));
-		sl_buf_puts(out, "?=");
-	}
+	sl_field_encode(out, s);
 	return push_out(L, out);
 }
 

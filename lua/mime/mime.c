@@ -6,8 +6,9 @@
 
 #include "../../core/engine/builtin.h"
 #include "../../core/engine/value.h"
-#include "../../core/mail/field.h"
+#include "../../core/mail/charset.h"
 #include "../../core/policy/parts.h"
+#include "../compose/compose.h"
 #include "../pcre/pcre.h"
 
 #define CLASS		"MIMEPart"
@@ -71,8 +72,10 @@ The structure is that of the message as it was received, found when a script
 first asks. At most 1000 parts and 30 levels are looked at; getErrors says where
 something was left or is wrong.
 
-@param id string
-@return MIMEPart? part  none if there is no such part
+Without a number: a new message or part, empty, of the class MIME, in any phase.
+
+@param id? string
+@return MIMEPart|MIME? part  none if there is no such part
 
     local part = MIME("1")
     if part and part:getType() == "text/html" then echo(part:getSize()) end
@@ -80,8 +83,15 @@ something was left or is wrong.
 static int
 mime(lua_State *L)
 {
-	int index = sl_mime_find(mime_of(L), sl_arg_string(L, 1));
+	int index;
 
+	if (lua_gettop(L) == 0) {
+		sl_compose_new(L);
+		return 1;
+	}
+	if ((sl_run_phase(L) & SL_AT_MESSAGE) == 0)
+		return luaL_error(L, "MIME(id) needs a message: only in eod, data");
+	index = sl_mime_find(mime_of(L), sl_arg_string(L, 1));
 	if (index < 0) {
 		sl_none(L);
 		return 1;
@@ -313,13 +323,23 @@ push_value(lua_State *L, struct sl_str value, bool decode)
 	sl_string(L, sl_buf_str(text));
 }
 
+/* By the options at 3. */
+static void
+push_asked(lua_State *L, const struct sl_field *f, bool decode)
+{
+	if (sl_opt_bool(L, 3, "field", false))
+		sl_string(L, f->raw);
+	else
+		push_value(L, f->value, decode);
+}
+
 /*lua
 The value of a header field of a part.
 
 Of the message itself ("0") as the run has edited it, of other parts as received.
 
 @param name string
-@param options? table  index (which of several: 1 is the first, in HSL 0; the first), decode (encoded words to UTF-8; true)
+@param options? table  index (which of several: 1 is the first, in HSL 0; the first), decode (encoded words to UTF-8; true), field (the whole field as it stands; false)
 @return string? value  unfolded
 
     local subject = MIME("0"):getHeader("Subject")
@@ -328,7 +348,7 @@ Of the message itself ("0") as the run has edited it, of other parts as received
 static int
 get_header(lua_State *L)
 {
-	static const char *const names[] = { "index", "decode", NULL };
+	static const char *const names[] = { "index", "decode", "field", NULL };
 	struct fields fields = fields_of(L, 1);
 	struct sl_str name = sl_arg_string(L, 2);
 	int first = sl_is_hsl(L) ? 0 : 1;
@@ -342,7 +362,7 @@ get_header(lua_State *L)
 	while (next_field(&fields, &f)) {
 		if (!sl_str_ieq(f.name, name) || left-- >= 1)
 			continue;
-		push_value(L, f.value, decode);
+		push_asked(L, &f, decode);
 		return 1;
 	}
 	sl_none(L);
@@ -353,7 +373,7 @@ get_header(lua_State *L)
 The values of all header fields of a name, top down.
 
 @param name string
-@param options? table  decode (encoded words to UTF-8; true)
+@param options? table  decode (encoded words to UTF-8; true), field (whole fields as they stand; false)
 @return string[] values
 
     echo(#MIME("0"):getHeaders("Received"))
@@ -361,7 +381,7 @@ The values of all header fields of a name, top down.
 static int
 get_headers(lua_State *L)
 {
-	static const char *const names[] = { "decode", NULL };
+	static const char *const names[] = { "decode", "field", NULL };
 	struct fields fields = fields_of(L, 1);
 	struct sl_str name = sl_arg_string(L, 2);
 	struct sl_field f;
@@ -373,7 +393,7 @@ get_headers(lua_State *L)
 	while (next_field(&fields, &f)) {
 		if (!sl_str_ieq(f.name, name))
 			continue;
-		push_value(L, f.value, decode);
+		push_asked(L, &f, decode);
 		sl_list_add(L);
 	}
 	return 1;
@@ -451,7 +471,7 @@ to_utf8(lua_State *L, const struct sl_mime_part *part)
 The body of a part without its transfer encoding: base64 and quoted-printable as most
 readers take them, mistakes and all.
 
-@param options? table  utf8 (convert the part's charset; false), raw (leave the encoding; false)
+@param options? table  decode (the transfer encoding; true), utf8 (convert the part's charset; false)
 @return string? body
 @return string? err    with utf8: the charset isn't known, or the text not of it
 @return string? code   "charset"
@@ -462,12 +482,12 @@ readers take them, mistakes and all.
 static int
 get_body(lua_State *L)
 {
-	static const char *const names[] = { "utf8", "raw", NULL };
+	static const char *const names[] = { "decode", "utf8", NULL };
 	const struct sl_mime_part *part = part_at(L, 1);
 
 	sl_options(L, 2, names);
 	sl_charge(L, part->body.n / 4);
-	if (sl_opt_bool(L, 2, "raw", false)) {
+	if (!sl_opt_bool(L, 2, "decode", true)) {
 		sl_string(L, part->body);
 		return 1;
 	}
@@ -612,7 +632,7 @@ find_by_file_name(lua_State *L)
 }
 
 const struct sl_builtin sl_module_mime[] = {
-	{ "MIME", mime, SL_AT_MESSAGE },
+	{ "MIME", mime, SL_AT_ANY },
 	{ "MIMEPart:getID", get_id, SL_AT_MESSAGE },
 	{ "MIMEPart:getByID", get_by_id, SL_AT_MESSAGE },
 	{ "MIMEPart:getParts", get_parts, SL_AT_MESSAGE },

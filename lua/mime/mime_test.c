@@ -49,7 +49,7 @@ static const struct { const char *name, *script; } scripts[] = {
 	    "assert(#MIME('3'):findByType('text/plain') == 1 and #MIME('0'):findByType('*') == 5)\n"
 	    "assert(#MIME('0'):findByType(pcre_compile('^multipart/')) == 1)" },
 	{ "bodies", "assert(MIME('1'):getBody() == 'gr\\xfc\\xdfe' and MIME('1'):getBody{ utf8 = true } == 'grüße')\n"
-	    "assert(MIME('1'):getBody{ raw = true } == 'gr=FC=DFe' and MIME('1'):getSize() == 9)\n"
+	    "assert(MIME('1'):getBody{ decode = false } == 'gr=FC=DFe' and MIME('1'):getSize() == 9)\n"
 	    "assert(MIME('2'):getBody() == '\\0\\1\\2\\255')\n"
 	    "local body, err, code = MIME('2'):getBody{ utf8 = true } assert(body == nil and code == 'charset')\n"
 	    "assert(MIME('3'):getBody() == 'Subject: inner\\r\\n\\r\\ntext' and MIME('3.1'):getBody() == 'text')" },
@@ -59,7 +59,8 @@ static const struct { const char *name, *script; } scripts[] = {
 	    "assert(MIME('1'):getHeader('X-Twice', { index = 3 }) == nil and MIME('1'):getHeader('Subject') == nil)\n"
 	    "assert(table.concat(MIME('1'):getHeaders('X-Twice'), ',') == '1,2')\n"
 	    "assert(table.concat(MIME('2'):getHeaderNames(), ',') == 'Content-Type,Content-Disposition,Content-Transfer-Encoding')\n"
-	    "assert(MIME('3.1'):getHeader('Subject') == 'inner')" },
+	    "assert(MIME('3.1'):getHeader('Subject') == 'inner')\n"
+	    "assert(MIME('3.1'):getHeader('subject', { field = true }) == 'Subject: inner\\r\\n')" },
 	{ "the root's are the run's", "AddHeader('X-New', 'n') assert(MIME('0'):getHeader('X-New') == 'n')\n"
 	    "assert(MIME('0'):getHeaderNames()[1] == 'X-New' and MIME('0'):getHeader('Subject') == 'grüße')\n"
 	    "assert(MIME('0'):getHeader('Subject', { decode = false }) == '=?utf-8?q?gr=C3=BC=C3=9Fe?=')" },

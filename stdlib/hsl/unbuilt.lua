@@ -37,7 +37,6 @@ return {
   ed25519_privatekey = keys, is_ed25519_privatekey = keys, ed25519_sign = keys, ed25519_verify = keys,
   crypt = "use password_verify, which computes beside the other sessions",
   -- the server
-  mail = "new messages of scripts aren't built; deliver a copy with Deliver and done = false",
   queue_policy = queue, queue_policy_delete = queue, queue_quota = queue, queue_suspend = queue,
   server_concurrency = "use connections of sluice.lua",
   stat = metrics, metrics_decrement = metrics, metrics_get = metrics, metrics_increment = metrics,

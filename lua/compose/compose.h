@@ -1,0 +1,32 @@
+/* New messages under construction: objects of the class MIME, for other modules. */
+#ifndef SL_LUA_COMPOSE_H
+#define SL_LUA_COMPOSE_H
+
+#include <lua.h>
+
+#include "../../core/auth/dkim.h"
+#include "../../core/base/bytes.h"
+
+#define SL_COMPOSED	"MIME"
+#define SL_COMPOSED_MAX	(32 * 1024 * 1024)	/* bytes of one */
+
+void	 sl_compose_new(lua_State *L);		/* [-0, +1, m] an empty one */
+
+/* The steps of the methods, on the object at 'arg'; each raises what the method raises. */
+void	 sl_compose_header(lua_State *L, int arg, struct sl_str name, struct sl_str value);
+bool	 sl_compose_has_header(lua_State *L, int arg, struct sl_str name);
+/* Any string value: replaces the one there. */
+void	 sl_compose_type(lua_State *L, int arg, struct sl_str type);
+void	 sl_compose_body(lua_State *L, int arg, struct sl_str body);
+
+/* Signs it whenever it is written as a message. The request's strings and key live as long as the
+ * transaction. */
+void	 sl_compose_sign(lua_State *L, int arg, const struct sl_dkim_request *request);
+
+/*
+ * Pushes it as text: with MIME-Version if it is a message, without as a part.
+ * Raises when it is larger than SL_COMPOSED_MAX. [-0, +1, e]
+ */
+void	 sl_compose_render(lua_State *L, int arg, bool message);
+
+#endif

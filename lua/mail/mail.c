@@ -1,0 +1,356 @@
+/* New messages into the queue: mail(), and what MIME() built. */
+#include <stdio.h>
+#include <string.h>
+
+#include "../../core/crypto/random.h"
+#include "../../core/engine/value.h"
+#include "../../core/engine/vm.h"
+#include "../../core/mail/address.h"
+#include "../../core/mail/date.h"
+#include "../../core/policy/config.h"
+#include "../../core/policy/made.h"
+#include "../compose/compose.h"
+
+#define MAX_RECIPIENTS	100
+#define MAX_DELAY	(30.0 * 86400)
+
+/* ---- the envelope ---------------------------------------------------------- */
+
+static const char *
+keep(lua_State *L, struct sl_str s)
+{
+	const char *copy = sl_arena_strndup(sl_context_of(L)->arena, s.p, s.n);
+
+	if (copy == NULL)
+		luaL_error(L, "out of memory");
+	return copy;
+}
+
+static const char *
+address(lua_State *L, struct sl_str text, bool null_ok)
+{
+	struct sl_address a;
+	struct sl_err err;
+
+	if (null_ok && text.n == 0)
+		return "";
+	if (sl_address_parse(&a, text, &err) != 0)
+		luaL_error(L, "\"%s\": %s", text.p, err.text);
+	return keep(L, sl_str_of(a.address));
+}
+
+static const char *
+transport(lua_State *L, struct sl_str name)
+{
+	const char *kept;
+
+	if (sl_str_starts(name, SL_STR("mailtransport:")))
+		name = sl_str_sub(name, 14, name.n);
+	if (name.n == 0)
+		return NULL;
+	kept = keep(L, name);
+	if (sl_config_transport(sl_context_config(sl_context_of(L)), kept) == NULL)
+		luaL_error(L, "transport \"%s\" is not in sluice.lua", kept);
+	return kept;
+}
+
+/* An address or a list of them at 'arg'. */
+static void
+take_recipients(lua_State *L, int arg, struct sl_made *made)
+{
+	struct sl_out_recipient *list;
+	size_t n = lua_istable(L, arg) ? sl_count(L, arg) : 1, i;
+
+	if (n < 1 || n > MAX_RECIPIENTS)
+		luaL_argerror(L, arg, "from 1 to 100 addresses expected");
+	list = sl_arena_alloc(sl_context_of(L)->arena, n * sizeof(*list));
+	if (list == NULL)
+		luaL_error(L, "out of memory");
+	memset(list, 0, n * sizeof(*list));
+	made->recipients = list;
+	if (!lua_istable(L, arg)) {
+		list[made->n++].recipient = address(L, sl_arg_string(L, arg), false);
+		return;
+	}
+	for (i = 0; made->n < n && sl_each(L, arg, &i); lua_pop(L, 2))
+		list[made->n++].recipient = address(L, sl_arg_string(L, lua_gettop(L)), false);
+}
+
+/* Names and values, as SetMetaData takes them. */
+static const char *
+metadata_option(lua_State *L, int arg)
+{
+	struct sl_buf *json;
+	struct sl_err err;
+	int at;
+	size_t i;
+
+	if (!sl_opt_push(L, arg, "metadata")) {
+		lua_pop(L, 1);
+		return NULL;
+	}
+	at = lua_gettop(L);
+	sl_arg_table(L, at);
+	for (i = 0; sl_each(L, at, &i); lua_pop(L, 2))
+		if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
+			luaL_error(L, "option \"metadata\": names and values must be strings");
+	json = sl_scratch(L);
+	if (sl_json_encode(L, at, json, false, false, &err) != 0)
+		luaL_error(L, "option \"metadata\": %s", err.text);
+	lua_pop(L, 1);
+	return keep(L, sl_buf_str(json));
+}
+
+static void
+take_options(lua_State *L, int arg, struct sl_made *made, const char *transportid)
+{
+	const char *metadata = metadata_option(L, arg);
+	double delay = sl_opt_number(L, arg, "delay", 0, MAX_DELAY, 0);
+
+	for (size_t i = 0; i < made->n; i++) {
+		made->recipients[i].transport = transportid;
+		made->recipients[i].metadata = metadata;
+		made->recipients[i].delay = delay;
+	}
+}
+
+/* ---- into the queue ---------------------------------------------------------- */
+
+static void
+add_date(lua_State *L, int arg)
+{
+	int64_t now = sl_loop_time_us(sl_vm_loop(sl_vm_of(L))) / 1000000;
+	char text[SL_DATE_SIZE];
+
+	if (!sl_compose_has_header(L, arg, SL_STR("Date")))
+		sl_compose_header(L, arg, SL_STR("Date"),
+		    sl_str_of(sl_date_format(text, now, sl_date_local_offset(now))));
+}
+
+static void
+add_message_id(lua_State *L, int arg)
+{
+	char uuid[SL_UUID_SIZE], text[SL_UUID_SIZE + 260];
+
+	if (sl_compose_has_header(L, arg, SL_STR("Message-ID")))
+		return;
+	if (sl_uuid4(uuid) != 0)
+		luaL_error(L, "no random bytes");
+	snprintf(text, sizeof(text), "<%s@%.255s>", uuid,
+	    sl_config_hostname(sl_context_config(sl_context_of(L))));
+	sl_compose_header(L, arg, SL_STR("Message-ID"), sl_str_of(text));
+}
+
+/* The object at 'arg' as a whole message (RFC 6409 8); pushes its id, or what is missing. */
+static int
+enqueue(lua_State *L, int arg, struct sl_made *made)
+{
+	const char *id;
+	struct sl_err err;
+	int rc;
+
+	add_date(L, arg);
+	add_message_id(L, arg);
+	sl_compose_render(L, arg, true);
+	made->bytes.p = lua_tolstring(L, -1, &made->bytes.n);
+	rc = sl_made_add(sl_context_of(L), made, &id, &err);
+	if (rc != 0)
+		return luaL_error(L, "%s", err.text);
+	sl_text(L, id);
+	return 1;
+}
+
+static int
+queue_object(lua_State *L)
+{
+	static const char *const names[] = { "metadata", "delay", NULL };
+	struct sl_made made = { .next = NULL };
+
+	sl_arg_object(L, 1, SL_COMPOSED);
+	sl_options(L, 5, names);
+	made.sender = address(L, sl_arg_string(L, 2), true);
+	take_recipients(L, 3, &made);
+	take_options(L, 5, &made, transport(L, sl_arg_opt_string(L, 4, "")));
+	return enqueue(L, 1, &made);
+}
+
+/*lua
+Put what was built into the queue, as a message of its own.
+
+It shares the fate of the message that is being judged: if that gets a 2xx reply
+both are stored before the reply is sent, else neither is. Date and Message-ID are
+added if they are missing. At most 100 new messages for one received; not behind another mail
+server (milter), which has the queue then.
+
+@param sender string              reverse-path; "" for messages that nobody should answer
+@param recipient string|string[]  an address, or up to 100
+@param transportid? string        a name of `transports`; that of the recipient's row in the relay table
+@param options? table             metadata (strings by name), delay (seconds; 0)
+@return string id                 of the new message
+
+    MIME():addHeader("From", "postmaster@example.org"):addHeader("Subject", "A report")
+      :setBody("Something was seen.\r\n"):queue("", "abuse@example.org")
+*/
+static int
+queue(lua_State *L)
+{
+	return queue_object(L);
+}
+
+/*lua
+The same as queue: its name in the dialect of 2016.
+
+@param sender string
+@param recipient string|string[]
+@param transportid? string
+@param options? table  metadata, delay
+@return string id
+
+    MIME():addHeader("From", "a@example.org"):setBody("Hello"):send("a@example.org", "b@example.org", "mx")
+*/
+static int
+send_(lua_State *L)
+{
+	return queue_object(L);
+}
+
+/* ---- mail() ------------------------------------------------------------------- */
+
+/* "Ann <ann@example.org>", the name as a quoted string or encoded words; <> has nobody. */
+static void
+put_mailbox(lua_State *L, struct sl_buf *out, struct sl_str name, const char *address)
+{
+	bool plain = true;
+
+	if (name.p == NULL || name.n == 0) {
+		sl_buf_puts(out, address);
+		return;
+	}
+	for (size_t i = 0; i < name.n; i++) {
+		if ((unsigned char)name.p[i] < ' ')
+			luaL_error(L, "a name without control bytes is wanted");
+		plain &= (unsigned char)name.p[i] < 127;
+	}
+	if (!plain) {
+		sl_field_encode(out, name);
+	} else {
+		sl_buf_putc(out, '"');
+		for (size_t i = 0; i < name.n; i++) {
+			if (name.p[i] == '"' || name.p[i] == '\\')
+				sl_buf_putc(out, '\\');
+			sl_buf_putc(out, name.p[i]);
+		}
+		sl_buf_putc(out, '"');
+	}
+	sl_buf_printf(out, " <%s>", address);
+}
+
+/* A field whose value was written to the scratch buffer, which the object uses too. */
+static void
+add_written(lua_State *L, int arg, const char *name, const struct sl_buf *value)
+{
+	sl_string(L, sl_buf_str(value));
+	sl_compose_header(L, arg, sl_str_of(name), sl_arg_string(L, lua_gettop(L)));
+	lua_pop(L, 1);
+}
+
+static void
+add_from(lua_State *L, int arg, int options, const char *sender)
+{
+	char nobody[300];
+	struct sl_buf *value = sl_scratch(L);
+
+	snprintf(nobody, sizeof(nobody), "MAILER-DAEMON@%.255s",
+	    sl_config_hostname(sl_context_config(sl_context_of(L))));
+	put_mailbox(L, value, sl_opt_string(L, options, "sender_name", NULL),
+	    sender[0] != '\0' ? sender : nobody);
+	add_written(L, arg, "From", value);
+}
+
+static void
+add_to(lua_State *L, int arg, int options, const struct sl_made *made)
+{
+	struct sl_str name = sl_opt_string(L, options, "recipient_name", NULL);
+	struct sl_buf *value = sl_scratch(L);
+
+	for (size_t i = 0; i < made->n; i++) {
+		if (i > 0)
+			sl_buf_puts(value, ", ");
+		put_mailbox(L, value, i == 0 ? name : (struct sl_str){ NULL, 0 },
+		    made->recipients[i].recipient);
+	}
+	add_written(L, arg, "To", value);
+}
+
+/* The option headers: names and values. */
+static void
+add_more(lua_State *L, int arg, int options)
+{
+	size_t i;
+	int at;
+
+	if (sl_opt_push(L, options, "headers")) {
+		at = lua_gettop(L);
+		sl_arg_table(L, at);
+		for (i = 0; sl_each(L, at, &i); lua_pop(L, 2))
+			sl_compose_header(L, arg, sl_arg_string(L, lua_gettop(L) - 1),
+			    sl_arg_string(L, lua_gettop(L)));
+	}
+	lua_settop(L, arg);
+}
+
+/*lua
+Put a new message into the queue: From, To, Subject, a text, and what else a message needs.
+
+It shares the fate of the message that is being judged, see MIME:queue: nothing is sent
+unless that one gets a 2xx reply. In `data` it is done for each recipient; in `eod` once.
+
+@param sender string              also From; "" for messages that nobody should answer
+@param recipient string|string[]  an address, or up to 100
+@param subject string             UTF-8
+@param body string                UTF-8
+@param transportid? string        a name of `transports`; that of the recipient's row in the relay table
+@param options? table             sender_name, recipient_name, plaintext (false: the body is HTML; true), headers (names and values), metadata, delay, transportid
+@return string id                 of the new message
+
+    mail("postmaster@example.org", "abuse@example.org", "Seen", "A message of " .. (sender or "?"))
+*/
+static int
+mail(lua_State *L)
+{
+	static const char *const names[] = { "sender_name", "recipient_name", "plaintext", "headers",
+	    "metadata", "delay", "transportid", NULL };
+	int options = lua_istable(L, 5) ? 5 : 6, object;
+	struct sl_made made = { .next = NULL };
+	struct sl_buf *subject;
+	struct sl_str via;
+
+	sl_options(L, options, names);
+	made.sender = address(L, sl_arg_string(L, 1), true);
+	take_recipients(L, 2, &made);
+	via = options == 6 ? sl_arg_opt_string(L, 5, "") : SL_STR("");
+	if (via.n == 0)
+		via = sl_opt_string(L, options, "transportid", "");
+	take_options(L, options, &made, transport(L, via));
+	lua_settop(L, options);
+	sl_compose_new(L);
+	object = lua_gettop(L);
+	add_from(L, object, options, made.sender);
+	add_to(L, object, options, &made);
+	subject = sl_scratch(L);
+	sl_field_encode(subject, sl_arg_string(L, 3));
+	add_written(L, object, "Subject", subject);
+	sl_compose_header(L, object, SL_STR("Auto-Submitted"), SL_STR("auto-generated"));
+	add_more(L, object, options);
+	if (!sl_opt_bool(L, options, "plaintext", true))
+		sl_compose_type(L, object, SL_STR("text/html"));
+	sl_compose_body(L, object, sl_arg_string(L, 4));
+	return enqueue(L, object, &made);
+}
+
+const struct sl_builtin sl_module_mail[] = {
+	{ "mail", mail, SL_AT_MESSAGE | SL_IMPURE },
+	{ "MIME:queue", queue, SL_AT_MESSAGE | SL_IMPURE },
+	{ "MIME:send", send_, SL_AT_MESSAGE | SL_IMPURE },
+	{ NULL, NULL, 0 },
+};

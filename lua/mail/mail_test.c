@@ -1,0 +1,137 @@
+/* New messages of scripts, and that they share the fate of the one that is judged. */
+#include "../session_testing.h"
+
+static struct rig rig;
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	rig_init(&rig);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	rig_clear(&rig);
+	return 0;
+}
+
+static void
+assert_has(const char *text, const char *part)
+{
+	if (strstr(text, part) == NULL)
+		fail_msg("no \"%s\" in:\n%s", part, text);
+}
+
+static void
+mail_is_a_whole_message(void **state)
+{
+	const struct outcome *o;
+
+	(void)state;
+	o = rig_run(&rig, "local id = mail('post@example.org', { 'eve@example.org', 'ann@example.org' }, 'Grüße', 'Für dich',\n"
+	    "  { sender_name = 'The \"Post\"', recipient_name = 'Eve', headers = { ['X-Why'] = 'test' },\n"
+	    "    metadata = { a = 'b' }, delay = 60 })\n"
+	    "assert(id == messageid .. '-new1')");
+	if (o->n != 3)
+		fail_msg("%zu messages: %s %s", o->n, o->text, o->where);
+	assert_string_equal(o->copy[0].recipient, "bob@example.org");
+	assert_string_equal(o->copy[1].sender, "post@example.org");
+	assert_string_equal(o->copy[1].recipient, "eve@example.org");
+	assert_string_equal(o->copy[2].recipient, "ann@example.org");
+	assert_string_equal(o->copy[1].transport, "box");
+	assert_string_equal(o->copy[1].metadata, "{\"a\":\"b\"}");
+	assert_true(o->copy[1].delay == 60);
+	assert_has(o->copy[1].bytes, "From: \"The \\\"Post\\\"\" <post@example.org>\r\n"
+	    "To: \"Eve\" <eve@example.org>, ann@example.org\r\n");
+	assert_has(o->copy[1].bytes, "\r\nSubject: =?UTF-8?B?R3LDvMOfZQ==?=\r\n");
+	assert_has(o->copy[1].bytes, "\r\nAuto-Submitted: auto-generated\r\nX-Why: test\r\nDate: ");
+	assert_has(o->copy[1].bytes, "@mx.example.org>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n");
+	assert_has(o->copy[1].bytes, "\r\n\r\nF=C3=BCr dich");
+}
+
+static void
+built_messages_are_queued(void **state)
+{
+	const struct outcome *o;
+
+	(void)state;
+	o = rig_run(&rig, "MIME():addHeader('From', 'a@example.org'):setType('text/html'):setBody('<p>x</p>')\n"
+	    ":queue('', 'far@example.net', 'other')\n"
+	    "mail('', 'x@example.org', 's', '<b>t</b>', 'other', { plaintext = false })");
+	assert_int_equal(o->n, 3);
+	assert_string_equal(o->copy[1].sender, "");
+	assert_string_equal(o->copy[1].recipient, "far@example.net");
+	assert_string_equal(o->copy[1].transport, "other");
+	assert_has(o->copy[1].bytes, "\r\nMessage-ID: <");
+	assert_has(o->copy[2].bytes, "From: MAILER-DAEMON@mx.example.org\r\n");
+	assert_has(o->copy[2].bytes, "\r\nContent-Type: text/html\r\n");
+	o = rig_run(&rig, "mail('', 'x@example.org', 's', 't') Delete()");
+	assert_int_equal(o->action, SL_DELETE);
+	assert_int_equal(o->n, 1);
+	assert_string_equal(o->copy[0].recipient, "x@example.org");
+}
+
+static void
+nothing_is_queued_unless_it_is_accepted(void **state)
+{
+	static const char *const scripts[] = { "mail('', 'x@example.org', 's', 't') Reject('no')",
+	    "mail('', 'x@example.org', 's', 't') Defer('no')", "mail('', 'x@example.org', 's', 't') error('x')",
+	    "mail('', 'x@example.org', 's', 't') Quarantine('spam', { reject = true })" };
+	const struct outcome *o;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
+		o = rig_run(&rig, scripts[i]);
+		if (o->code < 400 || o->n != (i == 3))
+			fail_msg("%s: %s, %zu", scripts[i], o->text, o->n);
+		for (size_t k = 0; k < o->n; k++)
+			assert_string_equal(o->copy[k].quarantine, "spam");
+	}
+}
+
+static void
+mistakes_cost_the_message_a_4xx(void **state)
+{
+	static const char *const scripts[] = { "mail()", "mail('x', 'a@example.org', 's', 't')",
+	    "mail('', '', 's', 't')", "mail('', {}, 's', 't')", "mail('', 'a@example.org', 's\\r\\nB: c', 't', 'none')",
+	    "mail('', 'a@far.example', 's', 't')", "mail('', 'a@example.org', 's', 't', { x = 1 })",
+	    "mail('', 'a@example.org', 's', 't', { headers = { ['A\\n'] = 'b' } })",
+	    "for _ = 1, 101 do mail('', 'a@example.org', 's', 't') end" };
+	const struct outcome *o;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
+		o = rig_run(&rig, scripts[i]);
+		if (o->code != 451 || !o->failed || o->n != 0)
+			fail_msg("%s: %s", scripts[i], o->text);
+	}
+}
+
+static void
+a_subject_is_one_field(void **state)
+{
+	const struct outcome *o;
+
+	(void)state;
+	o = rig_run(&rig, "mail('', 'a@example.org', 'a\\r\\nBcc: x@example.net', 't')");
+	assert_int_equal(o->n, 2);
+	assert_null(strstr(o->copy[1].bytes, "\nBcc:"));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(mail_is_a_whole_message),
+		cmocka_unit_test(built_messages_are_queued),
+		cmocka_unit_test(nothing_is_queued_unless_it_is_accepted),
+		cmocka_unit_test(mistakes_cost_the_message_a_4xx),
+		cmocka_unit_test(a_subject_is_one_field),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

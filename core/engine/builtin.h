@@ -9,6 +9,7 @@
 #include <lua.h>
 #include <lauxlib.h>
 
+#include "../base/list.h"
 #include "../net/op.h"
 
 /* Phases in which a builtin may be called; the guard refuses elsewhere. */
@@ -66,6 +67,18 @@ int	 sl_end(lua_State *L);
 void	*sl_run_host(lua_State *L);
 unsigned sl_run_phase(lua_State *L);		/* one SL_AT_* bit */
 int64_t	 sl_run_age_us(lua_State *L);		/* since it began, waiting included */
+
+/*
+ * What is called when the run that calls is over, however it ends: for what it holds
+ * outside. 'fn' frees the struct around. One that was taken out of its list isn't called.
+ */
+struct sl_at_end {
+	struct sl_list link;
+	void (*fn)(struct sl_at_end *at_end);
+};
+void	 sl_run_at_end(lua_State *L, struct sl_at_end *at_end);
+/* The one behind 'at_end', NULL = the first; NULL = there are no more. */
+struct sl_at_end *sl_run_at_end_next(lua_State *L, struct sl_at_end *at_end);
 
 /* "data.lua:12" of the calling script line; buffer lives until the next call. */
 const char *sl_where(lua_State *L);

@@ -12,11 +12,27 @@
 
 /* ---- modules ------------------------------------------------------------------- */
 
+/* A module's chunk: the program's, or read now. */
+static bool
+push_module(lua_State *L, struct sl_program *p, const char *path)
+{
+	struct sl_str source;
+	struct sl_err err;
+
+	if (sl_chunk_push(L, p, path))
+		return true;
+	if (p->files == NULL || !p->files->read(p->files->arg, path, &source))
+		return false;
+	if (sl_program_add(p, path, source, &err) != 0)
+		luaL_error(L, "%s", err.text);
+	return sl_chunk_push(L, p, path);
+}
+
 /* upvalues: program, loaded modules, environment */
 static int
 compiler_require(lua_State *L)
 {
-	const struct sl_program *p = lua_touserdata(L, lua_upvalueindex(1));
+	struct sl_program *p = lua_touserdata(L, lua_upvalueindex(1));
 	const char *name = luaL_checkstring(L, 1), *path;
 
 	lua_settop(L, 1);
@@ -25,7 +41,7 @@ compiler_require(lua_State *L)
 		return 1;
 	luaL_gsub(L, name, ".", "/");
 	path = lua_pushfstring(L, MODULES "%s.lua", lua_tostring(L, -1));
-	if (!sl_chunk_push(L, p, path))
+	if (!push_module(L, p, path))
 		return luaL_error(L, "%s is missing: is sluice installed?", path);
 	lua_pushvalue(L, lua_upvalueindex(3));
 	lua_call(L, 1, 1);

@@ -137,6 +137,7 @@ struct sl_run {
 	struct sl_scope own, *scope;	/* its names: its own or the spec's */
 	bool begun;			/* the coroutine has its function */
 	size_t element;			/* of the flow: the one that runs */
+	struct sl_list at_end;		/* struct sl_at_end */
 
 	/* ending (end.c) */
 	bool ending;			/* this flag decides, never an error value */

@@ -201,10 +201,23 @@ give_back(struct sl_run *run)
 /* ---- the end of a run ----------------------------------------------------------------- */
 
 static void
+call_at_end(struct sl_run *run)
+{
+	struct sl_at_end *at_end;
+
+	while (!sl_list_empty(&run->at_end)) {
+		at_end = sl_list_entry(run->at_end.next, struct sl_at_end, link);
+		sl_list_remove(&at_end->link);
+		at_end->fn(at_end);
+	}
+}
+
+static void
 run_free(struct sl_run *run)
 {
 	struct sl_vm *vm = run->vm;
 
+	call_at_end(run);
 	sl_op_release(run->op);
 	sl_timer_stop(&run->deadline);
 	sl_task_cancel(&run->task);
@@ -386,6 +399,7 @@ sl_run_start(struct sl_vm *vm, const struct sl_run_spec *spec, struct sl_run **o
 	run->spec = *spec;
 	run->program = sl_program_ref(spec->program);
 	run->co_ref = run->loaded_ref = LUA_NOREF;
+	sl_list_init(&run->at_end);
 	sl_scope_init(&run->own, vm);
 	run->scope = spec->scope != NULL ? spec->scope : &run->own;
 	run->started_us = sl_clock_us();
@@ -396,6 +410,21 @@ sl_run_start(struct sl_vm *vm, const struct sl_run_spec *spec, struct sl_run **o
 		admit(run);
 	*out = run;
 	return 0;
+}
+
+void
+sl_run_at_end(lua_State *L, struct sl_at_end *at_end)
+{
+	sl_list_insert(&sl_running(L)->at_end, &at_end->link);
+}
+
+struct sl_at_end *
+sl_run_at_end_next(lua_State *L, struct sl_at_end *at_end)
+{
+	struct sl_list *list = &sl_running(L)->at_end;
+	struct sl_list *next = at_end != NULL ? at_end->link.next : list->next;
+
+	return next != list ? sl_list_entry(next, struct sl_at_end, link) : NULL;
 }
 
 void

@@ -111,13 +111,16 @@ add_files(struct sl_generation *g, struct sl_buf *out)
 	return refused;
 }
 
-/* What HSL's compiler asks for: files of the policy, never of the library. */
+#define COMPILER	"stdlib/hsl/"
+
+/* What HSL's compiler asks for: code of the policy, and its own modules. */
 static bool
 read_source(void *arg, const char *path, struct sl_str *source)
 {
 	const struct sl_generation *g = arg;
 
-	return is_code(sl_str_of(path)) && sl_image_find(g->image, path, source);
+	return (is_code(sl_str_of(path)) || sl_str_starts(sl_str_of(path), SL_STR(COMPILER))) &&
+	    sl_image_find(g->image, path, source);
 }
 
 /* sluice.lua's files. */
@@ -134,7 +137,8 @@ path_by_id(void *arg, struct sl_str id)
 	return json_string_value(json_object_get(g->config->files, name));
 }
 
-/* The library's modules: stdlib/index lists them, one path a line. */
+/* The library's modules: stdlib/index lists them, one path a line. Those of HSL's
+ * compiler are read when there is something to compile. */
 static int
 add_stdlib(struct sl_generation *g, struct sl_buf *out)
 {
@@ -151,6 +155,8 @@ add_stdlib(struct sl_generation *g, struct sl_buf *out)
 		if (line.n == 0)
 			continue;
 		snprintf(name, sizeof(name), "stdlib/%.*s", (int)line.n, line.p);
+		if (sl_str_starts(sl_str_of(name), SL_STR(COMPILER)))
+			continue;
 		if (!sl_image_find(g->image, name, &source)) {
 			sl_buf_printf(out, "%s, named in its index, is missing\n", name);
 			refused++;
@@ -187,7 +193,7 @@ sl_engine_prepare(struct sl_engine *engine, int image_fd, struct sl_generation *
 		goto fail;
 	g->files = (struct sl_program_files){ read_source, path_by_id, g };
 	sl_program_set_files(g->program, &g->files);
-	if (add_stdlib(g, text) != 0 || add_files(g, text) != 0)	/* HSL's compiler first */
+	if (add_stdlib(g, text) + add_files(g, text) != 0)
 		goto fail;
 	if (sl_services_prepare(engine, g, text) != 0)
 		goto fail;

@@ -9,6 +9,7 @@
 #include "../../core/engine/vm.h"
 #include "../../core/policy/owner.h"
 #include "../../core/state/state.h"
+#include "barrier.h"
 
 static int
 ask(lua_State *L, struct sl_state_request *r, const char *kind, int parts,
@@ -292,6 +293,74 @@ state_delete(lua_State *L)
 	return ask(L, &r, "memory", 1, yes_or_no);
 }
 
+/*lua
+Try to take a lock; HSL's `barrier` calls it.
+
+@param name string
+@return boolean taken  true also when the state can't be reached
+
+    assert(__barrier_enter("example"))
+*/
+static int
+barrier_enter(lua_State *L)
+{
+	return sl_barrier_enter(L);
+}
+
+/*lua
+Wait before a lock is tried again: 10 ms, twice as long each time, at most half a second.
+
+@param attempt number  how often it was held, from 0
+
+    __barrier_wait(0)
+*/
+static int
+barrier_wait(lua_State *L)
+{
+	return sl_barrier_wait(L);
+}
+
+/*lua
+The variable shared by a barrier.
+
+@param name string
+@return any? value  none the first time
+
+    local value = __barrier_value("example")
+*/
+static int
+barrier_value(lua_State *L)
+{
+	return sl_barrier_value(L);
+}
+
+/*lua
+Keep the variable shared by a barrier.
+
+@param name string
+@param value any  plain data
+
+    __barrier_store("example", 1)
+*/
+static int
+barrier_store(lua_State *L)
+{
+	return sl_barrier_store(L);
+}
+
+/*lua
+Give a lock back. A run that ends gives back those it has.
+
+@param name string
+
+    __barrier_leave("example")
+*/
+static int
+barrier_leave(lua_State *L)
+{
+	return sl_barrier_leave(L);
+}
+
 const struct sl_builtin sl_module_state[] = {
 	{ "rate", state_rate, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ "rate_count", state_rate_count, SL_AT_ANY | SL_WAITS | SL_IMPURE },
@@ -302,5 +371,10 @@ const struct sl_builtin sl_module_state[] = {
 	{ "memory_exists", state_exists, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ "memory_inc", state_inc, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ "memory_delete", state_delete, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "__barrier_enter", barrier_enter, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "__barrier_wait", barrier_wait, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "__barrier_value", barrier_value, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "__barrier_store", barrier_store, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "__barrier_leave", barrier_leave, SL_AT_ANY | SL_IMPURE },
 	{ NULL, NULL, 0 },
 };

@@ -282,6 +282,8 @@ local function kept(self, code, node)
   return temp
 end
 
+local one = { t = "num", value = 1.0 }
+
 local function compound(self, node, before, as_value, op, operand_code, operand_node)
   local target = node.target
   if target.t == "var" and target.var.kind == "local" then
@@ -300,6 +302,7 @@ local function compound(self, node, before, as_value, op, operand_code, operand_
   local root, path = path_of(target)
   local codes = path_codes(self, path, true)
   local current = #codes > 0 and read_element(self, root, codes) or self:read(root)
+  if operand_node == one then current = "(" .. current .. " or 0.0)" end   -- counting begins at 0
   local code = expressions.apply(self, op, current, operand_code())
   if as_value then code = kept(self, code) end
   if #codes > 0 then
@@ -345,8 +348,6 @@ function M:assign(node, before, as_value)
   keeping(self, not as_value, function() write_target(self, target, value) end)
   return value
 end
-
-local one = { t = "num", value = 1.0 }
 
 --- ++ and --; the value is the old one unless the operator stands in front.
 function M:step(node, before, as_value)
@@ -613,6 +614,24 @@ function statements.try(self, node)
     if node.var then self:store(node.var.var, value) end
     emit_block(self, node.handler)
     self:add("end")
+  end)
+end
+
+-- The lock is given back however the body is left; the engine does it when the script ends there.
+function statements.barrier(self, node)
+  local name, tries = self:temp(), self:temp()
+  self:add(("local %s = %s; local %s = 0;"):format(name,
+    expressions.argument(self, node.name, { clean = true }), tries))
+  self:add(("while not B.__barrier_enter(%s) do B.__barrier_wait(%s); %s = %s + 1 end"):format(name,
+    tries, tries, tries))
+  if node.var then self:store(node.var.var, ("(B.__barrier_value(%s))"):format(name)) end
+  protected(self, node.body, self:use("try") .. "(", function(code, value)
+    if node.var then
+      self:add(("B.__barrier_store(%s, %s);"):format(name,
+        self:read { var = node.var.var, quiet = true }))
+    end
+    self:add(("B.__barrier_leave(%s);"):format(name))
+    self:add(("if %s == false then %s(%s) end"):format(code, self:use("throw"), value))
   end)
 end
 

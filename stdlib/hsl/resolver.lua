@@ -632,10 +632,10 @@ function statements.include(self, node)
   self.includes[#self.includes + 1] = node
 end
 
--- Read by the parser, so that the error is about what is meant.
 function statements.barrier(self, node)
-  self.diag:error(node, "barrier isn't built in this version",
-    "memory_add(key, 1, ttl) and memory_delete(key) can serve as a lock")
+  walk(self, node.name, "look")
+  if node.var then assign(self, node.var) end
+  branch(self, function() walk_block(self, node.body) end)
 end
 
 function statements.throw(self, node)
@@ -714,7 +714,7 @@ local function survey(file)
       if node.t == "foreach" then
         targets(node.value)
         if node.key then targets(node.key) end
-      elseif node.t == "try" and node.var then
+      elseif (node.t == "try" or node.t == "barrier") and node.var then
         targets(node.var)
       elseif node.t == "unset" then
         for _, target in ipairs(node.targets) do targets(target) end

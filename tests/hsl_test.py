@@ -300,3 +300,33 @@ def test_context_is_written_and_facts_are_not(world):
         try { $recipients[] = "x"; } catch ($e) { $m = $e->message(); }
         Reject("$sum " . $context["n"] . " $m");""")
     assert w.receive() == "550 5.7.1 3 6 $recipients is a fact of the phase and can't be assigned"
+
+
+def test_a_script_that_ends_in_a_barrier_gives_the_lock_back(world):
+    w = world(inbound="""
+        if ($senderdomain == "loop.example") barrier "x" { forever { $i = 1; } }
+        barrier "x" { Reject("inside"); }""")
+    for sender in ("a@other.example", "a@loop.example", "a@other.example"):
+        reply = w.receive(sender)
+        assert reply.startswith("451 4.3.0" if "loop" in sender else "550 5.7.1 inside"), reply
+
+
+def test_a_builtin_without_its_argument_gives_none_and_an_event(world):
+    w = world(inbound="""
+        $answer = json_decode(http(none));
+        Reject(is_array($answer) ? "array" : "none");""")
+    assert w.receive() == "550 5.7.1 none"
+    w.logged("none_argument")
+    w.logged("builtin=json_decode where=inbound.hsl:2")
+
+
+def test_the_lua_of_a_script_can_be_read(tmp_path):
+    script = tmp_path / "x.hsl"
+    script.write_text('$x = 1;\n\nif ($x == 1) Reject("no");\n')
+    text = subprocess.run([SLUICE, "hsl", script], capture_output=True, text=True).stdout
+    lines = text.splitlines()
+    assert lines[0] == "-- $x = 1;" and "x = 1.0;" in lines[1]
+    assert lines[2] == '-- if ($x == 1) Reject("no");' and 'E.Reject("no")' in lines[3]
+    script.write_text("$x = ;")
+    result = subprocess.run([SLUICE, "hsl", script], capture_output=True, text=True)
+    assert result.returncode == 1 and "x.hsl:1:6: ';' can't begin a value" in result.stderr

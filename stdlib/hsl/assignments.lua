@@ -1,0 +1,334 @@
+-- Code that reads and writes variables, elements, patterns. The functions become the emitter's.
+local expressions = require "hsl.expressions"
+local types = require "hsl.types"
+
+local assignments = {}
+
+local quote = expressions.quote
+local M = assignments      -- what the emitter takes over
+
+-- ---- variables -----------------------------------------------------------------------
+
+local taken = { E = true, B = true }
+
+local function lua_name(name)
+  if expressions.lua_words[name] or taken[name] or name:sub(1, 1) == "_" then
+    return "_v" .. name
+  end
+  return name
+end
+
+-- Where a local variable lives, and its token.
+local function place(var)
+  if not var.place then var.place = lua_name(var.name) end
+  return var.place
+end
+
+local function token(var)
+  return var.spilled and var.place .. "_t" or "_t_" .. var.name
+end
+
+-- Only a variable that nobody else can see keeps an array to itself over statements.
+local function owns(var)
+  return var.kind == "local" and var.elements and not var.captured
+end
+
+function M:read(node)
+  local var = node.var
+  if var.kind == "fact" then
+    if node.quiet then return ("%s(_M, %s)"):format(self:use("peek"), quote(var.name)) end
+    return ("%s(%s)"):format(self:use("fact"), quote(var.name))
+  elseif var.kind == "global" then
+    return ("%s(_M, %s)"):format(self:use(node.quiet and "peek" or "var"), quote(var.name))
+  elseif node.quiet then
+    return var.unset and ("%s(%s)"):format(self:use("quiet"), place(var)) or place(var)
+  elseif node.check or var.forgotten then
+    return ("%s(%s, %s)"):format(self:use("get"), place(var), quote(var.name))
+  end
+  return place(var)
+end
+
+-- Assigns code to a variable; with 'as_value' the variable's code is needed afterwards.
+function M:store(var, code)
+  if var.kind == "local" then
+    self:add(("%s = %s;"):format(place(var), code))
+    if owns(var) then self:add(token(var) .. " = nil;") end
+  else
+    self:add(("%s(_M, %s, %s);"):format(self:use("let"), quote(var.name), code))
+  end
+end
+
+-- ---- elements --------------------------------------------------------------------------
+
+local function path_of(target)
+  local path = {}
+  while target.t == "index" or target.t == "prop" do
+    if target.static then break end
+    table.insert(path, 1, target)
+    target = target.base
+  end
+  return target, path
+end
+
+-- Keys as code; what isn't a literal is kept when it is needed twice.
+local function path_codes(self, path, twice)
+  local codes = {}
+  for i, step in ipairs(path) do
+    if step.t == "prop" then
+      codes[i] = quote(step.name)
+    elseif step.append then
+      codes[i] = self:use("end")
+    elseif twice and not expressions.is_literal(step.key) then
+      local temp = self:temp()
+      self:add(("local %s = %s;"):format(temp, expressions.argument(self, step.key)))
+      codes[i] = temp
+    else
+      codes[i] = expressions.key(self, step.key)
+    end
+  end
+  return codes
+end
+
+-- Code that gives the array (and its token) with the element written.
+local function written(self, container, own, codes, value)
+  if #codes == 1 then
+    if codes[1] == "_end" then
+      return ("%s(%s, %s, %s)"):format(self:use("push"), container, own, value)
+    end
+    return ("%s(%s, %s, %s, %s)"):format(self:use("set"), container, own, codes[1], value)
+  end
+  return ("%s(%s, %s, %s, %s)"):format(self:use("set_path"), container, own, value,
+    table.concat(codes, ", "))
+end
+
+-- Writes 'value' to the element that codes lead to from a root.
+local function write_element(self, root, codes, value)
+  if root.t ~= "var" then
+    self:add(("%s(%s, nil, %s, %s);"):format(self:use("set_path"),
+      expressions.argument(self, root), value, table.concat(codes, ", ")))
+    return
+  end
+  local var = root.var
+  if var.kind == "fact" then
+    self:add(("%s(%s, %s, %s);"):format(self:use("set_fact"), quote(var.name), value,
+      table.concat(codes, ", ")))
+  elseif var.kind == "global" then
+    local container = ("%s(_M, %s)"):format(self:use("peek"), quote(var.name))
+    self:add(("%s(_M, %s, (%s));"):format(self:use("let"), quote(var.name),
+      written(self, container, "nil", codes, value)))
+  elseif owns(var) and self.keeps then
+    self:add(("%s, %s = %s;"):format(place(var), token(var),
+      written(self, place(var), token(var), codes, value)))
+  else
+    self:add(("%s = %s;"):format(place(var), written(self, place(var), "nil", codes, value)))
+    if owns(var) then self:add(token(var) .. " = nil;") end
+  end
+end
+
+-- The value that codes lead to, none where something is missing.
+local function read_element(self, root, codes)
+  if root.t == "var" then root = setmetatable({ quiet = true }, { __index = root }) end
+  local code = expressions.argument(self, root)
+  for _, key in ipairs(codes) do
+    code = ("%s(%s, %s)"):format(self:use("index"), code, key)
+  end
+  return code
+end
+
+local function is_slice(target) return target.t == "slice" end
+
+local function write_slice(self, target, value)
+  local function part(n) return n and expressions.argument(self, n) or "nil" end
+  local root, path = path_of(target.base)
+  local codes = path_codes(self, path, true)
+  local code = ("%s(%s, %s, %s, %s)"):format(self:use("set_slice"),
+    read_element(self, root, codes), part(target.from), part(target.to), value)
+  if #codes > 0 then
+    write_element(self, root, codes, code)
+  elseif root.t == "var" and root.var.kind ~= "fact" then
+    self:store(root.var, code)
+  end
+end
+
+local function write_static(self, target, value)
+  local class = target.base.name == "static" and self.class or target.base.name
+  self:add(("%s(%s, %s, %s);"):format(self:use("set_static"), expressions.function_name(class), quote(target.name), value))
+end
+
+-- Assigns code to any target.
+local function write_target(self, target, value)
+  if target.t == "var" then
+    if target.var.kind == "fact" then
+      self:add(("%s(%s, %s);"):format(self:use("set_fact"), quote(target.var.name), value))
+    else
+      self:store(target.var, value)
+    end
+  elseif is_slice(target) then
+    write_slice(self, target, value)
+  elseif target.static then
+    write_static(self, target, value)
+  else
+    local root, path = path_of(target)
+    write_element(self, root, path_codes(self, path), value)
+  end
+end
+
+local function write_pattern(self, pattern, value)
+  local rest_from = 0
+  for i, item in ipairs(pattern.targets) do
+    local code
+    if item.spread then
+      code = ("%s(%s, %d)"):format(self:use("rest"), value, rest_from)
+    else
+      local key = item.key and expressions.key(self, item.key) or tostring(i - 1)
+      code = ("%s(%s, %s)"):format(self:use("at"), value, key)
+      rest_from = i
+    end
+    if item.default or item.target.t == "pattern" then
+      local temp = self:temp()
+      self:add(("local %s = %s;"):format(temp, code))
+      if item.default then
+        self:add(("if %s == nil then %s = %s end"):format(temp, temp,
+          expressions.argument(self, item.default)))
+      end
+      code = temp
+    end
+    if item.target.t == "pattern" then
+      write_pattern(self, item.target, code)
+    else
+      write_target(self, item.target, code)
+    end
+  end
+end
+
+-- A variable keeps its array to itself only over statements that are assignments: inside of an
+-- expression its value may go somewhere else before or after.
+local function keeping(self, keeps, write)
+  local outer = self.keeps
+  self.keeps = keeps
+  write()
+  self.keeps = outer
+end
+
+-- ---- assignments --------------------------------------------------------------------------
+
+-- Keeps code in a temporary unless it is a name or a literal already.
+local function kept(self, code, node)
+  if node and expressions.is_literal(node) then return code end
+  local temp = self:temp()
+  self:add(("local %s = %s;"):format(temp, code))
+  return temp
+end
+
+local one = { t = "num", value = 1.0 }
+
+local function compound(self, node, before, as_value, op, operand_code, operand_node)
+  local target = node.target
+  if target.t == "var" and target.var.kind == "local" then
+    local current = self:read(target)
+    local code = expressions.apply(self, op, current, operand_code(), types.of(target),
+      types.of(operand_node))
+    self:store(target.var, code)
+    return place(target.var)
+  end
+  if is_slice(target) or target.static then
+    local value = kept(self, expressions.apply(self, op, expressions.argument(self, target),
+      operand_code()))
+    write_target(self, target, value)
+    return value
+  end
+  local root, path = path_of(target)
+  local codes = path_codes(self, path, true)
+  local current = #codes > 0 and read_element(self, root, codes) or self:read(root)
+  if operand_node == one then current = "(" .. current .. " or 0.0)" end   -- counting begins at 0
+  local code = expressions.apply(self, op, current, operand_code())
+  if as_value then code = kept(self, code) end
+  if #codes > 0 then
+    keeping(self, not as_value, function() write_element(self, root, codes, code) end)
+  else
+    write_target(self, root, code)
+  end
+  return code
+end
+
+-- $x ??= value
+local function assign_default(self, node, as_value)
+  local target = node.target
+  local current = expressions.argument(self, target)
+  local temp = self:temp()
+  self:add(("local %s = %s; if %s == nil then %s = %s;"):format(temp, current, temp, temp,
+    expressions.argument(self, node.value)))
+  write_target(self, target, temp)
+  self:add("end")
+  return as_value and temp
+end
+
+--- Emits the statements of an assignment; the code of its value where that is wanted.
+function M:assign(node, before, as_value)
+  local target = node.target
+  if node.op == "??=" then return assign_default(self, node, as_value) end
+  if node.op ~= "=" then
+    return compound(self, node, before, as_value, node.op:sub(1, -2), function()
+      return expressions.argument(self, node.value)
+    end, node.value)
+  end
+  if target.t == "var" and target.var.kind == "local" then
+    self:choose(node.value, before, function(code) self:store(target.var, code) end)
+    return place(target.var)
+  end
+  local value = expressions.argument(self, node.value, before)
+  if target.t == "pattern" then
+    value = kept(self, value)
+    write_pattern(self, target, value)
+    return value
+  end
+  if as_value then value = kept(self, value, node.value) end
+  keeping(self, not as_value, function() write_target(self, target, value) end)
+  return value
+end
+
+--- ++ and --; the value is the old one unless the operator stands in front.
+function M:step(node, before, as_value)
+  local op = node.op == "++" and "+" or "-"
+  local old
+  if as_value and not node.prefix then
+    old = kept(self, expressions.argument(self, node.target))
+  end
+  local value = compound(self, node, before, as_value and node.prefix, op,
+    function() return "1.0" end, one)
+  return old or value
+end
+
+--- Emits 'write(code)' for a value; a choice between values becomes an if.
+function M:choose(node, before, write)
+  local inner = expressions.strip(node)
+  if inner.t == "ternary" and inner.a then
+    self:add("if " .. expressions.condition(self, inner.c, before) .. " then")
+    self:choose(inner.a, nil, write)
+    self:add("else")
+    self:choose(inner.b, nil, write)
+    self:add("end")
+  elseif inner.t == "coalesce" and not expressions.is_pure(inner.b) then
+    local temp = self:temp()
+    self:add(("local %s = %s; if %s == nil then %s = %s end"):format(temp,
+      expressions.argument(self, inner.a, before), temp, temp,
+      expressions.argument(self, inner.b)))
+    write(temp)
+  else
+    write(expressions.argument(self, node, before))
+  end
+end
+
+assignments.lua_name = lua_name
+assignments.place = place
+assignments.token = token
+assignments.owns = owns
+assignments.path_of = path_of
+assignments.path_codes = path_codes
+assignments.is_slice = is_slice
+assignments.write_element = write_element
+assignments.write_slice = write_slice
+assignments.write_target = write_target
+assignments.write_pattern = write_pattern
+
+return assignments

@@ -33,6 +33,8 @@ sl_truth(lua_State *L, int index)
 		return lua_rawlen(L, index) > 0;
 	case LUA_TTABLE:
 		return !sl_is_map(L, index) || sl_map_count(L, index) > 0;
+	case LUA_TUSERDATA:
+		return !sl_is_plain(L, index) || sl_plain_count(L, index) > 0;
 	default:
 		return true;
 	}
@@ -185,6 +187,21 @@ equal_mixed(lua_State *L, int a, int b, int ta, int tb)
 	return sl_truth(L, a) == sl_truth(L, b);
 }
 
+/* A table of context is compared as the array it is a view of. */
+static bool
+equal_copy(lua_State *L, int a, int b, bool loose, int depth)
+{
+	bool same;
+
+	luaL_checkstack(L, 12, NULL);
+	if (sl_plain_copy(L, a))
+		same = equal(L, lua_gettop(L), b, loose, depth);
+	else
+		same = sl_plain_copy(L, b) && equal(L, a, lua_gettop(L), loose, depth);
+	lua_pop(L, 1);
+	return same;
+}
+
 static bool
 equal(lua_State *L, int a, int b, bool loose, int depth)
 {
@@ -192,6 +209,8 @@ equal(lua_State *L, int a, int b, bool loose, int depth)
 
 	if (lua_rawequal(L, a, b))
 		return true;
+	if (sl_is_plain(L, a) || sl_is_plain(L, b))
+		return equal_copy(L, a, b, loose, depth);
 	if (ta == LUA_TTABLE && tb == LUA_TTABLE && sl_is_map(L, a) && sl_is_map(L, b))
 		return equal_maps(L, a, b, loose, depth);
 	if (ta == tb || !loose || ta == LUA_TNIL || tb == LUA_TNIL)

@@ -168,7 +168,13 @@ describe(lua_State *L, int index, struct sl_buf *out, size_t max, int depth)
 			describe_table(L, index, out, max, depth);
 		break;
 	default:
-		describe_other(L, index, out);
+		luaL_checkstack(L, 8, NULL);
+		if (!sl_plain_copy(L, index)) {
+			describe_other(L, index, out);
+			return;
+		}
+		describe(L, lua_gettop(L), out, max, depth);
+		lua_pop(L, 1);
 	}
 }
 

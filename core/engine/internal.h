@@ -271,6 +271,7 @@ int	 sl_chunk_push(lua_State *L, const struct sl_program *program, const char *p
 struct sl_str sl_source_line(const struct sl_program *program, const char *path, int line);
 
 /* json.c: the value as a tree, the caller's; refuses what sl_json_encode refuses. */
+void	 sl_json_push(lua_State *L, const struct json_t *v);	/* [-0, +1, m] a tree as the caller's values */
 int	 sl_json_tree(lua_State *L, int index, struct json_t **out, struct sl_err *err);
 
 /* error.c: the text of a script error; source line, caret and stack go to run->stats. */

@@ -137,7 +137,13 @@ put_value(lua_State *L, int index, int depth, json_t *parent, const char *key, s
 {
 	bool table = lua_istable(L, index);
 	json_t *value;
+	int rc;
 
+	if (sl_plain_copy(L, index)) {
+		rc = put_value(L, lua_gettop(L), depth, parent, key, err);
+		lua_pop(L, 1);
+		return rc;
+	}
 	if (depth > MAX_DEPTH)
 		return sl_err_set(err, SL_ERR_LIMIT, "nested deeper than %d", MAX_DEPTH);
 	if (table)
@@ -200,8 +206,8 @@ sl_json_tree(lua_State *L, int index, json_t **out, struct sl_err *err)
 
 /* ---- from JSON ------------------------------------------------------------------ */
 
-static void
-push(lua_State *L, const json_t *v)
+void
+sl_json_push(lua_State *L, const json_t *v)
 {
 	const char *key;
 	json_t *item;
@@ -213,14 +219,14 @@ push(lua_State *L, const json_t *v)
 		sl_map_new(L);
 		json_object_foreach((json_t *)(uintptr_t)v, key, item) {
 			lua_pushstring(L, key);
-			push(L, item);
+			sl_json_push(L, item);
 			sl_map_set_key(L);
 		}
 		return;
 	case JSON_ARRAY:
 		sl_list_new(L);
 		json_array_foreach(v, i, item) {
-			push(L, item);
+			sl_json_push(L, item);
 			if (sl_is_map(L, -2))
 				sl_list_add(L);
 			else
@@ -290,7 +296,7 @@ sl_json_decode(lua_State *L, struct sl_str text, size_t max, struct sl_err *err)
 		lua_pop(L, 1);
 		return sl_err_set(err, SL_ERR_SYNTAX, "JSON: %s (byte %d)", why.text, why.position);
 	}
-	push(L, *box);
+	sl_json_push(L, *box);
 	json_decref(*box);
 	*box = NULL;
 	lua_remove(L, -2);

@@ -4,6 +4,7 @@
 
 #include "internal.h"
 
+#define BYTES_PER_STEP	4	/* of a copy, as JSON */
 #define TYPE	"sluice.plain"
 
 static json_t *
@@ -270,6 +271,33 @@ tag_of(lua_State *L, int index)
 	default:
 		return lua_istable(L, index) || luaL_testudata(L, index, TYPE) != NULL ? 't' : '\0';
 	}
+}
+
+bool
+sl_is_plain(lua_State *L, int index)
+{
+	return lua_isuserdata(L, index) && luaL_testudata(L, index, TYPE) != NULL;
+}
+
+size_t
+sl_plain_count(lua_State *L, int index)
+{
+	const json_t *v = *(json_t **)lua_touserdata(L, index);
+
+	return json_is_array(v) ? json_array_size(v) : json_object_size(v);
+}
+
+bool
+sl_plain_copy(lua_State *L, int index)
+{
+	json_t **box;
+
+	if (!sl_is_plain(L, index))
+		return false;
+	box = lua_touserdata(L, index);
+	sl_charge(L, json_dumpb(*box, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) / BYTES_PER_STEP);
+	sl_json_push(L, *box);
+	return true;
 }
 
 int

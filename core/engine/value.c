@@ -229,6 +229,9 @@ sl_arg_opt_bool(lua_State *L, int arg, bool dflt)
 void
 sl_arg_table(lua_State *L, int arg)
 {
+	arg = lua_absindex(L, arg);
+	if (sl_plain_copy(L, arg))
+		lua_replace(L, arg);
 	if (!lua_istable(L, arg))
 		wrong_type(L, arg, sl_is_hsl(L) ? "array" : "table");
 }

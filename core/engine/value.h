@@ -74,6 +74,12 @@ bool	 sl_is_list(lua_State *L, int index);			/* keys are exactly 1..n (HSL 0..n-
 /* The value of a key in either kind, as the script's own t[key] would be. [-1, +1, e] key */
 bool	 sl_map_lookup(lua_State *L, int index);
 
+/* Tables of context, which outlive the run and write through. Builtins that ask for a table
+ * (sl_arg_table) get a copy of such a one in its place. */
+bool	 sl_is_plain(lua_State *L, int index);
+size_t	 sl_plain_count(lua_State *L, int index);	/* of one that is */
+bool	 sl_plain_copy(lua_State *L, int index);	/* [-0, +1 or +0, m] the copy; false: it is none */
+
 /*
  * Objects: userdata of a class whose methods are the rows "Class:method". They
  * belong to the run and speak the language of the call that made them. 'clear' (or

@@ -112,7 +112,7 @@ array_length(lua_State *L)
 	luaL_checkany(L, 1);
 	if (lua_type(L, 1) == LUA_TSTRING)
 		sl_number(L, (double)sl_arg_string(L, 1).n);
-	else if (lua_istable(L, 1))
+	else if (lua_istable(L, 1) || sl_is_plain(L, 1))
 		return array_count(L);
 	else
 		sl_none(L);

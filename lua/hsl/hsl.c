@@ -23,7 +23,7 @@ hsl_string(lua_State *L)
 }
 
 /*lua
-Whether a value is an object: what calling a class of HSL gave.
+Whether a value is an object: what calling a class of HSL gave, or MIME().
 
 @param value any
 @return boolean yes
@@ -35,7 +35,8 @@ static int
 hsl_is_object(lua_State *L)
 {
 	luaL_checkany(L, 1);
-	sl_bool(L, sl_is_object(L, 1));
+	sl_bool(L, sl_is_object(L, 1) || (lua_type(L, 1) == LUA_TUSERDATA && !sl_is_plain(L, 1) &&
+	    luaL_testudata(L, 1, "sluice.regex") == NULL));
 	return 1;
 }
 

@@ -264,6 +264,8 @@ static int
 number_boolean(lua_State *L)
 {
 	luaL_checkany(L, 1);
+	if (sl_is_plain(L, 1))
+		sl_arg_table(L, 1);
 	sl_bool(L, lua_istable(L, 1) ? sl_count(L, 1) > 0 : sl_truth(L, 1));
 	return 1;
 }
@@ -288,7 +290,7 @@ static int
 number_is_array(lua_State *L)
 {
 	luaL_checkany(L, 1);
-	sl_bool(L, lua_istable(L, 1) && !sl_is_object(L, 1));
+	sl_bool(L, (lua_istable(L, 1) && !sl_is_object(L, 1)) || sl_is_plain(L, 1));
 	return 1;
 }
 

@@ -201,13 +201,15 @@ format:
 docs: $(B)/sluice
 	@lua5.4 tools/reference.lua $(B)/sluice > doc/reference.md
 	@lua5.4 tools/manual.lua $(B)/sluice > doc/sluice.lua.5
+	@lua5.4 tools/signatures.lua $(B)/sluice check > stdlib/check/signatures.lua
+	@lua5.4 tools/signatures.lua $(B)/sluice editor > doc/sluice.d.lua
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(STDLIB) $(DESTDIR)$(PREFIX)/share/man/man1 \
 	    $(DESTDIR)$(PREFIX)/share/man/man5
 	install $(B)/sluice $(DESTDIR)$(PREFIX)/bin/sluice
 	cp -r stdlib/. $(DESTDIR)$(STDLIB)
-	install -m 644 doc/reference.md $(DESTDIR)$(STDLIB)/reference.md
+	install -m 644 doc/reference.md doc/sluice.d.lua $(DESTDIR)$(STDLIB)
 	install -m 644 doc/sluice.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 doc/sluice.lua.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/sluice/base

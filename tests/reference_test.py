@@ -26,6 +26,12 @@ def test_the_reference_is_fresh():
         "run make docs"
 
 
+@pytest.mark.parametrize("form, path", [("check", "stdlib/check/signatures.lua"), ("editor", "doc/sluice.d.lua")])
+def test_signatures_are_fresh(form, path):
+    assert lua("tools/signatures.lua", SLUICE, form).stdout == (ROOT / path).read_text(), "run make docs"
+    assert lua("-e", f"assert(loadfile('{path}'))").returncode == 0
+
+
 def test_layers():
     result = lua("tools/layers.lua")
     assert result.returncode == 0, result.stdout

@@ -1,0 +1,17 @@
+/* What "sluice check" looks for in the scripts of a policy that loads. */
+#ifndef SL_CMD_CHECK_SCRIPTS_H
+#define SL_CMD_CHECK_SCRIPTS_H
+
+#include <jansson.h>
+
+#include "../base/err.h"
+
+struct sl_engine;
+
+/*
+ * A list of { file, line, column, severity = "error" | "warning", code, text, remedy }, the
+ * caller's. 'image' is the policy as the engine runs it. NULL: *err says why.
+ */
+json_t	*check_scripts(struct sl_engine *engine, int image, struct sl_err *err);
+
+#endif

@@ -1,0 +1,1809 @@
+---@meta sluice
+-- Written by make docs for lua-language-server: the builtins and facts of policies.
+
+--- Add an ARC set (RFC 8617) to the message as it will leave: what was found of it here, signed.
+--- 
+--- The chain is validated first, once per message. The set itself is made when the
+--- message is accepted, over the final headers and after every DKIM signature; if
+--- that fails, the client hears 451 and nothing is delivered. A chain that failed
+--- is sealed with cv=fail over this set alone; one that had failed before it came
+--- here, or has 50 sets, isn't sealed: false with "ended", no reason to stop the mail.
+--- 
+--- 
+---@param selector string 
+---@param domain string 
+---@param key string "pki:NAME", a private key in PEM, or base64 of its DER
+---@param options? table results (the value of an Authentication-Results field; what the scans find), canonicalization_header, canonicalization_body ("relaxed"), algorithm, headers, additional_headers, oversign_headers, timestamp
+---@return boolean sealed
+---@return string? err     with false: why it isn't sealed
+---@return string? code    "temperror": the chain can't be validated now; "ended": nobody may seal it any more
+function ARCSeal(selector, domain, key, options) end
+
+--- Accept what the phase asks about, and end the flow.
+--- 
+--- In `rcptto` this accepts within the relay table and never extends it.
+--- 
+function Accept() end
+
+--- Put one Authentication-Results field (RFC 8601) of ours on top, with what was found of the message.
+--- 
+--- SPF of the reverse-path and of the HELO name apart, each DKIM signature, DMARC,
+--- the account if there is one, the ARC chain if ScanARC looked at it. Every field
+--- that claims our name, `authserv_id` of sluice.lua, is removed: in any case, with
+--- comments, quotes or folds, however many. (From clients that aren't in `trusted`
+--- such fields are removed anyhow, before the first script.) What comes from the
+--- mail or from DNS is quoted.
+--- 
+--- 
+---@param options? table methods (those wanted: "spf" "dkim" "dmarc" "arc" "auth"; nothing else is looked at), results (further ones, a list of { method =, result =, reason =, properties = { ["ptype.name"] = value } })
+---@return string value   of the field
+function AddAuthenticationResults(options) end
+
+--- Add a header field on top of the message.
+--- 
+--- 
+---@param name string 
+---@param value string without line breaks, other than folds
+---@param refold? boolean fold to lines of 78 where there are blanks (true)
+function AddHeader(name, value, refold) end
+
+--- Accept what the phase asks about, and end the flow.
+--- 
+--- In `rcptto` this accepts within the relay table and never extends it.
+--- 
+function Allow() end
+
+--- Put a text behind the value of every header field of a name.
+--- 
+--- 
+---@param name string 
+---@param text string nothing is put between: begin it with a blank if one is wanted
+---@param refold? boolean fold to lines of 78 where there are blanks (true)
+---@return number|false changed  how many fields; false: there is none
+function AppendHeader(name, text, refold) end
+
+--- Refuse for good (5xx), and end the flow.
+--- 
+--- A reply never fails for its text: control bytes become spaces and lines are cut
+--- at 450 bytes.
+--- 
+--- 
+---@param reason? string|string[] text of the reply; a list gives several lines
+---@param options? table code (550), enhanced ("5.7.1"), disconnect (false)
+function Block(reason, options) end
+
+--- The domains that signed the message (DKIM's signing domain identifiers), each with the best of its results.
+--- 
+--- 
+---@param domains? string[] those that matter; the others are "skip"
+---@param options? table signature_limit (5): from the top so many count, at most 10
+---@return table results     { [domain] = "pass" | "fail" | "temperror" | "permerror" | "skip" }; ScanDKIM's "policy" and "neutral" are "permerror"
+function DKIMSDID(domains, options) end
+
+--- Sign the message with DKIM (RFC 6376, 8463) as it will leave.
+--- 
+--- What can fail for the caller's reasons is checked at once. The signature itself
+--- is made when the message is accepted, over the final headers; equal deliveries
+--- share it. If it fails then, the client hears 451 and nothing is delivered.
+--- 
+--- With `preflight` the key is compared with what DNS has before anything is signed:
+--- one that isn't published gives false and "unpublished", and an event
+--- `dkim_key_mismatch`. The script decides: sign without preflight, don't sign,
+--- defer. What is found is kept for dkim_recheck seconds (a minute when it isn't
+--- good); if DNS doesn't answer, what was known holds, and without that it is signed.
+--- 
+--- 
+---@param selector string 
+---@param domain string 
+---@param key string "pki:NAME", a private key in PEM, or base64 of its DER
+---@param options? table canonicalization_header, canonicalization_body ("relaxed"), algorithm, headers, additional_headers, oversign_headers, timestamp, expiration, expiration_relative, identity, discard_changes (false), return_header (false), preflight (false)
+---@return boolean|string signed  true; with return_header the value of the field
+---@return string? err     with false: why it can't be signed
+---@return string? code    "unpublished": the key isn't what DNS has
+function DKIMSign(selector, domain, key, options) end
+
+--- Sign the message with DKIM as DKIMSign does, with the key that sluice.lua's dkim names for a domain.
+--- 
+--- Of several keys the first signs whose public half DNS has, looked at once in
+--- dkim_recheck seconds at most: a new key goes live when it is published and not
+--- before, and the old one can stay until then.
+--- 
+--- 
+---@param domain string 
+---@param options? table as of DKIMSign
+---@return boolean|string signed  true; with return_header the value of the field
+---@return string? err     with false: why it can't be signed
+---@return string? code    "absent": dkim doesn't have the domain; "unpublished": DNS has none of its keys; "temperror": DNS doesn't answer
+function DKIMSignFor(domain, options) end
+
+--- Refuse for now (4xx), so that the client tries again, and end the flow.
+--- 
+--- 
+---@param reason? string|string[] text of the reply; a list gives several lines
+---@param options? table code (451), enhanced ("4.7.1"), disconnect (false)
+function Defer(reason, options) end
+
+--- Delete all header fields of a name.
+--- 
+--- 
+---@param name string 
+---@return number|false deleted  how many there were; false: none
+function DelHeader(name) end
+
+--- Accept the message and drop it, and end the flow. The client hears success.
+--- 
+function Delete() end
+
+--- Deliver the message to the recipient of this run, and end the flow.
+--- 
+--- What is delivered is the message as this run edited it. With `done = false` the
+--- script goes on: a copy. In `postdelivery`, `Deliver(recipient, transportid)`
+--- sends the message on to another recipient.
+--- 
+--- 
+---@param options? table recipient, transportid, metadata, delay (seconds, 0), done (true)
+function Deliver(options) end
+
+--- End the flow with what was decided by `done = false`; without any such delivery
+--- the message is deferred.
+--- 
+function Done() end
+
+--- Give up and send the sender a delivery status notification, and end the flow.
+--- 
+function GenerateDSN() end
+
+--- The addresses in the value of From, To, Cc and the like.
+--- 
+--- 
+---@param value string? the value of a field; none gives an empty list
+---@return string[] addresses  empty when the value isn't an address list (RFC 5322 3.4)
+function GetAddressList(value) end
+
+--- The value of the first header field of a name, as the run has edited it.
+--- 
+--- 
+---@param name string the field's name, in any case
+---@param decode? boolean decode RFC 2047 encoded words to UTF-8 (true)
+---@return string? value  unfolded, without blanks at its ends; none if there is no such field
+function GetHeader(name, decode) end
+
+--- The values of all header fields of a name, top down.
+--- 
+--- With `true` instead of a name: all fields, each as a list of name and value.
+--- 
+--- 
+---@param name string|boolean the field's name, or true
+---@param decode? boolean decode RFC 2047 encoded words to UTF-8 (true)
+---@return string[]|table[] values  empty if there is none
+function GetHeaders(name, decode) end
+
+--- What SetMetaData attached to the message.
+--- 
+--- 
+---@return table metadata  names and values; empty if nothing was attached
+function GetMetaData() end
+
+--- A part of the message, by its number: "0" is the message itself, "2" its second
+--- part, "2.1" the first part of that. A message/rfc822 has one part, the message in it.
+--- 
+--- The structure is that of the message as it was received, found when a script
+--- first asks. At most 1000 parts and 30 levels are looked at; getErrors says where
+--- something was left or is wrong.
+--- 
+--- 
+---@param id string 
+---@return MIMEPart? part  none if there is no such part
+function MIME(id) end
+
+--- Put a text in front of the value of every header field of a name.
+--- 
+--- 
+---@param name string 
+---@param text string nothing is put between: end it with a blank if one is wanted
+---@param refold? boolean fold to lines of 78 where there are blanks (true)
+---@return number|false changed  how many fields; false: there is none
+function PrependHeader(name, text, refold) end
+
+--- Keep the message in a quarantine instead of delivering it, and end the flow.
+--- 
+--- With `reject = true` (the default) the client hears a rejection although a copy
+--- is kept; nothing of it is delivered without a release.
+--- 
+--- 
+---@param quarantineid string a name of `quarantine` in sluice.lua
+---@param options? table recipient, transportid, metadata, done (true), reject (true), reason
+function Quarantine(quarantineid, options) end
+
+--- Refuse for good (5xx), and end the flow.
+--- 
+--- A reply never fails for its text: control bytes become spaces and lines are cut
+--- at 450 bytes.
+--- 
+--- 
+---@param reason? string|string[] text of the reply; a list gives several lines
+---@param options? table code (550), enhanced ("5.7.1"), disconnect (false)
+function Reject(reason, options) end
+
+--- Put the attempt off, and end the flow.
+--- 
+--- 
+---@param delay number seconds
+---@param options? table reason (for the log), increment_retry (true): counts as an attempt
+function Reschedule(delay, options) end
+
+--- Try again later although the result says otherwise, and end the flow.
+--- 
+--- 
+---@param delay? number seconds; the schedule's when not given
+function Retry(delay) end
+
+--- Validate the ARC chain (RFC 8617) of the message as received.
+--- 
+--- A chain that passes says who handled the message and what they found, not that
+--- any of them is to be believed: look at the domains of the seals. `from_signed`
+--- is false when the newest message signature leaves a From field out.
+--- 
+--- `sets` are in the order of their making: instance, cv, results (what stood in
+--- Authentication-Results there), message_signature and seal (each as in ScanDKIM).
+--- 
+--- 
+---@return table result  result ("none" "pass" "fail"), reason, temporary (it failed for DNS alone), instances, oldest_pass (0: every message signature passes), from_signed, sets
+function ScanARC() end
+
+--- Verify the DKIM signatures (RFC 6376) of the message as received.
+--- 
+--- The ten topmost are looked at.
+--- 
+--- 
+---@return table[] signatures  top down: result ("pass" "fail" "policy" "neutral" "temperror" "permerror"), reason, domain (d=), selector (s=), identity (i=), algorithm (a=), canonicalization, b, bits, timestamp, expiration, testing, dnssec, and with l= length and body_length; empty without signatures
+function ScanDKIM() end
+
+--- Evaluate DMARC (RFC 9989) for the message's From domain.
+--- 
+--- SPF, DKIM and the policy are looked up in parallel, once per message.
+--- 
+--- 
+---@return table? result   { [From domain] = "pass" | "none" | "quarantine" | "reject" | "temperror" | "policy_absent" }
+---@return string? err     "permerror": there isn't exactly one From field with one domain
+---@return string? reason
+function ScanDMARC() end
+
+--- Evaluate SPF (RFC 7208) for the message's reverse-path and, apart from it, for the HELO name.
+--- 
+--- `helo` has the same fields for the HELO name; DMARC never takes it for the
+--- reverse-path. `received` is the value of a Received-SPF field.
+--- 
+--- 
+---@return table result  result ("pass" "fail" "softfail" "neutral" "none" "temperror" "permerror"), reason, scope ("mfrom"), domain, sender, mechanism, explanation, lookups, received, helo
+function ScanSPF() end
+
+--- Put the first delivery attempt off.
+--- 
+--- 
+---@param delay number seconds
+function SetDelayedDeliver(delay) end
+
+--- Send this attempt to another host than the transport's.
+--- 
+--- User name and password of the transport are for its own host: another gets none
+--- but those of SetSASL.
+--- 
+--- 
+---@param host string a host name or an address
+---@param port? number the transport's
+function SetDestination(host, port) end
+
+--- Greet with another name in this attempt.
+--- 
+--- 
+---@param hostname string a host name
+function SetHELO(hostname) end
+
+--- Give the first header field of a name a new value, drop the others of that
+--- name; add it on top when there is none.
+--- 
+--- 
+---@param name string 
+---@param value string without line breaks, other than folds
+---@param refold? boolean fold to lines of 78 where there are blanks (true)
+---@return number|false changed  fields that were there; false: none, it was added
+function SetHeader(name, value, refold) end
+
+--- Choose the transport that delivers the message.
+--- 
+--- 
+---@param transportid string a name of `transports` in sluice.lua
+function SetMailTransport(transportid) end
+
+--- Attach strings that the queue's flows can read with GetMetaData.
+--- 
+--- 
+---@param metadata table names and values, all strings; replaces what was set before
+function SetMetaData(metadata) end
+
+--- Speak SMTP or LMTP in this attempt.
+--- 
+--- 
+---@param protocol string "smtp" or "lmtp"
+function SetProtocol(protocol) end
+
+--- Send this run's copy to another recipient: the operator's own routing.
+--- 
+--- In `predelivery` for this attempt only.
+--- 
+--- 
+---@param recipient string an address
+function SetRecipient(recipient) end
+
+--- Authenticate in this attempt. The password is a secret from here on.
+--- 
+--- 
+---@param username string 
+---@param password string 
+function SetSASL(username, password) end
+
+--- Change the reverse-path that the message leaves with.
+--- 
+--- In `predelivery` for this attempt only.
+--- 
+--- 
+---@param sender string an address, or "" for the null reverse-path
+function SetSender(sender) end
+
+--- Connect from another address of this machine in this attempt.
+--- 
+--- Hosts of the other family can't be reached from it.
+--- 
+--- 
+---@param ip string IPv4 or IPv6
+function SetSourceIP(ip) end
+
+--- Ask for another kind of TLS in this attempt.
+--- 
+--- 
+---@param options table tls: "disabled", "optional", "require", "require_verify" (chain and name are checked)
+function SetTLS(options) end
+
+--- Make the delivery attempt now, and end the flow.
+--- 
+--- The options change this attempt only; SetDestination and its like do the same
+--- one by one.
+--- 
+--- 
+---@param options? table host, port, sender, recipient, helo, sourceip, saslusername, saslpassword, tls ("disabled" "optional" "require" "require_verify"), protocol ("smtp" "lmtp")
+function Try(options) end
+
+--- Whether a pattern matches somewhere in a string: what `=~` of HSL asks.
+--- 
+--- 
+---@param subject string 
+---@param pattern string or what pcre_compile made
+---@return boolean yes
+function __regex_test(subject, pattern) end
+
+--- A number without its sign.
+--- 
+--- 
+---@param number number 
+---@return number absolute
+function abs(number) end
+
+--- Ask the policy's API and get its answer, decoded from JSON.
+--- 
+--- Three results are told apart: a table is the answer; nil alone means that the
+--- API says there is nothing (404, 204, null, [], {}); nil with a message and a
+--- code means that it gave no answer and there is no old one. Answers are cached,
+--- and an old one serves for a day while the API fails.
+--- 
+--- 
+---@param query string put behind the base URL of `api` in sluice.lua
+---@param args? string[] for $1, $2, ... in the query; percent-encoded
+---@param options? table api: a name of `apis` instead of `api`
+---@return table? answer
+---@return string? err
+---@return string? code     "timeout" "connect" "tls" "status" "json" "size" "breaker" "refused" "protocol"
+function api_call(query, args, options) end
+
+--- An array of values.
+--- 
+--- 
+---@param ... any 
+---@return table array
+function array(...) end
+
+--- An array of a list of keys and a list of values.
+--- 
+--- 
+---@param keys table 
+---@param values table 
+---@param default_value? any for keys without a value (none)
+---@return table array
+function array_combine(keys, values, default_value) end
+
+--- Whether a function says true of each element.
+--- 
+--- 
+---@param callback function gets the value; may wait
+---@param array table 
+---@return boolean every     true of an empty array
+function array_every(callback, array) end
+
+--- The elements that a function says true of, under their keys; those of a list of Lua's become a list.
+--- 
+--- 
+---@param callback function gets the value; may wait
+---@param array table 
+---@return table array
+function array_filter(callback, array) end
+
+--- The first element that a function says true of.
+--- 
+--- 
+---@param callback function gets the value; may wait
+---@param array table 
+---@return any? value
+function array_find(callback, array) end
+
+--- Whether an array has an element: one that is equal (in HSL as `==` says), or of which a function
+--- says true.
+--- 
+--- 
+---@param needle any a function is asked, gets the value and may wait
+---@param array table 
+---@return boolean yes
+function array_includes(needle, array) end
+
+--- The elements of a list as one string.
+--- 
+--- 
+---@param array table strings and numbers
+---@param separator? string stands between them ("")
+---@return string joined
+function array_join(array, separator) end
+
+--- The keys of an array, in order.
+--- 
+--- 
+---@param array table 
+---@return table keys
+function array_keys(array) end
+
+--- What a function makes of each element, under the same keys.
+--- 
+--- 
+---@param callback function gets the value; may wait
+---@param array table 
+---@return table array
+function array_map(callback, array) end
+
+--- One of the elements, each as likely as the others.
+--- 
+--- 
+---@param array table 
+---@return any? value  none if it has no elements
+function array_random(array) end
+
+--- The numbers from one to another, which isn't included.
+--- 
+--- 
+---@param start number 
+---@param stop number 
+---@param step? number may be negative (1)
+---@return number[] numbers  none if the step leads away
+function array_range(start, stop, step) end
+
+--- One value of all elements: the function gets what was made so far and the next element.
+--- 
+--- 
+---@param callback function may wait
+---@param array table 
+---@param initial? any what is there at first (the first element)
+---@return any result
+function array_reduce(callback, array, initial) end
+
+--- An array with its last element first. Keys stay with their values, but those of a list are numbered
+--- anew.
+--- 
+--- 
+---@param array table 
+---@return table array
+function array_reverse(array) end
+
+--- The elements as a list in a random order.
+--- 
+--- 
+---@param array table 
+---@return table list
+function array_shuffle(array) end
+
+--- An array in order: the function gets two values and says whether the first belongs in front.
+--- What is equal stays in its order. Keys stay with their values; a list of Lua's stays a list.
+--- 
+--- 
+---@param callback function may wait
+---@param array table 
+---@param options? table keys (it gets two keys instead, false)
+---@return table array
+function array_sort(callback, array, options) end
+
+--- An array without the elements that were there before, under the keys of the first ones; a list of
+--- Lua's stays a list. `1` and `"1"` are different.
+--- 
+--- 
+---@param array table 
+---@return table array
+function array_unique(array) end
+
+--- Read the value of an Authentication-Results field (RFC 8601), or of a set of ScanARC.
+--- 
+--- What can be read in more than one way isn't read at all. Whether its writer is
+--- to be believed is for the script to know.
+--- 
+--- 
+---@param value string 
+---@return table? field   authserv_id, version, results: a list of method, result, reason, properties ({ ["header.d"] = value })
+---@return string? err    why it can't be read
+---@return string? code
+function authres_parse(value) end
+
+--- The bytes of a base32 text, in upper or lower case, with or without padding.
+--- 
+--- 
+---@param string string 
+---@return string? bytes
+---@return string? err    it isn't base32
+---@return string? code   "syntax"
+function base32_decode(string) end
+
+--- A string in base32 (RFC 4648 6), with padding.
+--- 
+--- 
+---@param string string 
+---@return string encoded
+function base32_encode(string) end
+
+--- The bytes of a base64 text. White space in it doesn't count.
+--- 
+--- 
+---@param string string 
+---@return string? bytes
+---@return string? err    it isn't base64
+---@return string? code   "syntax"
+function base64_decode(string) end
+
+--- A string in base64 (RFC 4648 4), in one line.
+--- 
+--- 
+---@param string string 
+---@return string encoded
+function base64_encode(string) end
+
+--- The bytes of a base64 text for URLs, with or without padding.
+--- 
+--- 
+---@param string string 
+---@return string? bytes
+---@return string? err    it isn't base64 of that kind
+---@return string? code   "syntax"
+function base64url_decode(string) end
+
+--- A string in base64 for URLs (RFC 4648 5): `-` and `_`, without padding.
+--- 
+--- 
+---@param string string 
+---@return string encoded
+function base64url_encode(string) end
+
+--- Whether HSL takes a value for true: not none, false, 0, the empty string, an empty table.
+--- 
+--- 
+---@param value any 
+---@return boolean truth
+function boolean(value) end
+
+--- The results of `f(...)`, kept for some time: the function is called only if its results
+--- for these arguments aren't known.
+--- 
+--- Each worker keeps its own, in memory. Arguments and results are plain data (text, numbers,
+--- booleans, tables of these); results are copies. Errors aren't kept, nor are
+--- `nil, message, code`, nor results of more than 64 KB. The function may wait; runs that ask at
+--- the same time all call it. What it reads besides its arguments is not looked at: facts of
+--- the message belong into the arguments.
+--- 
+--- Without a namespace, results belong to the place of the function (file and line) in this
+--- generation of the policy, or to the builtin. With one they belong to that name, whatever the
+--- function, and stay over reloads. Besides `size`, all namespaces together are held to 16 MB; what
+--- was used longest ago gives way.
+--- 
+--- 
+---@param options? table ttl (seconds, 60), namespace, size (entries, 32), force (a call, false)
+---@param f function 
+---@param ... any the arguments of f
+---@return any? ...       the results of f
+function cache(options, f, ...) end
+
+--- The smallest integer that isn't below a number.
+--- 
+--- 
+---@param number number 
+---@return number integer
+function ceil(number) end
+
+--- The byte of a number.
+--- 
+--- 
+---@param number number 0 to 255
+---@return string byte
+function chr(number) end
+
+--- How many elements an array has.
+--- 
+--- 
+---@param array table 
+---@return number count
+function count(array) end
+
+--- The rows of a text of CSV (RFC 4180). Empty lines and lines that begin with `#` are left out.
+--- 
+--- 
+---@param string string 
+---@param options? table delimiter (","), header (true: the first line names the columns, and rows are tables by name; false: rows are lists)
+---@return table[] rows
+function csv_decode(string, options) end
+
+--- The fields of one line of CSV (RFC 4180): quotes around a field, doubled inside it; blanks around
+--- a field don't count.
+--- 
+--- 
+---@param string string 
+---@return string[] fields  of the first line
+function csv_explode(string) end
+
+--- Everything behind the decision of ScanDMARC, under the names of RFC 8601 and RFC 9990.
+--- 
+--- `policy` is ScanDMARC's word, `result` that of Authentication-Results. Without a
+--- policy there is neither policy_published nor policy_evaluated; `disposition` is
+--- what the domain asks for, whatever the script does. doc/results.md has the shape.
+--- 
+--- 
+---@return table details  result ("pass" "fail" "none" "temperror" "permerror"), reason, policy, organizational_domain, nonexistent, policy_published (domain, discovery_method, p, sp, np, adkim, aspf, fo, testing, psd, pct, rua, ruf, record), policy_evaluated (disposition, dkim, spf, override), identifiers (header_from, envelope_from), auth_results (spf, and a list dkim, each with alignment)
+function dmarc_details() end
+
+--- Look up the IPv4 addresses of a name, as dns4 does.
+--- 
+--- 
+---@param name string 
+---@param options? table timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead), extended_result (a table { result = list or error = code, dnssec = validated })
+---@return string[]? addresses  empty if there is none
+---@return string? err
+---@return string? code     "timeout" "servfail" "bogus" "invalid"
+function dns(name, options) end
+
+--- Look up the IPv4 addresses of a name.
+--- 
+--- 
+---@param name string 
+---@param options? table timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead), extended_result (a table { result = list or error = code, dnssec = validated })
+---@return string[]? addresses  empty if there is none
+---@return string? err
+---@return string? code     "timeout" "servfail" "bogus" "invalid"
+function dns4(name, options) end
+
+--- Look up the IPv6 addresses of a name.
+--- 
+--- 
+---@param name string 
+---@param options? table timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead), extended_result (a table { result = list or error = code, dnssec = validated })
+---@return string[]? addresses  empty if there is none
+---@return string? err
+---@return string? code     "timeout" "servfail" "bogus" "invalid"
+function dns6(name, options) end
+
+--- Look up the records of a name, with everything that is known of the answer.
+--- 
+--- 
+---@param host string for ptr as it stands in DNS: see inet_reverse
+---@param options? table type ("a" "aaaa" "mx" "txt" "cname" "ptr" "ns"; "a"), timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead)
+---@return table answer    result (a list, empty if there is nothing) or error ("timeout" "servfail" "bogus" "invalid"), dnssec (validated)
+function dns_query(host, options) end
+
+--- Ask a DNS block list about an IP address.
+--- 
+--- 
+---@param ip string 
+---@param zone string of the list
+---@param options? table timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead), extended_result (a table { result = list or error = code, dnssec = validated })
+---@return string[]? addresses  what the list answers; empty if it doesn't list the address
+---@return string? err
+---@return string? code     "timeout" "servfail" "bogus" "syntax" "invalid"
+function dnsbl(ip, zone, options) end
+
+--- Look up the canonical name of an alias.
+--- 
+--- 
+---@param name string 
+---@param options? table timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead), extended_result (a table { result = list or error = code, dnssec = validated })
+---@return string[]? names  empty if there is none
+---@return string? err
+---@return string? code     "timeout" "servfail" "bogus" "invalid"
+function dnscname(name, options) end
+
+--- Look up the mail exchangers of a domain, in order of preference.
+--- 
+--- 
+---@param name string 
+---@param options? table timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead), extended_result (a table { result = list or error = code, dnssec = validated })
+---@return string[]? hosts  empty if there is none
+---@return string? err
+---@return string? code     "timeout" "servfail" "bogus" "invalid"
+function dnsmx(name, options) end
+
+--- Look up the names of an IP address.
+--- 
+--- 
+---@param ip string 
+---@param options? table timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead), extended_result (a table { result = list or error = code, dnssec = validated })
+---@return string[]? names  empty if there is none
+---@return string? err
+---@return string? code     "timeout" "servfail" "bogus" "syntax"
+function dnsptr(ip, options) end
+
+--- Look up the TXT records of a name.
+--- 
+--- 
+---@param name string 
+---@param options? table timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead), extended_result (a table { result = list or error = code, dnssec = validated })
+---@return string[]? txt    the records, each with its strings joined; empty if there is none
+---@return string? err
+---@return string? code     "timeout" "servfail" "bogus" "invalid"
+function dnstxt(name, options) end
+
+--- Whether a domain is another or lies below it. With a leading dot the domain
+--- itself doesn't count.
+--- 
+--- 
+---@param d string 
+---@param domain string "example.org", or ".example.org" for names below it only
+---@return boolean? within
+---@return string? err    what isn't a domain name
+---@return string? code
+function domain_includes(d, domain) end
+
+--- The public suffix that a domain is below of, as the list of publicsuffix.org has it.
+--- 
+--- 
+---@param domain string 
+---@return string? suffix
+---@return string? err    it is no domain name
+---@return string? code
+function domain_publicsuffix(domain) end
+
+--- Write values to the log at level debug; in `exec` and the REPL, print a line.
+--- 
+--- Strings as they are, other values as they would be written in Lua. Known secrets
+--- are replaced.
+--- 
+--- 
+---@param ... any 
+function echo(...) end
+
+--- An address of the envelope in its two parts: the local part without quotes, the domain in lower
+--- case, beyond ASCII as `xn--`.
+--- 
+--- 
+---@param address string without angle brackets
+---@return table? parts   localpart, domain
+---@return string? err    it is no address
+---@return string? code
+function envelope_address_parse(address) end
+
+--- A local part as it stands in an address: in quotes (RFC 5321 4.1.2) if it needs them.
+--- 
+--- 
+---@param localpart string no control bytes
+---@return string escaped
+function envelope_localpart_escape(localpart) end
+
+--- Write an event of one's own to the log: a name and fields, as the engine's events are.
+--- 
+--- 
+---@param name string a-z, 0-9 and "_"
+---@param fields? table names (as above) and strings, numbers or booleans; at most 20
+---@param priority? string|number as of syslog ("notice")
+function event(name, fields, priority) end
+
+--- How long this run takes so far, waiting included.
+--- 
+--- 
+---@return number seconds  with a fraction
+function executiontime() end
+
+--- The pieces of a string between delimiters. `str_split` is the same with the string first.
+--- 
+--- 
+---@param delimiter string not empty
+---@param string string an empty one has one piece, which is empty
+---@param limit? number at most so many pieces, the last one whole; negative: the first one whole (0: all)
+---@return string[] pieces
+function explode(delimiter, string, limit) end
+
+--- The lines of a file of the policy, without their ends.
+--- 
+--- 
+---@param filename string 
+---@return string[]? lines
+---@return string? err    there is no such file
+---@return string? code   "notfound"
+function file(filename) end
+
+--- A file of the policy as a string: of its data/ or named in `files` of sluice.lua. The name may have
+--- `file:` or `file://` in front.
+--- 
+--- 
+---@param filename string 
+---@return string? bytes
+---@return string? err   there is no such file
+---@return string? code  "notfound"
+function file_get_contents(filename) end
+
+--- The largest integer that isn't above a number.
+--- 
+--- 
+---@param number number 
+---@return number integer
+function floor(number) end
+
+--- The name of this mail server: `hostname` of the policy, else that of the machine.
+--- 
+--- 
+---@return string hostname
+function gethostname() end
+
+--- A number for a string: the same one always and everywhere, for choosing among few
+--- (`hash(sender) % 4`). FNV-1a of 32 bits; whoever chooses the string can choose the number.
+--- 
+--- 
+---@param message string 
+---@return number number  0 to 4294967295
+function hash(message) end
+
+--- The addresses in the value of a From, To or Cc field (RFC 5322), groups included. One part that
+--- isn't understood makes the whole list a failure. GetAddressList gives an empty list then.
+--- 
+--- 
+---@param value string 
+---@param options? table field (the value is a whole field, with its name: false)
+---@return string[]? addresses
+---@return string? err         what isn't understood
+---@return string? code
+function header_addresslist_extract(value, options) end
+
+--- A message authentication code (RFC 2104) with MD5.
+--- 
+--- 
+---@param key string 
+---@param message string 
+---@param options? table raw (bytes instead of hexadecimal digits, false)
+---@return string code
+function hmac_md5(key, message, options) end
+
+--- A message authentication code (RFC 2104) with SHA-1.
+--- 
+--- 
+---@param key string 
+---@param message string 
+---@param options? table raw (bytes instead of hexadecimal digits, false)
+---@return string code
+function hmac_sha1(key, message, options) end
+
+--- A message authentication code (RFC 2104) with SHA-2.
+--- 
+--- 
+---@param key string 
+---@param message string 
+---@param hashsize number 256, 384 or 512
+---@param options? table raw (bytes instead of hexadecimal digits, false)
+---@return string code
+function hmac_sha2(key, message, hashsize, options) end
+
+--- Make an HTTP request.
+--- 
+--- Private addresses are refused unless `http = { allow_private = true }`,
+--- link-local ones always. Certificate and host name are verified.
+--- 
+--- 
+---@param url string http or https; $1, $2, ... are filled from get, percent-encoded
+---@param options? table timeout (seconds, 30), connect_timeout (10), method, headers (list of "Name: value"), extended_result (false), response_headers (false: with extended_result also headers), max_body (bytes, 1 MB; also max_file_size), ssl_verify_peer and ssl_verify_host (true; also tls_...)
+---@param get? string[] arguments for the URL
+---@param post? string|table body, a table as a form; makes the method POST
+---@return string|table? body  with extended_result { status =, content = } whatever the status
+---@return string? err
+---@return string? code     "timeout" "connect" "tls" "status" "size" "refused" "protocol"
+function http(url, options, get, post) end
+
+--- A domain name as people read it: labels that begin with `xn--` in UTF-8.
+--- 
+--- 
+---@param domain string 
+---@return string? name
+---@return string? err   it is no domain name
+---@return string? code
+function idna_decode(domain) end
+
+--- A domain name as DNS has it (RFC 5891): lower case, labels beyond ASCII as `xn--`.
+--- 
+--- 
+---@param domain string UTF-8
+---@return string? name
+---@return string? err   it is no domain name
+---@return string? code
+function idna_encode(domain) end
+
+--- The elements of a list as one string. `array_join` is the same with the list first.
+--- 
+--- 
+---@param glue string stands between them
+---@param array table strings and numbers
+---@return string joined
+function implode(glue, array) end
+
+--- Whether an array has an element: one that is equal (in HSL as `==` says), or of which a function
+--- says true.
+--- 
+--- 
+---@param needle any a function is asked, gets the value and may wait
+---@param array table 
+---@return boolean yes
+function in_array(needle, array) end
+
+--- Whether a file of the policy has a line, or a row of CSV.
+--- 
+--- Lines are compared as a whole. Of CSV the field in column `index` is compared, and the row is
+--- given: by the names in the first line, or with `assoc = false` as a list. A function instead of a
+--- text gets the line or row and says whether it is the one; it may wait.
+--- 
+--- 
+---@param needle string|function 
+---@param filename string as for file_get_contents
+---@param options? table type ("text/plain" | "text/csv"), delimiter (","), assoc (true), index (column, from 0: 0)
+---@return boolean|table? found  the row, or true; false if there is none
+---@return string? err        there is no such file
+---@return string? code       "notfound"
+function in_file(needle, filename, options) end
+
+--- Whether an IP address lies in a network.
+--- 
+--- 
+---@param ip string IPv4 or IPv6
+---@param network string "192.0.2.0/24", "192.0.2.1-192.0.2.9" or one address
+---@return boolean? inside
+---@return string? err     what isn't an address or a network
+---@return string? code
+function in_network(ip, network) end
+
+--- Whether an IP address lies in a network.
+--- 
+--- 
+---@param ip string IPv4 or IPv6
+---@param network string "192.0.2.0/24", "192.0.2.1-192.0.2.9" or one address
+---@return boolean? inside
+---@return string? err     what isn't an address or a network
+---@return string? code
+function inet_includes(ip, network) end
+
+--- The text of an IP address that is given in 4 or 16 bytes.
+--- 
+--- 
+---@param ip string 
+---@return string? text
+---@return string? err   there are fewer or more bytes
+---@return string? code  "syntax"
+function inet_ntop(ip) end
+
+--- The bytes of an IP address, in network order.
+--- 
+--- 
+---@param ip string 
+---@return string? bytes  4 or 16
+---@return string? err    it is no IP address
+---@return string? code   "syntax"
+function inet_pton(ip) end
+
+--- The name of an IP address in reverse order, as PTR records and DNS lists have it.
+--- 
+--- 
+---@param ip string 
+---@param zone? string what stands behind it ("in-addr.arpa" or "ip6.arpa")
+---@return string? name
+---@return string? err   it is no IP address
+---@return string? code  "syntax"
+function inet_reverse(ip, zone) end
+
+--- Whether a value is a table: an array of HSL.
+--- 
+--- 
+---@param value any 
+---@return boolean yes
+function is_array(value) end
+
+--- Whether a value is true or false.
+--- 
+--- 
+---@param value any 
+---@return boolean yes
+function is_boolean(value) end
+
+--- Whether a value is a function.
+--- 
+--- 
+---@param value any 
+---@return boolean yes
+function is_function(value) end
+
+--- Whether a value is a number.
+--- 
+--- 
+---@param value any 
+---@return boolean yes
+function is_number(value) end
+
+--- Whether a value is a string.
+--- 
+--- 
+---@param value any 
+---@return boolean yes
+function is_string(value) end
+
+--- Whether a domain is another or lies below it. With a leading dot the domain
+--- itself doesn't count.
+--- 
+--- 
+---@param d string 
+---@param domain string "example.org", or ".example.org" for names below it only
+---@return boolean? within
+---@return string? err    what isn't a domain name
+---@return string? code
+function is_subdomain(d, domain) end
+
+--- The value of a JSON text. Objects keep their order for pairs; null is none.
+--- 
+--- 
+---@param text string 
+---@return any? value
+---@return string? err   what is wrong with the text
+---@return string? code
+function json_decode(text) end
+
+--- A value as JSON. A list (keys 1 to n) becomes an array, other tables, empty ones too, an object.
+--- 
+--- 
+---@param value any 
+---@param options? table ensure_ascii (true), pretty_print (false)
+---@return string? json
+---@return string? err   why it can't be held in JSON
+---@return string? code
+function json_encode(value, options) end
+
+--- The bytes of a string, the elements of an array.
+--- 
+--- 
+---@param value any 
+---@return number? length  of other values: none
+function length(value) end
+
+--- A logarithm.
+--- 
+--- 
+---@param number number 
+---@param base? number (e)
+---@return number logarithm
+function log(number, base) end
+
+--- The MD5 digest of a string. Not for anything that must withstand forgery.
+--- 
+--- 
+---@param message string 
+---@param options? table raw (bytes instead of hexadecimal digits, false)
+---@return string digest
+function md5(message, options) end
+
+--- Store a value unless there is one; in one step.
+--- 
+--- 
+---@param key string 
+---@param value any plain data
+---@param ttl? number seconds; for ever when not given
+---@return boolean? added  false: there was one
+---@return string? err     why it isn't known
+---@return string? code    "io" | "timeout" | "limit"
+function memory_add(key, value, ttl) end
+
+--- Take from a stored number, in one step; one that is absent counts as 0.
+--- 
+--- 
+---@param key string 
+---@param amount? number 1
+---@return number? difference
+---@return string? err    why there is none
+---@return string? code   "type": the value is not a number | "io" | "timeout" | "limit"
+function memory_dec(key, amount) end
+
+--- Delete a stored value.
+--- 
+--- 
+---@param key string 
+---@return boolean? deleted  false: there was none
+---@return string? err       why it isn't known
+---@return string? code      "io" | "timeout" | "limit"
+function memory_delete(key) end
+
+--- Whether a value is stored under a key.
+--- 
+--- 
+---@param key string 
+---@return boolean? stored
+---@return string? err   why it isn't known
+---@return string? code  "io" | "timeout" | "limit"
+function memory_exists(key) end
+
+--- The value stored under a key.
+--- 
+--- 
+---@param key string 
+---@return any? value    none if there is none
+---@return string? err   why it isn't known
+---@return string? code  "io" | "timeout" | "limit"
+function memory_fetch(key) end
+
+--- Add to a stored number, in one step; one that is absent counts as 0.
+--- 
+--- 
+---@param key string 
+---@param amount? number 1
+---@param ttl? number seconds, when the number is new; for ever when not given
+---@return number? sum
+---@return string? err    why there is none
+---@return string? code   "type": the value is not a number | "io" | "timeout" | "limit"
+function memory_inc(key, amount, ttl) end
+
+--- Store a value.
+--- 
+--- 
+---@param key string 
+---@param value any plain data
+---@param ttl? number seconds; for ever when not given
+---@return boolean? stored
+---@return string? err     why it isn't
+---@return string? code    "io" | "timeout" | "limit"
+function memory_store(key, value, ttl) end
+
+--- A string with its encoded words (RFC 2047) decoded to UTF-8. What can't be decoded stays.
+--- 
+--- 
+---@param string string 
+---@return string decoded
+function mimeword_decode(string) end
+
+--- A string (UTF-8) as encoded words (RFC 2047), for the value of a header field. Printable ASCII
+--- stays as it is.
+--- 
+--- 
+---@param string string 
+---@return string encoded
+function mimeword_encode(string) end
+
+--- A value as a number: of a text the number at its front (decimal, or hexadecimal behind 0x), 0 if
+--- there is none; true is 1, false and none are 0.
+--- 
+--- 
+---@param value any no table and no function
+---@return number number
+function number(value) end
+
+--- The number of a string's first byte.
+--- 
+--- 
+---@param character string not empty
+---@return number number    0 to 255
+function ord(character) end
+
+--- Whether a password belongs to a crypt(3) hash: `$6$` `$5$` `$y$` `$2b$` `$1$`, as the
+--- system's crypt knows them.
+--- 
+--- What is no hash accepts nothing. Hashes that would take seconds or hundreds of
+--- megabytes are refused. The work is done beside the other sessions', in order.
+--- 
+--- 
+---@param hash string 
+---@param password string 
+---@return boolean? ok    false: it is another password
+---@return string? err    why it can't be checked
+---@return string? code   "syntax": no hash that crypt knows | "limit": too costly
+function password_verify(hash, password) end
+
+--- A pattern, looked at once: a mistake in it raises here. The other functions take it instead of
+--- the text; they keep compiled patterns in any case.
+--- 
+--- 
+---@param pattern string plain, or `/.../flags`
+---@return userdata pattern
+function pcre_compile(pattern) end
+
+--- The first match of a pattern in a string: the whole of it at 0, what its groups matched from 1 on
+--- and under their names. A group that took no part has an empty string.
+--- 
+--- A pattern is as in Perl (PCRE2), plain or with flags: `/.../i` upper and lower case are the same,
+--- `m` `^` and `$` at each line, `s` the dot matches line ends, `x` blanks in the pattern don't count,
+--- `u` pattern and string are UTF-8, `U` quantifiers are lazy. What a match takes counts as steps of
+--- the run.
+--- 
+--- 
+---@param pattern string or what pcre_compile made
+---@param subject string 
+---@return table? groups   in HSL an empty array if there is no match
+function pcre_match(pattern, subject) end
+
+--- All matches of a pattern in a string, by group: at 0 the list of whole matches, at 1 that of what
+--- the first group matched, and so on, also under the groups' names.
+--- 
+--- 
+---@param pattern string or what pcre_compile made
+---@param subject string 
+---@return table? groups   in HSL an empty array if there is no match
+function pcre_match_all(pattern, subject) end
+
+--- A string as a pattern that matches just it: what has a meaning in patterns gets a backslash.
+--- 
+--- 
+---@param string string 
+---@return string quoted
+function pcre_quote(string) end
+
+--- A string with the matches of a pattern replaced.
+--- 
+--- 
+---@param pattern string or what pcre_compile made
+---@param replace string|function `$0` in it is the match, `$1` what the first group matched; a function gets the groups as pcre_match gives them and gives the text, and may wait
+---@param subject string 
+---@param limit? number replacements at most (0: all)
+---@return string replaced
+function pcre_replace(pattern, replace, subject, limit) end
+
+--- The pieces of a string between the matches of a pattern.
+--- 
+--- 
+---@param pattern string or what pcre_compile made
+---@param subject string 
+---@param limit? number at most so many pieces, the last one whole (0: all)
+---@return string[] pieces
+function pcre_split(pattern, subject, limit) end
+
+--- A power.
+--- 
+--- 
+---@param base number 
+---@param exponent number 
+---@return number power
+function pow(base, exponent) end
+
+--- A random integer, each as likely as the others.
+--- 
+--- 
+---@param x number 
+---@param y number not below x
+---@return number integer  x and y included
+function rand(x, y) end
+
+--- Random bytes, good enough for keys.
+--- 
+--- 
+---@param bytes number at most 65536
+---@return string random
+function random_bytes(bytes) end
+
+--- A random number: without arguments a fraction from 0 to below 1, with one an integer from 0 to
+--- it, with two an integer from the first to the last.
+--- 
+--- 
+---@param first? number 
+---@param last? number 
+---@return number number
+function random_number(first, last) end
+
+--- The numbers from one to another, both included. `array_range` leaves the last one out.
+--- 
+--- 
+---@param start number 
+---@param stop number 
+---@param step? number may be negative (1)
+---@return number[] numbers  none if the step leads away
+function range(start, stop, step) end
+
+--- Count an event, and tell whether the rate is kept: a sliding window. In HSL a count of 0 counts
+--- nothing and gives what rate_count gives.
+--- 
+--- 
+---@param namespace string 
+---@param entry string 
+---@param count number events allowed in the interval
+---@param interval number seconds
+---@return boolean within  true: counted and within, or the state can't be reached; false: over, and not counted
+function rate(namespace, entry, count, interval) end
+
+--- How many events rate counted in the interval.
+--- 
+--- 
+---@param namespace string 
+---@param entry string 
+---@param interval number seconds, the same as given to rate
+---@return number count    0 also when the state can't be reached
+function rate_count(namespace, entry, interval) end
+
+--- A number rounded; halves go away from zero.
+--- 
+--- 
+---@param number number 
+---@param decimals? number places after the point, -15 to 15 (0)
+---@return number rounded
+function round(number, decimals) end
+
+--- A number as text that is given only once on this machine, growing within a worker.
+--- 
+--- 
+---@return string serial
+function serial() end
+
+--- The SHA-1 digest of a string. Not for anything that must withstand forgery.
+--- 
+--- 
+---@param message string 
+---@param options? table raw (bytes instead of hexadecimal digits, false)
+---@return string digest
+function sha1(message, options) end
+
+--- A SHA-2 digest of a string.
+--- 
+--- 
+---@param message string 
+---@param hashsize number 256, 384 or 512
+---@param options? table raw (bytes instead of hexadecimal digits, false)
+---@return string digest
+function sha2(message, hashsize, options) end
+
+--- Wait. The run's limit of time counts on.
+--- 
+--- 
+---@param seconds number at most 3600, with a fraction
+---@return number left     always 0
+function sleep(seconds) end
+
+--- Evaluate SPF for an address, a HELO name and a domain of one's own. HSL gets a number instead of the
+--- word: 0 pass, 20 softfail, 100 fail, 50 for the others.
+--- 
+--- 
+---@param ip string 
+---@param helo string 
+---@param domain string of the reverse-path
+---@return string? word    "pass" "fail" "softfail" "neutral" "none" "temperror" "permerror"
+---@return string? reason  why, for none and the errors
+function spf(ip, helo, domain) end
+
+--- Evaluate SPF for an address, a HELO name and a reverse-path of one's own.
+--- 
+--- 
+---@param ip string 
+---@param helo string 
+---@param sender string an address, or a domain
+---@return table answer    result: "pass" "fail" "softfail" "neutral" "none" "temperror" "permerror", or "invalid" if ip is no address
+function spf_query(ip, helo, sender) end
+
+--- A square root.
+--- 
+--- 
+---@param number number 
+---@return number root  of a negative number: not a number
+function sqrt(number) end
+
+--- A string in pieces of equal length; the last one may be shorter.
+--- 
+--- 
+---@param string string 
+---@param length number bytes of a piece, at least 1
+---@param firstlength? number bytes of the first piece (length)
+---@return string[] pieces     of the empty string: none
+function str_chunk(string, length, firstlength) end
+
+--- Where a string begins in another, counted from 0.
+--- 
+--- 
+---@param string string 
+---@param substring string 
+---@param offset? number where to begin to look (0)
+---@return number offset    -1: it isn't there
+function str_find(string, substring, offset) end
+
+--- A string in lower case (ASCII; other bytes stay).
+--- 
+--- 
+---@param string string 
+---@return string lower
+function str_lower(string) end
+
+--- A string without the blanks at its front.
+--- 
+--- 
+---@param string string 
+---@param characters? string the bytes to take off instead
+---@return string stripped
+function str_lstrip(string, characters) end
+
+--- A string, many times over.
+--- 
+--- 
+---@param string string 
+---@param multiplier number 0 gives the empty string
+---@return string repeated
+function str_repeat(string, multiplier) end
+
+--- A string with each occurrence of a text replaced, from the front; what was put in isn't looked
+--- at again. An empty text occurs nowhere.
+--- 
+--- 
+---@param search string 
+---@param replace string 
+---@param subject string 
+---@return string replaced
+function str_replace(search, replace, subject) end
+
+--- Where a string begins in another for the last time, counted from 0.
+--- 
+--- 
+---@param string string 
+---@param substring string 
+---@param offset? number what begins before it doesn't count (0)
+---@return number offset    -1: it isn't there
+function str_rfind(string, substring, offset) end
+
+--- A string without the blanks at its end.
+--- 
+--- 
+---@param string string 
+---@param characters? string the bytes to take off instead
+---@return string stripped
+function str_rstrip(string, characters) end
+
+--- A part of a string.
+--- 
+--- 
+---@param string string 
+---@param offset? number of its first byte, from 0; negative: from the end (0)
+---@param length? number in bytes; negative: so many bytes are left out at the end (to the end)
+---@return string part     empty if there is nothing there
+function str_slice(string, offset, length) end
+
+--- The pieces of a string between delimiters.
+--- 
+--- 
+---@param string string an empty one has one piece, which is empty
+---@param delimiter string not empty
+---@param limit? number at most so many pieces, the last one whole; negative: the first one whole (0: all)
+---@return string[] pieces
+function str_split(string, delimiter, limit) end
+
+--- A string without the blanks at its ends (space, tab, line ends, form feed).
+--- 
+--- 
+---@param string string 
+---@param characters? string the bytes to take off instead
+---@return string stripped
+function str_strip(string, characters) end
+
+--- A string in upper case (ASCII; other bytes stay).
+--- 
+--- 
+---@param string string 
+---@return string upper
+function str_upper(string) end
+
+--- A time as text, by the conversions of strftime(3), in English.
+--- 
+--- 
+---@param format string at most 1000 bytes
+---@param time? number seconds since 1970 (now)
+---@param options? table local (in this machine's time zone; else UTC, true)
+---@return string text
+function strftime(format, time, options) end
+
+--- The number of bytes of a string.
+--- 
+--- 
+---@param string string 
+---@return number bytes
+function strlen(string) end
+
+--- Where a string begins in another, counted from 0.
+--- 
+--- 
+---@param string string 
+---@param substring string 
+---@param offset? number where to begin to look (0)
+---@return number offset    -1: it isn't there
+function strpos(string, substring, offset) end
+
+--- The time that a text says, by the conversions of strptime(3), in English.
+--- 
+--- 
+---@param datestring string 
+---@param format string at most 1000 bytes
+---@param options? table local (the text is in this machine's time zone; else UTC, true)
+---@return number? seconds since 1970
+---@return string? err     the text isn't of that format
+---@return string? code    "syntax"
+function strptime(datestring, format, options) end
+
+--- Where a string begins in another for the last time, counted from 0.
+--- 
+--- 
+---@param string string 
+---@param substring string 
+---@param offset? number what begins before it doesn't count (0)
+---@return number offset    -1: it isn't there
+function strrpos(string, substring, offset) end
+
+--- A string in lower case (ASCII; other bytes stay).
+--- 
+--- 
+---@param string string 
+---@return string lower
+function strtolower(string) end
+
+--- A string in upper case (ASCII; other bytes stay).
+--- 
+--- 
+---@param string string 
+---@return string upper
+function strtoupper(string) end
+
+--- A part of a string.
+--- 
+--- 
+---@param string string 
+---@param offset? number of its first byte, from 0; negative: from the end (0)
+---@param length? number in bytes; negative: so many bytes are left out at the end (to the end)
+---@return string part     empty if there is nothing there
+function substr(string, offset, length) end
+
+--- Write a message to the log at a level.
+--- 
+--- 
+---@param priority string|number "debug" "info" "notice" "warning" "err" "crit" "alert" "emerg", or syslog's number
+---@param message string 
+function syslog(priority, message) end
+
+--- The time now.
+--- 
+--- 
+---@return number seconds  since 1970, with a fraction
+function time() end
+
+--- The seconds that a clock on the wall of this machine has counted since 1970: `time()` and the
+--- offset of the local time zone, without a fraction.
+--- 
+--- 
+---@return number seconds
+function timelocal() end
+
+--- A string without the blanks at its ends (space, tab, line ends, form feed).
+--- 
+--- 
+---@param string string 
+---@param characters? string the bytes to take off instead
+---@return string stripped
+function trim(string, characters) end
+
+--- How long this machine runs.
+--- 
+--- 
+---@return number seconds
+function uptime() end
+
+--- A string without its percent escapes (RFC 3986 2.1). A plus sign stays one.
+--- 
+--- 
+---@param string string 
+---@return string? decoded
+---@return string? err    a percent sign without two hexadecimal digits
+---@return string? code   "syntax"
+function url_decode(string) end
+
+--- A string for a URL (RFC 3986 2.1): what isn't a letter, a digit, `-`, `.`, `_` or `~` is escaped
+--- with a percent sign.
+--- 
+--- 
+---@param string string 
+---@return string encoded
+function url_encode(string) end
+
+--- A random UUID (RFC 9562, version 4).
+--- 
+--- 
+---@return string uuid
+function uuid() end
+
+--- The UUID (RFC 9562, version 5) that a name has in a namespace: always the same one.
+--- 
+--- 
+---@param uuidnamespace string a UUID
+---@param value string 
+---@return string uuid
+function uuidv5(uuidnamespace, value) end
+
+--- The string that xtext stands for.
+--- 
+--- 
+---@param text string 
+---@return string? decoded
+---@return string? err    a plus sign without two hexadecimal digits
+---@return string? code   "syntax"
+function xtext_decode(text) end
+
+--- A string as xtext (RFC 3461 4), as ORCPT and ENVID have it.
+--- 
+--- 
+---@param text string 
+---@return string encoded
+function xtext_encode(text) end
+
+--- The builtins as they are, also where a script redefines one.
+---@type table<string, function>
+builtin = {}
+
+--- IP address of the client. Known in connect, helo, auth, mailfrom, rcptto, eod, data, predelivery, postdelivery, disconnect.
+---@type any
+senderip = nil
+
+--- TCP port of the client. Known in connect, helo, auth, mailfrom, rcptto, eod, data, disconnect.
+---@type integer
+senderport = nil
+
+--- our IP address of the connection. Known in connect, helo, auth, mailfrom, rcptto, eod, data, predelivery, postdelivery, disconnect.
+---@type any
+serverip = nil
+
+--- our TCP port of the connection. Known in connect, helo, auth, mailfrom, rcptto, eod, data, predelivery, postdelivery, disconnect.
+---@type integer
+serverport = nil
+
+--- name of the server in sluice.lua. Known in connect, helo, auth, mailfrom, rcptto, eod, data, predelivery, postdelivery, disconnect.
+---@type any
+serverid = nil
+
+--- "ipv4" or "ipv6". Known in connect, helo, auth, mailfrom, rcptto, eod, data, disconnect.
+---@type any
+family = nil
+
+--- what the client called itself. Known in helo, auth, mailfrom, rcptto, eod, data, predelivery, postdelivery, disconnect.
+---@type any
+senderhelo = nil
+
+--- whether the connection is encrypted. Known in helo, auth, mailfrom, rcptto, eod, data, disconnect.
+---@type any
+tlsstarted = nil
+
+--- "TLSv1.3", none without TLS. Known in helo, auth, mailfrom, rcptto, eod, data, disconnect.
+---@type any
+tlsprotocol = nil
+
+--- name of the cipher, none without TLS. Known in helo, auth, mailfrom, rcptto, eod, data, disconnect.
+---@type any
+tlscipher = nil
+
+--- bits of the cipher, none without TLS. Known in helo, auth, mailfrom, rcptto, eod, data, disconnect.
+---@type any
+tlskeysize = nil
+
+--- the account; in auth the name offered, later none unless authenticated. Known in auth, mailfrom, rcptto, eod, data, predelivery, postdelivery, disconnect.
+---@type any
+saslusername = nil
+
+--- the password offered. Known in auth.
+---@type any
+saslpassword = nil
+
+--- whether authenticated. Known in auth, mailfrom, rcptto, eod, data, disconnect.
+---@type any
+saslauthed = nil
+
+--- "PLAIN" or "LOGIN". Known in auth, mailfrom, rcptto, eod, data, disconnect.
+---@type any
+saslmechanism = nil
+
+--- table of plain data for the connection; context.message for the transaction. Known in connect, helo, auth, mailfrom, rcptto, eod, data, disconnect.
+---@type table
+context = nil
+
+--- the engine's id of the transaction. Known in mailfrom, rcptto, eod, data, predelivery, postdelivery.
+---@type any
+messageid = nil
+
+--- what the mail server calls the message, behind a milter; none where it has no name (yet). Known in mailfrom, rcptto, eod, data.
+---@type any
+queueid = nil
+
+--- reverse-path; "" for the null path. Known in mailfrom, rcptto, eod, data, predelivery, postdelivery.
+---@type any
+sender = nil
+
+--- domain of sender, none for the null path. Known in mailfrom, rcptto, eod, data, predelivery, postdelivery.
+---@type any
+senderdomain = nil
+
+--- forward-path. Known in rcptto, data, predelivery, postdelivery.
+---@type any
+recipient = nil
+
+--- domain of recipient. Known in rcptto, data, predelivery, postdelivery.
+---@type any
+recipientdomain = nil
+
+--- list of the recipients accepted so far. Known in rcptto, eod, data.
+---@type table
+recipients = nil
+
+--- their domains, in the same order. Known in rcptto, eod, data.
+---@type any
+recipientdomains = nil
+
+--- name of the transport in sluice.lua. Known in rcptto, data, predelivery, postdelivery.
+---@type any
+transportid = nil
+
+--- number of deliveries chosen so far. Known in eod, data.
+---@type any
+actionid = nil
+
+--- address of From, none unless there is exactly one. Known in eod, data.
+---@type any
+headerfrom = nil
+
+--- its domain. Known in eod, data.
+---@type any
+headerfromdomain = nil
+
+--- bytes received. Known in eod, data.
+---@type any
+messagesize = nil
+
+--- when it was received, seconds since 1970. Known in predelivery, postdelivery.
+---@type any
+receivedtime = nil
+
+--- attempts before this one. Known in predelivery, postdelivery.
+---@type any
+retry = nil
+
+--- attempts in the schedule. Known in predelivery, postdelivery.
+---@type any
+retries = nil
+
+--- the host, where one is set or was tried. Known in predelivery, postdelivery.
+---@type any
+destination = nil
+
+--- SMTP reply of the next hop; 0 = none was had. Known in postdelivery.
+---@type any
+errorcode = nil
+
+--- its text. Known in postdelivery.
+---@type any
+errormsg = nil
+
+--- its enhanced status code. Known in postdelivery.
+---@type any
+errorndr = nil
+
+--- seconds the attempt took. Known in postdelivery.
+---@type any
+transfertime = nil
+

@@ -1,0 +1,166 @@
+-- What "sluice check" finds in scripts that compile. Gets what the program knows:
+--
+--   files      a list of { path, source, phases = { data = true } or nil }
+--   builtins   name -> { phases = { data = true, ... }, final = boolean }
+--   facts      name -> phases
+--   defined    function(name): true, or false and what may have been meant
+--
+-- and gives a list of { file, line, column, severity, code, text, remedy }.
+local known, folder = ...
+
+local parse = dofile(folder .. "/check/parser.lua")
+local signatures = dofile(folder .. "/check/signatures.lua")
+
+local findings = {}
+
+local function sorted(set)
+  local out = {}
+  for k in pairs(set) do out[#out + 1] = k end
+  table.sort(out)
+  return out
+end
+
+-- The names of Lua's sandbox and ours that need no asking.
+local asked = {}
+local function is_defined(name)
+  if known.builtins[name] then return true end
+  if asked[name] == nil then asked[name] = { known.defined(name) } end
+  return table.unpack(asked[name])
+end
+
+-- How far two words are apart, in edits.
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    local diagonal = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local above = row[j]
+      row[j] = math.min(above + 1, row[j - 1] + 1, diagonal + (a:byte(i) == b:byte(j) and 0 or 1))
+      diagonal = above
+    end
+  end
+  return row[#b]
+end
+
+local function nearest(word, words)
+  local best, least = nil, 3
+  for _, other in ipairs(words) do
+    local n = distance(word:lower(), other:lower())
+    if n < least then best, least = other, n end
+  end
+  return best
+end
+
+local function contains(list, word)
+  for _, w in ipairs(list) do if w == word then return true end end
+  return false
+end
+
+-- ---- one file ---------------------------------------------------------------
+
+local function finder(file)
+  return function(line, column, severity, code, text, remedy)
+    findings[#findings + 1] = { file = file.path, line = line, column = column, severity = severity,
+      code = code, text = text, remedy = remedy }
+  end
+end
+
+-- Where a name of some phases can't be used: in all phases of the script, or in some.
+local function check_phases(file, found, what, name, phases, line, column)
+  local missing, present = {}, false
+  for phase in pairs(file.phases or {}) do
+    if phases[phase] then present = true else missing[#missing + 1] = phase end
+  end
+  table.sort(missing)
+  if #missing == 0 then return end
+  found(line, column, present and "warning" or "error", "wrong-phase",
+    ("%s %s in %s"):format(name, what, table.concat(missing, ", ")),
+    "it is for " .. table.concat(sorted(phases), ", "))
+end
+
+local function check_arguments(call, found)
+  local s = signatures[call.name]
+  if not s then return end
+  if call.n > s.most or (not call.many and call.n < s.least) then
+    found(call.line, call.column, call.n > s.most and "warning" or "error", "arguments", ("%s takes %s, %d given"):format(call.name,
+      s.least == s.most and s.least .. " argument" .. (s.least == 1 and "" or "s") or
+      s.most == math.huge and "at least " .. s.least or s.least .. " to " .. s.most .. " arguments", call.n),
+      "sluice repl, then :doc " .. call.name)
+  end
+  if not s.options or call.n ~= s.position or not call.last.keys then return end
+  for _, key in ipairs(call.last.keys) do
+    if not contains(s.options, key.value) then
+      local near = nearest(key.value, s.options)
+      found(key.line, key.column, "error", "unknown-option",
+        ("%s: option \"%s\" is unknown%s"):format(call.name, key.value, near and " (" .. near .. "?)" or ""),
+        "options are " .. table.concat(s.options, ", "))
+    end
+  end
+end
+
+-- A final action ends the run, unless it is told to go on, or may be.
+local function ends(call)
+  local b, s = known.builtins[call.name], signatures[call.name]
+  if not b or not b.final then return false end
+  if not s or not s.options or not contains(s.options, "done") then return true end
+  if call.n == 0 then return true end
+  if call.last.keys and not call.last.others then
+    for _, key in ipairs(call.last.keys) do if key.value == "done" then return false end end
+    return true
+  end
+  return false
+end
+
+local function check_file(file, assigned)
+  local found = finder(file)
+  local own_env = file.source:find("_ENV", 1, true) ~= nil
+  parse(file.source, {
+    assign = function() end,
+    read = function(name, line, column)
+      if assigned[name] or own_env or name == "_ENV" then return end
+      if known.facts[name] then
+        check_phases(file, found, "isn't known", name, known.facts[name], line, column)
+        return
+      end
+      local ok, near = is_defined(name)
+      if not ok then
+        near = near or nearest(name, sorted(known.facts))
+        found(line, column, "error", "undefined-name", name .. " is not defined" ..
+          (near and " (" .. near .. "?)" or ""), "reading it stops the script: define it, or correct its name")
+      end
+    end,
+    call = function(call)
+      local b = known.builtins[call.name]
+      if not b or assigned[call.name] then return end
+      check_phases(file, found, "can't be called", call.name, b.phases, call.line, call.column)
+      check_arguments(call, found)
+    end,
+    ends = ends,
+    unreachable = function(line, column, call)
+      found(line, column, "warning", "unreachable", ("never runs: %s in line %d ends the script"):format(
+        call.name, call.line), "remove it, or put it in front")
+    end,
+  })
+end
+
+-- ---- all of them ------------------------------------------------------------
+
+-- Included files share names, so what one assigns may be there in another.
+local assigned = {}
+for _, file in ipairs(known.files) do
+  parse(file.source, {
+    assign = function(name) assigned[name] = true end,
+    read = function() end, call = function() end, unreachable = function() end,
+    ends = function() return false end,
+  })
+end
+for _, file in ipairs(known.files) do check_file(file, assigned) end
+
+table.sort(findings, function(a, b)
+  if a.file ~= b.file then return a.file < b.file end
+  if a.line ~= b.line then return a.line < b.line end
+  return a.column < b.column
+end)
+return findings

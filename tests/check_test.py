@@ -1,0 +1,171 @@
+"""sluice check: what is wrong with scripts that load."""
+import json
+import re
+import subprocess
+
+import pytest
+
+from harness import ROOT, SLUICE
+
+CONFIG = """
+return {
+  hostname = "mx.example.org",
+  listen = { { smtp = "127.0.0.1:2525", server = "inbound" } },
+  servers = { inbound = { flows = { mailfrom = { "both.lua" }, rcptto = "rcptto.lua",
+                                    data = { "data.lua", "both.lua" } },
+                          relay = { ["example.org"] = { transport = "box",
+                                                        flows = { rcptto = "row.lua" } } } } },
+  transports = { box = { discard = true } },
+}
+"""
+
+
+@pytest.fixture
+def policy(tmp_path):
+    (tmp_path / "sluice.lua").write_text(CONFIG)
+    for name in ("both", "rcptto", "row", "data"):
+        (tmp_path / (name + ".lua")).write_text("")
+    return tmp_path
+
+
+def check(policy, *args):
+    return subprocess.run([SLUICE, "check", policy, *args], capture_output=True, text=True, timeout=60)
+
+
+def findings(policy):
+    done = check(policy, "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == any(f["severity"] == "error" for f in found)
+    return [(f["file"], f["line"], f["column"], f["severity"], f["code"], f["text"]) for f in found]
+
+
+WRONG = {
+    "an undefined name": (
+        "data", "local a = 1\nif saslusernam == 'x' then Reject('no') end\n",
+        (2, 4, "error", "undefined-name", "saslusernam is not defined (saslusername?)")),
+    "an undefined function": (
+        "data", "echo(dnstxtt('x'))\n",
+        (1, 6, "error", "undefined-name", "dnstxtt is not defined (dnstxt?)")),
+    "of an inner function": (
+        "data", "local function f()\n  return function() return nothing end\nend\nf()()\n",
+        (2, 28, "error", "undefined-name", "nothing is not defined")),
+    "an option": (
+        "data", 'DKIMSign("s", "d.example", "k", {\n  canonicalisation_header = "simple" })\n',
+        (2, 3, "error", "unknown-option",
+         'DKIMSign: option "canonicalisation_header" is unknown (canonicalization_header?)')),
+    "an option without parentheses": (
+        "data", "Deliver { metadate = {} }\n",
+        (1, 11, "error", "unknown-option", 'Deliver: option "metadate" is unknown (metadata?)')),
+    "too few arguments": (
+        "data", "DKIMSign('s')\n",
+        (1, 1, "error", "arguments", "DKIMSign takes 3 to 4 arguments, 1 given")),
+    "too many": (
+        "data", "Delete('x')\n",
+        (1, 1, "warning", "arguments", "Delete takes 0 arguments, 1 given")),
+    "a builtin of another phase": (
+        "rcptto", "AddHeader('X', 'y')\n",
+        (1, 1, "error", "wrong-phase", "AddHeader can't be called in rcptto")),
+    "in a flow of a row": (
+        "row", "local f = function() AddHeader('X', 'y') end\nf()\n",
+        (1, 22, "error", "wrong-phase", "AddHeader can't be called in rcptto")),
+    "in some phases of the script": (
+        "both", "AddHeader('X', 'y')\n",
+        (1, 1, "warning", "wrong-phase", "AddHeader can't be called in mailfrom")),
+    "a fact of another phase": (
+        "both", "echo(recipient)\n",
+        (1, 6, "warning", "wrong-phase", "recipient isn't known in mailfrom")),
+    "behind a final action": (
+        "data", "if recipient then\n  Reject('no')\n  echo('never')\nend\n",
+        (3, 3, "warning", "unreachable", "never runs: Reject in line 2 ends the script")),
+    "behind the original": (
+        "data", "function Reject(text)\n  builtin.Reject(text)\n  return 1\nend\n",
+        (3, 3, "warning", "unreachable", "never runs: Reject in line 2 ends the script")),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong(policy, name):
+    script, text, finding = WRONG[name]
+    (policy / (script + ".lua")).write_text(text)
+    assert findings(policy) == [(script + ".lua", *finding)]
+
+
+RIGHT = """\
+-- comments --[[ and texts ]] don't count: nothing, Reject() echo()
+--[==[ nothing
+]] ]==] local long = [[
+nothing "]] .. 'no\\'thing' .. "no\\"thing"
+include "shared.lua"
+local a <const>, b <close> = 0x1p4, nil
+local function recursive(n, ...) return n > 0 and recursive(n - 1, ...) or select("#", ...) end
+for i = 1, 3 do local inner = i; own = (own_too or 0) + inner end
+for k, v in pairs({ a, [a] = b; x = { y = 1 } }) do echo(k, v) end
+local t = { method = function(self) return self end }
+function t.f(x) return x end
+function t.g.h:m(x) return self, x end
+t.x, own_too, t["y"] = 1, 2, 3
+t:method(1):method "text":method { 1 }
+while true do if a then break end; goto continue; ::continue:: end
+repeat local seen = 1 until seen == 1
+if not a and -b ~= #long then elseif ~1 == 2 // 3 then else return end
+helper(math.huge, string.format("%d", 5), ("x"):rep(2), utf8.char(1), context.message, builtin.echo)
+do Deliver({ done = false }) echo("goes on") end
+local options = {}
+do Deliver(options) echo("may go on") end
+function Deliver(o) if a then builtin.Deliver(o) else return end end
+for _, x in ipairs { 1 } do Reject(x, options) end
+local call = Reject
+if call then Defer("later", { code = 450 }) end
+"""
+
+
+def test_right(policy):
+    (policy / "data.lua").write_text(RIGHT)
+    (policy / "shared.lua").write_text("function helper(...) return own, ... end\n")
+    done = check(policy)
+    assert (done.stdout, done.returncode) == (f"{policy}: no errors\n", 0)
+
+
+SOURCES = sorted(ROOT.glob("stdlib/**/*.lua")) + sorted(ROOT.glob("tools/*.lua"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_globals_are_those_of_lua(path, tmp_path):
+    """Reads and assignments of globals, beside what Lua's own compiler lists."""
+    program = tmp_path / "list.lua"
+    program.write_text("""
+        local parse = dofile(arg[1])
+        local source = io.open(arg[2]):read("a")
+        parse(source, { read = function(n) print("GET " .. n) end, assign = function(n) print("SET " .. n) end,
+          call = function() end, ends = function() return false end, unreachable = function() end })""")
+    ours = subprocess.run(["lua5.4", program, ROOT / "stdlib/check/parser.lua", path], check=True,
+                          capture_output=True, text=True).stdout
+    listing = subprocess.run(["luac5.4", "-p", "-l", path], check=True, capture_output=True, text=True).stdout
+    theirs = {f"{op} {name}" for op, name in re.findall(r'(GET|SET)TABUP.*; _ENV "(\w+)"', listing)}
+    assert set(ours.split("\n")) - {""} == theirs
+
+
+def test_text_and_secrets(policy):
+    (policy / "data.lua").write_text("echo(nothing)\n")
+    (policy / "keys").mkdir()
+    (policy / "keys/a.pem").write_text("x")
+    (policy / "keys/a.pem").chmod(0o644)
+    done = check(policy)
+    assert done.returncode == 1
+    assert done.stdout == (
+        "data.lua:1:6: error: nothing is not defined [undefined-name]\n"
+        "    reading it stops the script: define it, or correct its name\n"
+        "keys/a.pem: warning: others may read it (mode 0644) [readable-secret]\n"
+        "    chmod 600\n")
+    (policy / "data.lua").write_text("")
+    assert check(policy).returncode == 0            # warnings alone
+    (policy / "keys/a.pem").chmod(0o600)
+    assert check(policy).stdout == f"{policy}: no errors\n"
+
+
+def test_what_does_not_load(policy):
+    (policy / "data.lua").write_text("if x then\n")
+    assert findings(policy)[0][:2] == ("data.lua", 2) or findings(policy)[0][:2] == ("data.lua", 1)
+    assert findings(policy)[0][3:5] == ("error", "load")
+    done = check(policy)
+    assert done.returncode == 1 and done.stderr.startswith("data.lua:") and done.stdout == ""

@@ -374,6 +374,16 @@ function SetTLS(options) end
 ---@param options? table host, port, sender, recipient, helo, sourceip, saslusername, saslpassword, tls ("disabled" "optional" "require" "require_verify"), protocol ("smtp" "lmtp")
 function Try(options) end
 
+--- What HSL's `cache [options] f(...)` calls; scripts in Lua have `cache`.
+--- 
+--- 
+---@param options? table ttl (60), ttl_override (of arrays), ttl_function, update_function, argv_filter, force (false), size (32), namespace, per_message (false), lru (always)
+---@param name string the function's
+---@param f function 
+---@param ... any 
+---@return any? result
+function __cache(options, name, f, ...) end
+
 --- Whether a pattern matches somewhere in a string: what `=~` of HSL asks.
 --- 
 --- 

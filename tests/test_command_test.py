@@ -27,8 +27,9 @@ def test_policies(policy, tmp_path):
     (folder / "secrets").mkdir(exist_ok=True)
     (folder / "mx.pem").write_text(cert)
     (folder / "keys/mx.pem").write_text(key)
-    subprocess.run(["openssl", "genrsa", "-out", folder / "keys/example.com.pem", "2048"], check=True,
-                   capture_output=True)
+    for domain in ("example.com", "example.org"):
+        subprocess.run(["openssl", "genrsa", "-out", folder / f"keys/{domain}.pem", "2048"], check=True,
+                       capture_output=True)
     (folder / "users").write_text(f"ann:{password_hash('secret')}:example.com,example.org\n")
     (folder / "secrets/api-token").write_text("token\n")
     done = run(folder)

@@ -43,8 +43,8 @@ add_report(json_t *findings, const char *severity, struct sl_str report)
 	json_t *last;
 
 	while (sl_str_split(&report, '\n', &rest)) {
-		if (rest.n == 0)
-			continue;
+		if (rest.n == 0 || rest.p[0] == ' ')
+			continue;	/* a source line, a caret */
 		snprintf(copy, sizeof(copy), "%.*s", (int)rest.n, rest.p);
 		n = line = column = 0;
 		file[0] = '\0';

@@ -19,6 +19,7 @@ int	 cmd_child(int argc, char **argv);
 int	 cmd_check(int argc, char **argv);
 int	 cmd_exec(int argc, char **argv);
 int	 cmd_hsl(int argc, char **argv);
+int	 cmd_init(int argc, char **argv);
 int	 cmd_repl(int argc, char **argv);
 int	 cmd_test(int argc, char **argv);
 int	 cmd_trace(int argc, char **argv);

@@ -23,6 +23,7 @@ static const struct {
 } commands[] = {
 	{ "run", cmd_run, "serve a policy: sluice run POLICY [--spool DIR] [--log-level LEVEL]" },
 	{ "check", cmd_check, "load a policy and say what is wrong: sluice check POLICY [--defaults]" },
+	{ "init", cmd_init, "lay out a new policy with tests: sluice init DIR [--domain DOMAIN]" },
 	{ "exec", cmd_exec, "run one script without SMTP: sluice exec FILE" },
 	{ "hsl", cmd_hsl, "show the Lua that HSL becomes: sluice hsl FILE" },
 	{ "repl", cmd_repl, "evaluate lines of Lua: sluice repl [POLICY]" },

@@ -44,6 +44,7 @@ return {
   SetSourceIP = { least = 1, most = 1 },
   SetTLS = { least = 1, most = 1 },
   Try = { least = 0, most = 1, position = 1, options = { "host", "port", "sender", "recipient", "helo", "sourceip", "saslusername", "saslpassword", "tls", "protocol" } },
+  __cache = { least = 3, most = math.huge, position = 1, options = { "ttl", "ttl_override", "ttl_function", "update_function", "argv_filter", "force", "size", "namespace", "per_message", "lru" } },
   __regex_test = { least = 2, most = 2 },
   abs = { least = 1, most = 1 },
   api_call = { least = 1, most = 3, position = 3, options = { "api" } },

@@ -455,7 +455,7 @@ end
 
 -- ---- what test files see ----------------------------------------------------
 
--- test("name", function(t) ... end), or a case per row: test("name", rows, function(t, row) ... end)
+-- test("name", function(t) ... end), or a case per row: test("name", rows, function(t, row, key) ... end)
 local function test(name, rows, fn)
   if fn == nil then
     table.insert(current.cases, { name = name, fn = rows })
@@ -464,7 +464,7 @@ local function test(name, rows, fn)
   for _, key in ipairs(sorted_keys(rows)) do
     local row = rows[key]
     local label = type(key) == "number" and type(row) == "table" and row.name or tostring(key)
-    table.insert(current.cases, { name = name .. ": " .. label, fn = fn, row = row })
+    table.insert(current.cases, { name = name .. ": " .. label, fn = fn, row = row, key = key })
   end
 end
 
@@ -509,7 +509,7 @@ local function run_case(file, c)
   local t = setmetatable({ defaults = {}, errors = {} }, Case)
   local passed, failure = xpcall(function()
     for _, fn in ipairs(file.before) do fn(t) end
-    c.fn(t, c.row)
+    c.fn(t, c.row, c.key)
   end, handler)
   if not passed and getmetatable(failure) ~= Failure then failure = { text = tostring(failure) } end
   desk.disconnect()

@@ -191,9 +191,11 @@ function GetMetaData() end
 --- first asks. At most 1000 parts and 30 levels are looked at; getErrors says where
 --- something was left or is wrong.
 --- 
+--- Without a number: a new message or part, empty, of the class MIME, in any phase.
 --- 
----@param id string 
----@return MIMEPart? part  none if there is no such part
+--- 
+---@param id? string 
+---@return MIMEPart|MIME? part  none if there is no such part
 function MIME(id) end
 
 --- Put a text in front of the value of every header field of a name.
@@ -373,6 +375,39 @@ function SetTLS(options) end
 --- 
 ---@param options? table host, port, sender, recipient, helo, sourceip, saslusername, saslpassword, tls ("disabled" "optional" "require" "require_verify"), protocol ("smtp" "lmtp")
 function Try(options) end
+
+--- Try to take a lock; HSL's `barrier` calls it.
+--- 
+--- 
+---@param name string 
+---@return boolean taken  true also when the state can't be reached
+function __barrier_enter(name) end
+
+--- Give a lock back. A run that ends gives back those it has.
+--- 
+--- 
+---@param name string 
+function __barrier_leave(name) end
+
+--- Keep the variable shared by a barrier.
+--- 
+--- 
+---@param name string 
+---@param value any plain data
+function __barrier_store(name, value) end
+
+--- The variable shared by a barrier.
+--- 
+--- 
+---@param name string 
+---@return any? value  none the first time
+function __barrier_value(name) end
+
+--- Wait before a lock is tried again: 10 ms, twice as long each time, at most half a second.
+--- 
+--- 
+---@param attempt number how often it was held, from 0
+function __barrier_wait(attempt) end
 
 --- What HSL's `cache [options] f(...)` calls; scripts in Lua have `cache`.
 --- 
@@ -1109,6 +1144,21 @@ function length(value) end
 ---@param base? number (e)
 ---@return number logarithm
 function log(number, base) end
+
+--- Put a new message into the queue: From, To, Subject, a text, and what else a message needs.
+--- 
+--- It shares the fate of the message that is being judged, see MIME:queue: nothing is sent
+--- unless that one gets a 2xx reply. In `data` it is done for each recipient; in `eod` once.
+--- 
+--- 
+---@param sender string also From; "" for messages that nobody should answer
+---@param recipient string|string[] an address, or up to 100
+---@param subject string UTF-8
+---@param body string UTF-8
+---@param transportid? string a name of `transports`; that of the recipient's row in the relay table
+---@param options? table sender_name, recipient_name, plaintext (false: the body is HTML; true), headers (names and values), metadata, delay, transportid
+---@return string id                 of the new message
+function mail(sender, recipient, subject, body, transportid, options) end
 
 --- The MD5 digest of a string. Not for anything that must withstand forgery.
 --- 

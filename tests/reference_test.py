@@ -95,3 +95,8 @@ def test_what_is_true_in_hsl_is_true_in_lua(name, kind):
         assert "boolean" in kinds and "number" not in kinds, f"{name}: {kind}"
     if "number" in kinds and name not in AMOUNTS:
         assert "false" in kinds or kind.endswith("?"), f"{name}: {kind}: is 0 a \"no\"?"
+
+
+@pytest.mark.parametrize("module", sorted(p.name for p in ROOT.glob("lua/*/")))
+def test_every_module_has_tests_beside_it(module):
+    assert list((ROOT / "lua" / module).glob("*_test.c")), f"lua/{module}"

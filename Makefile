@@ -129,7 +129,7 @@ $(B)/test/%: %.c $(B)/sluice.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -o $@ $< $(B)/sluice.a $(LDLIBS) -lcmocka
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/core $(B)/lua $(B)/test -name '*.d' -type f 2>/dev/null)
 
 # ---- running, testing -------------------------------------------------------
 

@@ -23,10 +23,13 @@ os.environ.setdefault("SLUICE_STDLIB", str(ROOT / "stdlib"))
 
 def free_port():
     """A port to listen on later. It lies below those that the kernel gives to outgoing
-    connections: any connection of the machine could take one of these before we listen."""
+    connections: any connection of the machine could take one of these before we listen. Of tests
+    that run beside each other each process has ports of its own."""
     first = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    share, of = (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]),
+                 int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
     while True:
-        port = random.randrange(first // 2, first)
+        port = random.randrange(first // 2, first) // of * of + share
         with socket.socket() as s:
             try:
                 s.bind(("127.0.0.1", port))

@@ -23,6 +23,7 @@ apply_accept(struct sl_store *s, struct request *r, struct segment *seg)
 	size_t i;
 	int rc;
 
+	s->accepted_ms = sl_loop_now(s->loop);
 	for (i = 0; i < r->nmessages; i++) {
 		m = r->messages[i];
 		m->segment = seg;
@@ -430,10 +431,7 @@ void
 sl_batch_add(struct sl_store *s, struct request *r)
 {
 	sl_list_insert(&s->pending, &r->link);
-	if (r->type == SL_RECORD_ACCEPT) {
-		s->accept_pending = true;
-		s->accepted_ms = sl_loop_now(s->loop);
-	}
+	s->accept_pending |= r->type == SL_RECORD_ACCEPT;
 	go_on(s);
 }
 

@@ -118,7 +118,7 @@ struct sl_store {
 	uint64_t bytes;
 	struct sl_list pending;		/* requests */
 	bool accept_pending;		/* one of them brings a message */
-	int64_t accepted_ms;		/* when the last message came */
+	int64_t accepted_ms;		/* when the last message was written */
 	struct sl_timer linger;
 	struct batch *batch;		/* under way */
 	struct sl_op *job;

@@ -5,6 +5,7 @@
 #include "delivery_private.h"
 
 #define AT_ONCE		100
+#define PATIENCE_MS	5000		/* with hosts that are slow when there is an end to be made */
 #define MAX_WAIT_MS	3600000		/* the wall clock may be set */
 
 static int64_t
@@ -114,13 +115,22 @@ give_back_unrecorded(struct sl_delivery *d)
 	}
 }
 
+/* What no host can have yet is sent by who comes next; a host that may have it is waited for,
+ * since it would get it twice. */
+static void
+out_of_patience(struct sl_timer *timer)
+{
+	sl_batches_give_back(sl_list_entry(timer, struct sl_delivery, patience), SL_BATCHES_INCOMPLETE);
+}
+
 void
 sl_delivery_drain(struct sl_delivery *d, void (*idle)(void *arg), void *arg)
 {
 	d->draining = true;
 	sl_timer_stop(&d->timer);
 	sl_task_cancel(&d->task);
-	sl_batches_give_back(d, false);
+	sl_batches_give_back(d, SL_BATCHES_WAITING);
+	sl_timer_start(d->o.loop, &d->patience, PATIENCE_MS, out_of_patience);
 	give_back_unrecorded(d);
 	sl_connections_close(d);
 	d->idle = idle;
@@ -136,7 +146,7 @@ sl_delivery_free(struct sl_delivery *d)
 		return;
 	d->draining = true;
 	d->idle = NULL;
-	sl_batches_give_back(d, true);
+	sl_batches_give_back(d, SL_BATCHES_ALL);
 	while (!sl_list_empty(&d->pre))
 		sl_try_give_back(sl_list_entry(d->pre.next, struct sl_try, link));
 	while (!sl_list_empty(&d->tries))
@@ -146,6 +156,7 @@ sl_delivery_free(struct sl_delivery *d)
 	sl_tls_unref(d->tls[0]);
 	sl_tls_unref(d->tls[1]);
 	sl_timer_stop(&d->timer);
+	sl_timer_stop(&d->patience);
 	sl_task_cancel(&d->task);
 	sl_free(d);
 }

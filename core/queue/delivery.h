@@ -62,8 +62,9 @@ struct sl_delivery_options {
 struct sl_delivery *sl_delivery_new(const struct sl_delivery_options *options, struct sl_err *err);
 /* Looks for due messages now: after an accept, a retry by hand. */
 void	 sl_delivery_kick(struct sl_delivery *delivery);
-/* Begins nothing new, gives back what waits, finishes what is under way; 'idle'
- * is called once when nothing is, perhaps at once. */
+/* Begins nothing new, gives back what waits, finishes what is under way, or after
+ * some seconds only what a host may have already; 'idle' is called once when nothing
+ * is under way, perhaps at once. */
 void	 sl_delivery_drain(struct sl_delivery *delivery, void (*idle)(void *arg), void *arg);
 /* Ends what is under way: those recipients are tried again. */
 void	 sl_delivery_free(struct sl_delivery *delivery);

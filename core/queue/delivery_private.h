@@ -79,6 +79,7 @@ struct sl_delivery {
 	struct sl_timer timer;
 	struct sl_task task;
 	bool draining;
+	struct sl_timer patience;	/* while draining */
 	void (*idle)(void *arg);
 	void *idle_arg;
 };
@@ -134,8 +135,9 @@ void	 sl_way_clear(struct sl_way *way);
 void	 sl_transport_smtp(struct sl_try *t);
 /* No recipient of 'id' is asked of predelivery any more: its batches go. */
 void	 sl_batches_settle(struct sl_delivery *d, const char *id);
-/* Gives back batches that wait; with 'all' those that send too. */
-void	 sl_batches_give_back(struct sl_delivery *d, bool all);
+/* Gives back batches: those that wait; those whose host can't have the message yet; all. */
+enum sl_which_batches { SL_BATCHES_WAITING, SL_BATCHES_INCOMPLETE, SL_BATCHES_ALL };
+void	 sl_batches_give_back(struct sl_delivery *d, enum sl_which_batches which);
 
 /* transport_local.c */
 void	 sl_transport_maildir(struct sl_try *t);

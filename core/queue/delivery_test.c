@@ -918,6 +918,23 @@ drains(void **state)
 	assert_int_equal(server.messages, 10);
 }
 
+/* A host that hangs before it has the message isn't waited for. */
+static void
+drains_beside_a_host_that_hangs(void **state)
+{
+	(void)state;
+	open_delivery();
+	PUT("m0", "s@e.example", "smtp", "hang@b");
+	while (server.rcpts == 0)
+		turn();
+	sl_delivery_drain(w.delivery, on_idle, &w);
+	assert_false(w.idle);
+	while (!w.idle)
+		turn();
+	assert_int_equal(lines("deferred"), 0);		/* due again, no attempt counted */
+	assert_int_equal(sl_store_get(w.store, "m0")->entries[0].retry, 0);
+}
+
 /* Freed at any moment: nothing is lost, and what was not yet sent is sent then. */
 static void
 freed_at_any_time(void **state)
@@ -1085,6 +1102,7 @@ main(void)
 		TEST(unrecorded),
 		TEST(commands_beside_attempts),
 		TEST(drains),
+		TEST(drains_beside_a_host_that_hangs),
 		TEST(freed_at_any_time),
 		TEST(out_of_memory),
 	};

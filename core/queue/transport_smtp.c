@@ -478,8 +478,16 @@ sl_batches_settle(struct sl_delivery *d, const char *id)
 	}
 }
 
+static bool
+is_among(const struct sl_batch *b, enum sl_which_batches which)
+{
+	if (which == SL_BATCHES_INCOMPLETE)
+		return b->op == NULL || !b->op->complete;
+	return which == SL_BATCHES_ALL || b->state <= PARKED;
+}
+
 static void
-give_back_list(struct sl_list *list, bool all)
+give_back_list(struct sl_list *list, enum sl_which_batches which)
 {
 	struct sl_list *node, *next;
 
@@ -487,14 +495,14 @@ give_back_list(struct sl_list *list, bool all)
 		struct sl_batch *b = sl_list_entry(node, struct sl_batch, link);
 
 		next = node->next;
-		if (all || b->state <= PARKED)
+		if (is_among(b, which))
 			give_back(b);
 	}
 }
 
 void
-sl_batches_give_back(struct sl_delivery *d, bool all)
+sl_batches_give_back(struct sl_delivery *d, enum sl_which_batches which)
 {
-	give_back_list(&d->gathering, all);
-	give_back_list(&d->batches, all);
+	give_back_list(&d->gathering, which);
+	give_back_list(&d->batches, which);
 }

@@ -74,6 +74,8 @@ struct sl_client_op {
 	bool unserved;
 	/* So did a connection that had served before: likely just its end. */
 	bool stale;
+	/* The final dot is on its way: the host may have the message. Before, it hasn't. */
+	bool complete;
 };
 
 struct sl_client;

@@ -352,6 +352,7 @@ end_body(struct sl_client *c)
 {
 	struct sl_transfer *t = c->transfer;
 
+	t->public.complete = true;
 	sl_client_expect(c, SL_C_FINAL, c->o.timeouts.final);
 	if (t->m.size > 0 && t->last != '\n')
 		sl_client_say(c, "\r\n.");

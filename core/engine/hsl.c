@@ -159,6 +159,8 @@ push_shared_variable(lua_State *L)
 	if (lua_touserdata(L, -1) == &sl_hsl_none) {
 		lua_pop(L, 1);
 		lua_pushnil(L);
+	} else if (lua_istable(L, -1)) {
+		sl_hsl_release(L, 1, 2);
 	}
 	return true;
 }
@@ -166,16 +168,11 @@ push_shared_variable(lua_State *L)
 static int
 var(lua_State *L)
 {
+	if (push_shared_variable(L))
+		return 1;
 	lua_settop(L, 2);
-	lua_pushvalue(L, 2);
-	if (lua_rawget(L, 1) == LUA_TNIL) {
-		lua_pop(L, 1);
-		lua_remove(L, 1);
-		return fact(L);
-	}
-	if (lua_touserdata(L, -1) == &sl_hsl_none)
-		lua_pushnil(L);
-	return 1;
+	lua_remove(L, 1);
+	return fact(L);
 }
 
 /* As var, but what isn't assigned is none. */
@@ -203,6 +200,7 @@ let(lua_State *L)
 	if (lua_rawget(L, 1) == LUA_TNIL && sl_fact_push(L, sl_running(L), name, &phases) == 1)
 		return luaL_error(L, "$%s is a fact of the phase and can't be assigned", name);
 	lua_settop(L, 3);
+	sl_hsl_release(L, 1, 2);
 	lua_pushvalue(L, 2);
 	if (lua_isnil(L, 3))
 		lua_pushlightuserdata(L, (void *)(uintptr_t)&sl_hsl_none);
@@ -216,6 +214,7 @@ static int
 forget(lua_State *L)
 {
 	lua_settop(L, 2);
+	sl_hsl_release(L, 1, 2);
 	lua_pushnil(L);
 	lua_rawset(L, 1);
 	return 0;

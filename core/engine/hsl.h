@@ -31,6 +31,8 @@ bool	 sl_hsl_calls(lua_State *L);
 void	 sl_hsl_merge(lua_State *L, int into, int from);
 /* base[key] for any value; [-1, +1, e] key */
 void	 sl_hsl_index(lua_State *L, int base);
+/* A shared variable's array may have another holder now. */
+void	 sl_hsl_release(lua_State *L, int shared, int name);
 /* The key on top for an element of context. */
 void	 sl_hsl_plain_key(lua_State *L);
 /* "%s" % value: [-0, +1, e] hsl_format.c */

@@ -253,6 +253,101 @@ set_path(lua_State *L)
 	return finish(L, token);
 }
 
+/* ---- variables that functions share ------------------------------------------------ */
+
+/*
+ * They stand in a table, where every read comes by (hsl.c): a read may hand the array to
+ * somebody, so it takes the variable's token away.
+ */
+static const char tokens_key = 0;	/* in the table of shared variables: name -> token */
+
+void
+sl_hsl_release(lua_State *L, int shared, int name)
+{
+	if (lua_rawgetp(L, shared, &tokens_key) == LUA_TTABLE) {
+		lua_pushvalue(L, name);
+		lua_pushnil(L);
+		lua_rawset(L, -3);
+	}
+	lua_pop(L, 1);
+}
+
+static lua_Integer
+shared_token(lua_State *L, int shared, int name)
+{
+	lua_Integer token = 0;
+
+	if (lua_rawgetp(L, shared, &tokens_key) == LUA_TTABLE) {
+		lua_pushvalue(L, name);
+		lua_rawget(L, -2);
+		token = lua_tointeger(L, -1);
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	return token;
+}
+
+static void
+keep_token(lua_State *L, int shared, int name, lua_Integer token)
+{
+	if (lua_rawgetp(L, shared, &tokens_key) != LUA_TTABLE) {
+		lua_pop(L, 1);
+		lua_newtable(L);
+		lua_pushvalue(L, -1);
+		lua_rawsetp(L, shared, &tokens_key);
+	}
+	lua_pushvalue(L, name);
+	lua_pushinteger(L, token);
+	lua_rawset(L, -3);
+	lua_pop(L, 1);
+}
+
+/* The variable's value, or the fact's of that name, or none; on top. */
+static void
+push_shared(lua_State *L, const char *name)
+{
+	unsigned phases;
+
+	lua_pushvalue(L, 2);
+	if (lua_rawget(L, 1) == LUA_TLIGHTUSERDATA) {	/* none */
+		lua_pop(L, 1);
+		lua_pushnil(L);
+	} else if (lua_isnil(L, -1) && sl_fact_push(L, sl_running(L), name, &phases) == 1) {
+		lua_remove(L, -2);
+		if (!is_reference(L, lua_gettop(L)))
+			luaL_error(L, "$%s is a fact of the phase and can't be assigned", name);
+	}
+}
+
+/* set_shared(variables, name, value, key, ...) */
+static int
+set_shared(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 2);
+	int last = lua_gettop(L);
+	lua_Integer token;
+
+	push_shared(L, name);
+	check_container(L, last + 1);
+	if (is_reference(L, last + 1)) {
+		write_in_object(L, last + 1, 4, last, 3);
+		return 0;
+	}
+	token = shared_token(L, 1, 2);
+	if (token != 0) {
+		make_own(L, true, token);
+	} else {
+		token = ++sl_vm_from(L)->tokens;
+		make_own(L, false, token);
+		keep_token(L, 1, 2, token);
+	}
+	write_below(L, 4, last, 3, token);
+	lua_pushvalue(L, 2);
+	lua_insert(L, -2);
+	lua_rawset(L, 1);
+	return 0;
+}
+
 /* set_fact(name, value, key, ...): only what is a reference (context) has elements to write. */
 static int
 set_fact(lua_State *L)
@@ -273,6 +368,7 @@ sl_hsl_open_elements(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 		{ "set", set }, { "push", push }, { "set_path", set_path }, { "set_fact", set_fact },
+		{ "set_shared", set_shared },
 		{ NULL, NULL },
 	};
 

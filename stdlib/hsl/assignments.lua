@@ -113,9 +113,8 @@ local function write_element(self, root, codes, value)
     self:add(("%s(%s, %s, %s);"):format(self:use("set_fact"), quote(var.name), value,
       table.concat(codes, ", ")))
   elseif var.kind == "global" then
-    local container = ("%s(_M, %s)"):format(self:use("peek"), quote(var.name))
-    self:add(("%s(_M, %s, (%s));"):format(self:use("let"), quote(var.name),
-      written(self, container, "nil", codes, value)))
+    self:add(("%s(_M, %s, %s, %s);"):format(self:use("set_shared"), quote(var.name), value,
+      table.concat(codes, ", ")))
   elseif owns(var) and self.keeps then
     self:add(("%s, %s = %s;"):format(place(var), token(var),
       written(self, place(var), token(var), codes, value)))

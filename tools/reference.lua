@@ -95,13 +95,22 @@ end
 out[#out + 1] = [[
 # Facts
 
-Globals of a phase, read-only. Without a value they are nil. The tables `connection`, `transaction` and `arguments`
-show the same ones under today's names.
+Globals of a phase, read-only. Without a value they are nil.
 
 | fact | phases | what |
 | --- | --- | --- |]]
+local today = {}
 for line in io.popen(arg[1] .. " --schema facts"):lines() do
   local name, phases, text = line:match("^(.-)\t(.-) ?\t(.*)$")
-  out[#out + 1] = ("| %s | %s | %s |"):format(name, phases, text)
+  local rows = name:find(".", 1, true) and today or out
+  rows[#rows + 1] = ("| %s | %s | %s |"):format(name, phases, text:gsub("^= ", "the same as "))
 end
+out[#out + 1] = [[
+
+The tables `connection`, `transaction`, `arguments` and (in the queue) `message` show the same under today's names.
+Tables in them without anything to show are nil: `connection.tls` without TLS.
+
+| name | phases | what |
+| --- | --- | --- |]]
+out[#out + 1] = table.concat(today, "\n")
 io.write(table.concat(out, "\n"), "\n")

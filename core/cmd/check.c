@@ -231,21 +231,30 @@ cmd_check(int argc, char **argv)
 	return check(&o);
 }
 
-/* The facts, tab-separated: name, phases, text. */
+static void
+print_fact(const char *name, unsigned phases, const char *before, const char *text)
+{
+	size_t p;
+
+	printf("%s\t", name);
+	for (p = 0; p < SL_PHASES; p++)
+		if (phases & sl_phase_table[p].bit)
+			printf("%s ", sl_phase_table[p].name);
+	printf("\t%s%s\n", before, text);
+}
+
+/* The facts, tab-separated: name, phases, text; then what today's tables have, as "table.name". */
 static int
 list_facts(void)
 {
-	const char *name, *text;
+	const char *name, *text, *fact;
 	unsigned phases;
-	size_t i, p;
+	size_t i;
 
-	for (i = 0; (name = sl_fact_at(i, &phases, &text)) != NULL; i++) {
-		printf("%s\t", name);
-		for (p = 0; p < SL_PHASES; p++)
-			if (phases & sl_phase_table[p].bit)
-				printf("%s ", sl_phase_table[p].name);
-		printf("\t%s\n", text);
-	}
+	for (i = 0; (name = sl_fact_at(i, &phases, &text)) != NULL; i++)
+		print_fact(name, phases, "", text);
+	for (i = 0; (name = sl_fact_view_at(i, &phases, &fact, &text)) != NULL; i++)
+		print_fact(name, phases, fact != NULL ? "= " : "", fact != NULL ? fact : text);
 	return 0;
 }
 

@@ -1,7 +1,6 @@
 /*
  * Facts: one table row each. Names are those of the 2016 dialect; a fact
- * without a value is none. The tables connection, transaction and arguments
- * of today's dialect are views on the same rows.
+ * without a value is none. Today's dialect has tables of the same: fact_views.c.
  */
 #include "facts.h"
 
@@ -12,6 +11,7 @@
 #include "../engine/vm.h"
 #include "context.h"
 #include "engine.h"
+#include "facts_private.h"
 #include "owner.h"
 #include "transaction.h"
 
@@ -396,20 +396,6 @@ static const struct fact {
 
 #define NFACTS	(sizeof(facts) / sizeof(facts[0]))
 
-/* Today's dialect: the same facts, grouped under other names. */
-static const struct view {
-	const char *table, *key, *fact;
-} views[] = {
-	{ "connection", "remoteip", "senderip" }, { "connection", "remoteport", "senderport" },
-	{ "connection", "localip", "serverip" }, { "connection", "localport", "serverport" },
-	{ "connection", "serverid", "serverid" }, { "connection", "helo", "senderhelo" },
-	{ "transaction", "id", "messageid" }, { "transaction", "sender", "sender" },
-	{ "transaction", "senderdomain", "senderdomain" },
-	{ "transaction", "recipients", "recipients" },
-	{ "arguments", "recipient", "recipient" }, { "arguments", "username", "saslusername" },
-	{ "arguments", "password", "saslpassword" },
-};
-
 static const struct fact *
 find(const char *name)
 {
@@ -431,27 +417,15 @@ push(lua_State *L, struct sl_context *ctx, const struct fact *f)
 		f->push(L, ctx);
 }
 
-/* Pushes the table and returns 1 when 'name' is one of today's tables. */
-static int
-push_view(lua_State *L, struct sl_context *ctx, const char *name)
+void
+sl_fact_value(lua_State *L, struct sl_context *ctx, const char *name)
 {
-	const struct fact *f;
-	bool found = false;
-	size_t i;
+	const struct fact *f = find(name);
 
-	for (i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
-		if (strcmp(views[i].table, name) != 0)
-			continue;
-		if (!found)
-			sl_map_new(L);
-		found = true;
-		f = find(views[i].fact);
-		if ((f->phases & sl_phase_table[ctx->phase].bit) == 0)
-			continue;
+	if ((f->phases & sl_phase_table[ctx->phase].bit) != 0)
 		push(L, ctx, f);
-		sl_map_set(L, views[i].key);
-	}
-	return found;
+	else
+		sl_none(L);
 }
 
 int
@@ -461,7 +435,7 @@ sl_fact(lua_State *L, void *host, const char *name, unsigned *phases)
 	const struct fact *f = find(name);
 
 	if (f == NULL)
-		return push_view(L, ctx, name);
+		return sl_fact_view(L, ctx, name);
 	if ((f->phases & sl_phase_table[ctx->phase].bit) == 0) {
 		*phases = f->phases;
 		return -1;

@@ -1,6 +1,8 @@
 /* Parts of the message. See parts.h. */
 #include "parts.h"
 
+#include "../engine/value.h"
+
 const struct sl_mime *
 sl_parts(struct sl_transaction *t, size_t *looked)
 {
@@ -8,4 +10,12 @@ sl_parts(struct sl_transaction *t, size_t *looked)
 	if (t->mime == NULL && sl_mime_new(&t->mime, t->message) == 0)
 		*looked = t->message->bytes.n;
 	return t->mime;
+}
+
+void
+sl_part_push(lua_State *L, unsigned index)
+{
+	struct sl_part *p = sl_object_new(L, SL_PART_CLASS, sizeof(*p), 0, NULL);
+
+	p->index = index;
 }

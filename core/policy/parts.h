@@ -2,6 +2,8 @@
 #ifndef SL_POLICY_PARTS_H
 #define SL_POLICY_PARTS_H
 
+#include <lua.h>
+
 #include "../mail/mime.h"
 #include "context.h"
 
@@ -11,5 +13,12 @@
  * now. NULL = out of memory.
  */
 const struct sl_mime *sl_parts(struct sl_transaction *t, size_t *looked);
+
+/* A part as scripts have it: its index in sl_parts. */
+#define SL_PART_CLASS	"MIMEPart"
+struct sl_part {
+	unsigned index;
+};
+void	 sl_part_push(lua_State *L, unsigned index);	/* [-0, +1, m] */
 
 #endif

@@ -11,13 +11,8 @@
 #include "../compose/compose.h"
 #include "../pcre/pcre.h"
 
-#define CLASS		"MIMEPart"
 #define BYTES_PER_STEP	16
 #define PIECE		(64 * 1024)	/* decoded at a time */
-
-struct part {
-	unsigned index;
-};
 
 /* ---- helpers --------------------------------------------------------------- */
 
@@ -36,7 +31,7 @@ mime_of(lua_State *L)
 static unsigned
 index_at(lua_State *L, int arg)
 {
-	return ((struct part *)sl_arg_object(L, arg, CLASS))->index;
+	return ((struct sl_part *)sl_arg_object(L, arg, SL_PART_CLASS))->index;
 }
 
 static const struct sl_mime_part *
@@ -50,9 +45,7 @@ part_at(lua_State *L, int arg)
 static int
 push_part(lua_State *L, unsigned index)
 {
-	struct part *p = sl_object_new(L, CLASS, sizeof(*p), 0, NULL);
-
-	p->index = index;
+	sl_part_push(L, index);
 	return 1;
 }
 

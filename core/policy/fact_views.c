@@ -1,0 +1,264 @@
+/*
+ * The tables of today's dialect: connection, transaction, arguments and, for what
+ * is in the queue, message. The same facts, grouped under other names.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "../engine/value.h"
+#include "engine.h"
+#include "facts.h"
+#include "facts_private.h"
+#include "parts.h"
+
+#define CONNECTED	(SL_AT_CONNECT | SL_AT_HELO | SL_AT_AUTH | SL_AT_MAILFROM | SL_AT_RCPTTO | \
+			    SL_AT_EOD | SL_AT_DATA | SL_AT_DISCONNECT)
+#define ENVELOPE	(SL_AT_MAILFROM | SL_AT_RCPTTO | SL_AT_EOD | SL_AT_DATA)
+#define LEAVING		(SL_AT_PREDELIVERY | SL_AT_POSTDELIVERY)
+#define RECIPIENT	(SL_AT_RCPTTO | SL_AT_DATA)
+
+/* ---- what no fact has --------------------------------------------------------- */
+
+/* Pushes the local part of an address: all before the last "@". */
+static void
+push_local(lua_State *L, const char *address)
+{
+	const char *at = address != NULL ? strrchr(address, '@') : NULL;
+
+	if (at != NULL)
+		sl_string(L, (struct sl_str){ address, (size_t)(at - address) });
+	else
+		sl_none(L);
+}
+
+static void
+v_senderlocal(lua_State *L, struct sl_context *ctx)
+{
+	push_local(L, ctx->draft != NULL ? ctx->draft->sender : ctx->attempt != NULL ?
+	    ctx->attempt->in.sender : ctx->transaction->sender);
+}
+
+static void
+v_recipientlocal(lua_State *L, struct sl_context *ctx)
+{
+	push_local(L, ctx->draft != NULL ? ctx->draft->recipient : ctx->attempt != NULL ?
+	    ctx->attempt->in.recipient : ctx->recipient);
+}
+
+static void
+v_session(lua_State *L, struct sl_context *ctx)
+{
+	sl_text(L, ctx->session->id);
+}
+
+static void
+v_verb(lua_State *L, struct sl_context *ctx)
+{
+	sl_text(L, ctx->session->helo == NULL ? NULL : ctx->session->extended ? "EHLO" : "HELO");
+}
+
+static void
+v_mechanism(lua_State *L, struct sl_context *ctx)
+{
+	sl_text(L, ctx->saslmechanism);
+}
+
+static void
+v_now(lua_State *L, struct sl_context *ctx)
+{
+	sl_number(L, (double)(sl_loop_time_us(ctx->engine->loop) / 1000000));
+}
+
+static void
+v_size(lua_State *L, struct sl_context *ctx)
+{
+	sl_number(L, (double)ctx->attempt->in.size);
+}
+
+static void
+v_mail(lua_State *L, struct sl_context *ctx)
+{
+	(void)ctx;
+	sl_part_push(L, 0);
+}
+
+/* "5.7.1" as a list of three numbers. */
+static void
+v_enhanced(lua_State *L, struct sl_context *ctx)
+{
+	unsigned n[3];
+
+	if (ctx->attempt->in.enhanced == NULL ||
+	    sscanf(ctx->attempt->in.enhanced, "%3u.%3u.%3u", &n[0], &n[1], &n[2]) != 3) {
+		sl_none(L);
+		return;
+	}
+	sl_list_new(L);
+	for (int i = 0; i < 3; i++) {
+		sl_number(L, n[i]);
+		sl_list_add(L);
+	}
+}
+
+static void
+v_reason(lua_State *L, struct sl_context *ctx)
+{
+	struct sl_str rest = sl_str_of(ctx->attempt->in.text != NULL ? ctx->attempt->in.text : ""), line;
+
+	sl_list_new(L);
+	while (rest.n > 0 && sl_str_split(&rest, '\n', &line)) {
+		sl_string(L, line);
+		sl_list_add(L);
+	}
+}
+
+/* ---- the rows ----------------------------------------------------------------- */
+
+/* A path of one to three names below the table; rows with a name in common stand together. */
+static const struct view {
+	const char *path;
+	unsigned phases;
+	const char *fact;		/* or, if NULL: */
+	void (*push)(lua_State *L, struct sl_context *ctx);
+	const char *text;		/* of those without a fact */
+} views[] = {
+	{ "connection.id", CONNECTED, NULL, v_session, "the engine's id of the connection" },
+	{ "connection.remoteip", CONNECTED | LEAVING, "senderip", NULL, NULL },
+	{ "connection.remoteport", CONNECTED, "senderport", NULL, NULL },
+	{ "connection.localip", CONNECTED | LEAVING, "serverip", NULL, NULL },
+	{ "connection.localport", CONNECTED | LEAVING, "serverport", NULL, NULL },
+	{ "connection.serverid", CONNECTED | LEAVING, "serverid", NULL, NULL },
+	{ "connection.helo.verb", CONNECTED & ~SL_AT_CONNECT, NULL, v_verb, "\"HELO\" or \"EHLO\"" },
+	{ "connection.helo.host", (CONNECTED & ~SL_AT_CONNECT) | LEAVING, "senderhelo", NULL, NULL },
+	{ "connection.tls.protocol", CONNECTED & ~SL_AT_CONNECT, "tlsprotocol", NULL, NULL },
+	{ "connection.tls.cipher", CONNECTED & ~SL_AT_CONNECT, "tlscipher", NULL, NULL },
+	{ "connection.tls.keysize", CONNECTED & ~SL_AT_CONNECT, "tlskeysize", NULL, NULL },
+	{ "connection.auth.mechanism", CONNECTED & ~(SL_AT_CONNECT | SL_AT_HELO | SL_AT_AUTH),
+	    "saslmechanism", NULL, NULL },
+	{ "connection.auth.username", (CONNECTED & ~(SL_AT_CONNECT | SL_AT_HELO | SL_AT_AUTH)) | LEAVING,
+	    "saslusername", NULL, NULL },
+	{ "transaction.id", ENVELOPE | LEAVING, "messageid", NULL, NULL },
+	{ "transaction.ts", ENVELOPE, NULL, v_now, "seconds since 1970" },
+	{ "transaction.sender", ENVELOPE | LEAVING, "sender", NULL, NULL },
+	{ "transaction.senderdomain", ENVELOPE | LEAVING, "senderdomain", NULL, NULL },
+	{ "transaction.senderaddress.localpart", ENVELOPE, NULL, v_senderlocal,
+	    "sender before its \"@\"" },
+	{ "transaction.senderaddress.domain", ENVELOPE, "senderdomain", NULL, NULL },
+	{ "transaction.recipients", SL_AT_RCPTTO | SL_AT_EOD | SL_AT_DATA, "recipients", NULL, NULL },
+	{ "arguments.remoteip", SL_AT_CONNECT, "senderip", NULL, NULL },
+	{ "arguments.remoteport", SL_AT_CONNECT, "senderport", NULL, NULL },
+	{ "arguments.localip", SL_AT_CONNECT, "serverip", NULL, NULL },
+	{ "arguments.localport", SL_AT_CONNECT, "serverport", NULL, NULL },
+	{ "arguments.serverid", SL_AT_CONNECT, "serverid", NULL, NULL },
+	{ "arguments.verb", SL_AT_HELO, NULL, v_verb, "\"HELO\" or \"EHLO\"" },
+	{ "arguments.host", SL_AT_HELO, "senderhelo", NULL, NULL },
+	{ "arguments.username", SL_AT_AUTH, "saslusername", NULL, NULL },
+	{ "arguments.password", SL_AT_AUTH, "saslpassword", NULL, NULL },
+	{ "arguments.mechanism", SL_AT_AUTH, NULL, v_mechanism, "\"PLAIN\" or \"LOGIN\"" },
+	{ "arguments.sender", SL_AT_MAILFROM, "sender", NULL, NULL },
+	{ "arguments.recipient", RECIPIENT | LEAVING, "recipient", NULL, NULL },
+	{ "arguments.address.localpart", SL_AT_MAILFROM, NULL, v_senderlocal, "sender before its \"@\"" },
+	{ "arguments.address.domain", SL_AT_MAILFROM, "senderdomain", NULL, NULL },
+	{ "arguments.address.localpart", RECIPIENT, NULL, v_recipientlocal, "recipient before its \"@\"" },
+	{ "arguments.address.domain", RECIPIENT, "recipientdomain", NULL, NULL },
+	{ "arguments.transportid", RECIPIENT, "transportid", NULL, NULL },
+	{ "arguments.mail", SL_AT_MESSAGE, NULL, v_mail, "the message, MIME(\"0\")" },
+	{ "arguments.retry", LEAVING, "retry", NULL, NULL },
+	{ "arguments.attempt.result.code", SL_AT_POSTDELIVERY, "errorcode", NULL, NULL },
+	{ "arguments.attempt.result.enhanced", SL_AT_POSTDELIVERY, NULL, v_enhanced,
+	    "its enhanced status code as three numbers" },
+	{ "arguments.attempt.result.reason", SL_AT_POSTDELIVERY, NULL, v_reason, "the lines of its text" },
+	{ "arguments.attempt.connection.remotemx", SL_AT_POSTDELIVERY, "destination", NULL, NULL },
+	{ "arguments.attempt.duration", SL_AT_POSTDELIVERY, "transfertime", NULL, NULL },
+	{ "message.id.transaction", LEAVING, "messageid", NULL, NULL },
+	{ "message.ts", LEAVING, "receivedtime", NULL, NULL },
+	{ "message.serverid", LEAVING, "serverid", NULL, NULL },
+	{ "message.sender", LEAVING, "sender", NULL, NULL },
+	{ "message.senderaddress.localpart", LEAVING, NULL, v_senderlocal, "sender before its \"@\"" },
+	{ "message.senderaddress.domain", LEAVING, "senderdomain", NULL, NULL },
+	{ "message.recipient", LEAVING, "recipient", NULL, NULL },
+	{ "message.recipientaddress.localpart", LEAVING, NULL, v_recipientlocal,
+	    "recipient before its \"@\"" },
+	{ "message.recipientaddress.domain", LEAVING, "recipientdomain", NULL, NULL },
+	{ "message.transportid", LEAVING, "transportid", NULL, NULL },
+	{ "message.size", LEAVING, NULL, v_size, "bytes" },
+};
+
+#define NVIEWS	(sizeof(views) / sizeof(views[0]))
+
+/* ---- tables ------------------------------------------------------------------- */
+
+static void
+push_leaf(lua_State *L, struct sl_context *ctx, const struct view *v)
+{
+	if (v->fact != NULL)
+		sl_fact_value(L, ctx, v->fact);
+	else
+		v->push(L, ctx);
+}
+
+static bool
+is_below(const struct view *v, struct sl_str prefix)
+{
+	return sl_str_starts(sl_str_of(v->path), prefix) && v->path[prefix.n] == '.';
+}
+
+/*
+ * Pushes the table of the rows below 'prefix', of which views[*i] is the first; *i
+ * goes behind them. Tables in it that would be empty (tls without TLS) are left out.
+ */
+static void
+push_table(lua_State *L, struct sl_context *ctx, struct sl_str prefix, size_t *i)
+{
+	unsigned bit = sl_phase_table[ctx->phase].bit;
+	struct sl_str key;
+	ssize_t dot;
+
+	sl_map_new(L);
+	while (*i < NVIEWS && is_below(&views[*i], prefix)) {
+		key = sl_str_of(views[*i].path + prefix.n + 1);
+		dot = sl_str_chr(key, '.');
+		if (dot >= 0) {
+			key.n = (size_t)dot;
+			push_table(L, ctx, (struct sl_str){ views[*i].path, prefix.n + 1 + key.n }, i);
+			if (sl_count(L, lua_gettop(L)) > 0)
+				sl_map_set_str(L, key);
+			else
+				lua_pop(L, 1);
+			continue;
+		}
+		if ((views[*i].phases & bit) != 0) {
+			push_leaf(L, ctx, &views[*i]);
+			sl_map_set_str(L, key);
+		}
+		++*i;
+	}
+}
+
+int
+sl_fact_view(lua_State *L, struct sl_context *ctx, const char *name)
+{
+	struct sl_str prefix = sl_str_of(name);
+	size_t i;
+
+	/* Scripts use the word in the other phases. */
+	if (sl_str_eq(prefix, SL_STR("message")) && ctx->attempt == NULL)
+		return 0;
+	for (i = 0; i < NVIEWS; i++)
+		if (is_below(&views[i], prefix) && sl_str_chr(prefix, '.') < 0) {
+			push_table(L, ctx, (struct sl_str){ views[i].path, prefix.n }, &i);
+			return 1;
+		}
+	return 0;
+}
+
+const char *
+sl_fact_view_at(size_t i, unsigned *phases, const char **fact, const char **text)
+{
+	if (i >= NVIEWS)
+		return NULL;
+	*phases = views[i].phases;
+	*fact = views[i].fact;
+	*text = views[i].text;
+	return views[i].path;
+}

@@ -1,0 +1,150 @@
+/* The tables of today's dialect: what each phase has in them. */
+#include "../../lua/session_testing.h"
+
+static struct rig rig;
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	rig_init(&rig);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	rig_write(&rig, "postdelivery.lua", "");
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/postdelivery.lua", rig.folder);
+	remove(path);
+	rig_clear(&rig);
+	return 0;
+}
+
+/* Each fails its phase if something isn't as it should be. */
+static const struct { const char *file, *script; } phases[] = {
+	{ "connect.lua", "assert(connection.id and connection.remoteip == '192.0.2.1' and connection.localport == 25)\n"
+	    "assert(arguments.remoteip == '192.0.2.1' and arguments.remoteport == 4711 and arguments.serverid == 'inbound')\n"
+	    "assert(connection.helo == nil and connection.tls == nil and next(transaction) == nil)\n"
+	    "message = 1 assert(message == 1)" },
+	{ "helo.lua", "assert(arguments.verb == 'EHLO' and arguments.host == 'client.example.com')\n"
+	    "assert(connection.helo.host == arguments.host and connection.auth == nil and arguments.remoteip == nil)" },
+	{ "mailfrom.lua", "assert(arguments.sender == 'ann@example.com' and arguments.address.localpart == 'ann')\n"
+	    "assert(arguments.address.domain == 'example.com' and transaction.id == messageid)\n"
+	    "assert(connection.helo.verb == 'EHLO' and arguments.recipient == nil)" },
+	{ "rcptto.lua", "assert(arguments.recipient == 'bob@example.org' and arguments.address.localpart == 'bob')\n"
+	    "assert(arguments.address.domain == 'example.org' and arguments.transportid == 'box')\n"
+	    "assert(transaction.sender == 'ann@example.com' and #transaction.recipients == 0)" },
+	{ "eod.lua", "assert(arguments.mail:getID() == '0' and arguments.mail:getHeader('To') == 'bob@example.org')\n"
+	    "assert(transaction.senderaddress.localpart == 'ann' and transaction.ts > 1e9)\n"
+	    "assert(#transaction.recipients == 1 and arguments.recipient == nil)" },
+	{ "data.lua", "assert(arguments.recipient == 'bob@example.org' and arguments.mail:getType() == 'text/plain')\n"
+	    "SetRecipient('x.y@example.net') assert(arguments.address.localpart == 'x.y')\n"
+	    "assert(not pcall(function() connection.remoteip = 'x' end) or connection.remoteip == '192.0.2.1')" },
+};
+
+static void
+in_a_session(void **state)
+{
+	const struct outcome *o;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++)
+		rig_write(&rig, phases[i].file, phases[i].script);
+	rig_load(&rig);
+	o = rig_send(&rig, rig_message, false);
+	if (o->action != SL_DELIVER || o->failed)
+		fail_msg("%s at %s", o->text, o->where);
+}
+
+struct attempted {
+	bool done, failed;
+	char where[60];
+};
+
+static void
+attempted(void *arg, const struct sl_verdict *v, const struct sl_attempt_changes *changes)
+{
+	struct attempted *a = arg;
+
+	(void)changes;
+	a->failed = v->failed;
+	snprintf(a->where, sizeof(a->where), "%s", v->where);
+	a->done = true;
+}
+
+static void
+in_the_queue(void **state)
+{
+	struct sl_attempt attempt = { .id = "m1", .sender = "ann@example.com",
+	    .recipient = "bob@example.org", .transport = "box", .size = 77, .retry = 2,
+	    .received_us = 1700000000000000, .code = 550, .enhanced = "5.7.1", .text = "no\nreally",
+	    .host = "mx.example.org", .transfertime = 0.5, .dflt = SL_GENERATE_DSN,
+	    .facts = "{\"serverid\":\"inbound\",\"senderip\":\"192.0.2.1\",\"senderhelo\":\"h\"}" };
+	struct attempted a = { .done = false };
+	static const char both[] = "assert(message.id.transaction == 'm1' and message.size == 77)\n"
+	    "assert(message.ts == 1700000000 and message.serverid == 'inbound')\n"
+	    "assert(message.senderaddress.domain == 'example.com' and message.recipientaddress.localpart == 'bob')\n"
+	    "assert(message.transportid == 'box' and arguments.retry == 2 and connection.helo.host == 'h')\n";
+	char script[2000];
+
+	(void)state;
+	rig_write(&rig, "predelivery.lua", both);
+	snprintf(script, sizeof(script), "%s%s", both,
+	    "local r = arguments.attempt.result assert(r.code == 550 and table.concat(r.enhanced, '.') == '5.7.1')\n"
+	    "assert(table.concat(r.reason, '|') == 'no|really' and arguments.attempt.duration == 0.5)\n"
+	    "assert(arguments.attempt.connection.remotemx == 'mx.example.org')");
+	rig_write(&rig, "postdelivery.lua", script);
+	rig_load(&rig);
+	assert_int_equal(sl_engine_predelivery(rig.engine, &attempt, attempted, &a), 0);
+	while (!a.done)
+		assert_int_equal(sl_engine_wait(rig.engine, -1), 0);
+	if (a.failed)
+		fail_msg("%s", a.where);
+	a.done = false;
+	assert_int_equal(sl_engine_postdelivery(rig.engine, &attempt, attempted, &a), 0);
+	while (!a.done)
+		assert_int_equal(sl_engine_wait(rig.engine, -1), 0);
+	if (a.failed)
+		fail_msg("%s", a.where);
+}
+
+/* HSL: the same tables as arrays. */
+static void
+in_hsl(void **state)
+{
+	const struct outcome *o;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++)
+		rig_write(&rig, phases[i].file, "");
+	rig_write(&rig, "eod.lua", "");
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/data.lua", rig.folder);
+	remove(path);
+	rig_write(&rig, "data.hsl", "echo $connection[\"helo\"][\"host\"];\n"
+	    "echo $transaction[\"senderaddress\"][\"localpart\"] . \" \" . $arguments[\"address\"][\"domain\"];\n"
+	    "echo $arguments[\"mail\"]->getHeader(\"To\");\n"
+	    "echo isset($connection[\"tls\"]) ? \"tls\" : \"plain\";\n");
+	rig_load(&rig);
+	o = rig_send(&rig, rig_message, false);
+	if (o->action != SL_DELIVER || o->failed)
+		fail_msg("%s at %s", o->text, o->where);
+	assert_string_equal(rig.log.p, "client.example.com\nann example.org\nbob@example.org\nplain\n");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(in_a_session),
+		cmocka_unit_test(in_the_queue),
+		cmocka_unit_test(in_hsl),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1867,3 +1867,223 @@ errorndr = nil
 ---@type any
 transfertime = nil
 
+--- the engine's id of the connection. Known in connect, helo, auth, mailfrom, rcptto, eod, data, disconnect.
+---@type any
+connection.id = nil
+
+--- = senderip. Known in connect, helo, auth, mailfrom, rcptto, eod, data, predelivery, postdelivery, disconnect.
+---@type any
+connection.remoteip = nil
+
+--- = senderport. Known in connect, helo, auth, mailfrom, rcptto, eod, data, disconnect.
+---@type any
+connection.remoteport = nil
+
+--- = serverip. Known in connect, helo, auth, mailfrom, rcptto, eod, data, predelivery, postdelivery, disconnect.
+---@type any
+connection.localip = nil
+
+--- = serverport. Known in connect, helo, auth, mailfrom, rcptto, eod, data, predelivery, postdelivery, disconnect.
+---@type any
+connection.localport = nil
+
+--- = serverid. Known in connect, helo, auth, mailfrom, rcptto, eod, data, predelivery, postdelivery, disconnect.
+---@type any
+connection.serverid = nil
+
+--- "HELO" or "EHLO". Known in helo, auth, mailfrom, rcptto, eod, data, disconnect.
+---@type any
+connection.helo.verb = nil
+
+--- = senderhelo. Known in helo, auth, mailfrom, rcptto, eod, data, predelivery, postdelivery, disconnect.
+---@type any
+connection.helo.host = nil
+
+--- = tlsprotocol. Known in helo, auth, mailfrom, rcptto, eod, data, disconnect.
+---@type any
+connection.tls.protocol = nil
+
+--- = tlscipher. Known in helo, auth, mailfrom, rcptto, eod, data, disconnect.
+---@type any
+connection.tls.cipher = nil
+
+--- = tlskeysize. Known in helo, auth, mailfrom, rcptto, eod, data, disconnect.
+---@type any
+connection.tls.keysize = nil
+
+--- = saslmechanism. Known in mailfrom, rcptto, eod, data, disconnect.
+---@type any
+connection.auth.mechanism = nil
+
+--- = saslusername. Known in mailfrom, rcptto, eod, data, predelivery, postdelivery, disconnect.
+---@type any
+connection.auth.username = nil
+
+--- = messageid. Known in mailfrom, rcptto, eod, data, predelivery, postdelivery.
+---@type any
+transaction.id = nil
+
+--- seconds since 1970. Known in mailfrom, rcptto, eod, data.
+---@type any
+transaction.ts = nil
+
+--- = sender. Known in mailfrom, rcptto, eod, data, predelivery, postdelivery.
+---@type any
+transaction.sender = nil
+
+--- = senderdomain. Known in mailfrom, rcptto, eod, data, predelivery, postdelivery.
+---@type any
+transaction.senderdomain = nil
+
+--- sender before its "@". Known in mailfrom, rcptto, eod, data.
+---@type any
+transaction.senderaddress.localpart = nil
+
+--- = senderdomain. Known in mailfrom, rcptto, eod, data.
+---@type any
+transaction.senderaddress.domain = nil
+
+--- = recipients. Known in rcptto, eod, data.
+---@type any
+transaction.recipients = nil
+
+--- = senderip. Known in connect.
+---@type any
+arguments.remoteip = nil
+
+--- = senderport. Known in connect.
+---@type any
+arguments.remoteport = nil
+
+--- = serverip. Known in connect.
+---@type any
+arguments.localip = nil
+
+--- = serverport. Known in connect.
+---@type any
+arguments.localport = nil
+
+--- = serverid. Known in connect.
+---@type any
+arguments.serverid = nil
+
+--- "HELO" or "EHLO". Known in helo.
+---@type any
+arguments.verb = nil
+
+--- = senderhelo. Known in helo.
+---@type any
+arguments.host = nil
+
+--- = saslusername. Known in auth.
+---@type any
+arguments.username = nil
+
+--- = saslpassword. Known in auth.
+---@type any
+arguments.password = nil
+
+--- "PLAIN" or "LOGIN". Known in auth.
+---@type any
+arguments.mechanism = nil
+
+--- = sender. Known in mailfrom.
+---@type any
+arguments.sender = nil
+
+--- = recipient. Known in rcptto, data, predelivery, postdelivery.
+---@type any
+arguments.recipient = nil
+
+--- sender before its "@". Known in mailfrom.
+---@type any
+arguments.address.localpart = nil
+
+--- = senderdomain. Known in mailfrom.
+---@type any
+arguments.address.domain = nil
+
+--- recipient before its "@". Known in rcptto, data.
+---@type any
+arguments.address.localpart = nil
+
+--- = recipientdomain. Known in rcptto, data.
+---@type any
+arguments.address.domain = nil
+
+--- = transportid. Known in rcptto, data.
+---@type any
+arguments.transportid = nil
+
+--- the message, MIME("0"). Known in eod, data.
+---@type any
+arguments.mail = nil
+
+--- = retry. Known in predelivery, postdelivery.
+---@type any
+arguments.retry = nil
+
+--- = errorcode. Known in postdelivery.
+---@type any
+arguments.attempt.result.code = nil
+
+--- its enhanced status code as three numbers. Known in postdelivery.
+---@type any
+arguments.attempt.result.enhanced = nil
+
+--- the lines of its text. Known in postdelivery.
+---@type any
+arguments.attempt.result.reason = nil
+
+--- = destination. Known in postdelivery.
+---@type any
+arguments.attempt.connection.remotemx = nil
+
+--- = transfertime. Known in postdelivery.
+---@type any
+arguments.attempt.duration = nil
+
+--- = messageid. Known in predelivery, postdelivery.
+---@type any
+message.id.transaction = nil
+
+--- = receivedtime. Known in predelivery, postdelivery.
+---@type any
+message.ts = nil
+
+--- = serverid. Known in predelivery, postdelivery.
+---@type any
+message.serverid = nil
+
+--- = sender. Known in predelivery, postdelivery.
+---@type any
+message.sender = nil
+
+--- sender before its "@". Known in predelivery, postdelivery.
+---@type any
+message.senderaddress.localpart = nil
+
+--- = senderdomain. Known in predelivery, postdelivery.
+---@type any
+message.senderaddress.domain = nil
+
+--- = recipient. Known in predelivery, postdelivery.
+---@type any
+message.recipient = nil
+
+--- recipient before its "@". Known in predelivery, postdelivery.
+---@type any
+message.recipientaddress.localpart = nil
+
+--- = recipientdomain. Known in predelivery, postdelivery.
+---@type any
+message.recipientaddress.domain = nil
+
+--- = transportid. Known in predelivery, postdelivery.
+---@type any
+message.transportid = nil
+
+--- bytes. Known in predelivery, postdelivery.
+---@type any
+message.size = nil
+

@@ -31,10 +31,11 @@
  * thing at a time; SL_ERR_INVAL says that another is under way. From inside the
  * function the next call on the session may be made.
  *
- * Turning the engine, in one of three ways:
+ * Turning the engine, in one of these ways:
  *	sl_session_wait(session)	waits until the call under way is over
- *	sl_engine_fd, sl_engine_dispatch	one descriptor for poll, epoll or a
- *			loop like libuv: readable = call dispatch
+ *	sl_engine_fd, sl_engine_dispatch	one descriptor for poll, epoll or any
+ *			loop: readable = call dispatch
+ *	options.watch, .timer	the host's loop watches each descriptor itself
  *	sl_engine_wait(engine, ms)	a host that has nothing else to wait for
  */
 #ifndef SLUICE_H
@@ -52,6 +53,9 @@ extern "C" {
 
 struct sl_engine;
 struct sl_session;
+struct sl_dns_query;	/* a question that the host answers */
+struct sl_http_op;	/* a request that the host answers */
+struct sl_fetch;
 struct sl_engine_parts;	/* sluice_host.h: of programs that are part of sluice */
 
 #define SL_VERSION "0.1.0"
@@ -92,6 +96,9 @@ typedef void sl_verdict_fn(void *arg, const struct sl_verdict *verdict);
 
 /* ---- engine ---------------------------------------------------------- */
 
+#define SL_WATCH_READ	1u
+#define SL_WATCH_WRITE	2u
+
 struct sl_engine_options {
 	/*
 	 * false: permission to relay, from_check and sender_login are the host's
@@ -110,12 +117,46 @@ struct sl_engine_options {
 	 * whole event as one line without its newline; borrowed. Those of 'level' and above. */
 	void (*event)(void *arg, enum sl_level level, const char *name, struct sl_str json);
 	enum sl_level level;
+	/*
+	 * For a loop that watches each descriptor and one timer itself, and calls
+	 * sl_engine_dispatch when any of them is ready. watch: SL_WATCH_* of a descriptor,
+	 * level-triggered, 0 = no more, it may be closed. timer: in so many ms, once; it
+	 * replaces the one before; -1 = none. Both or none; instead of sl_engine_fd.
+	 */
+	void (*watch)(void *arg, int fd, unsigned events);
+	void (*timer)(void *arg, int64_t ms);
+	/*
+	 * Questions to DNS and HTTP requests, instead of the network and what dns = {}
+	 * of the policy says; zone text still comes first. Answered by sl_dns_give_packet
+	 * or sl_http_give, inside the function or later, once. cancel (may be NULL):
+	 * nobody waits any more, and the question is gone when it returns.
+	 */
+	void (*dns)(void *arg, struct sl_dns_query *query, const char *name, int type);
+	void (*dns_cancel)(void *arg, struct sl_dns_query *query);
+	void (*http)(void *arg, struct sl_http_op *request, const struct sl_fetch *fetch);
+	void (*http_cancel)(void *arg, struct sl_http_op *request);
 	/* The time of day that scripts and signatures see, microseconds since 1970. NULL = the system's. */
 	int64_t (*clock)(void *arg);
 };
 
+/* An HTTP request as the host gets it: borrowed during the call. */
+struct sl_fetch {
+	const char *method, *url;
+	const char *const *headers;	/* "Name: value", NULL-terminated */
+	struct sl_str body;
+	int64_t timeout_ms;		/* it is given up after that */
+};
+/* The answer: the whole DNS packet as it came, or empty when there is none to be had (a
+ * temporary failure). 'secure': DNSSEC was validated on the way. */
+void	 sl_dns_give_packet(struct sl_dns_query *query, struct sl_str packet, bool secure);
+/* 'headers' are lines that end in CRLF; both are copied. */
+void	 sl_http_give(struct sl_http_op *request, long status, struct sl_str headers, struct sl_str body);
+/* 'stage' is a literal: "connect", "tls", "timeout", "refused", "size" or "protocol". */
+void	 sl_http_give_failure(struct sl_http_op *request, const char *stage, const char *text);
+
 struct sl_engine *sl_engine_new(const struct sl_engine_options *options, struct sl_err *err);
-/* NULL is fine. Sessions that are still open end without their disconnect flow. */
+/* NULL is fine. Sessions that are still open end without their disconnect flow. Not from
+ * inside a callback. */
 void	 sl_engine_free(struct sl_engine *engine);
 
 /*
@@ -139,6 +180,56 @@ int	 sl_engine_wait(struct sl_engine *engine, int timeout_ms);
 #define SL_NEEDS_HEADER	1u
 #define SL_NEEDS_BODY	2u
 unsigned sl_engine_needs(const struct sl_engine *engine);
+
+/* ---- builtins of the host -------------------------------------------- */
+
+/*
+ * A function that scripts call by its name like any other builtin, and can
+ * override like any other. 'fn' reads arguments, gives results, in order, and
+ * returns. If 'waits' is set it may call sl_call_later instead: the script waits
+ * then, other sessions go on, and the answer is given later from outside, ending
+ * with sl_call_done. 'cancel': nobody waits any more; the call is gone when it returns.
+ */
+struct sl_call;
+#define SL_AT(phase)	(1u << (phase))
+struct sl_host_builtin {
+	const char *name;		/* copied, as all that is here */
+	unsigned phases;		/* where it may be called: SL_AT(SL_RCPTTO) | ...; 0 = everywhere */
+	bool waits;
+	void (*fn)(void *arg, struct sl_call *call);
+	void (*cancel)(void *arg, struct sl_call *call);	/* may be NULL if it doesn't wait */
+	void *arg;
+	const char *doc;		/* for people who write scripts; may be NULL */
+};
+/* Before the policy is loaded. SL_ERR_EXISTS: there is one of that name. */
+int	 sl_engine_add_builtin(struct sl_engine *engine, const struct sl_host_builtin *builtin,
+	    struct sl_err *err);
+/* Names every builtin there is, with its phases; doc only for those of the host. */
+typedef void sl_builtin_fn(void *arg, const char *name, unsigned phases, const char *doc);
+void	 sl_engine_builtins(const struct sl_engine *engine, sl_builtin_fn *fn, void *arg);
+
+/* Arguments, counted from 1, inside 'fn' only: false if the script gave none or another type. */
+bool	 sl_call_string(struct sl_call *call, int i, struct sl_str *out);	/* borrowed during 'fn' */
+bool	 sl_call_number(struct sl_call *call, int i, double *out);
+bool	 sl_call_bool(struct sl_call *call, int i, bool *out);
+/* Any value but functions, as JSON: lists and maps, for instance. Borrowed until the next one. */
+bool	 sl_call_json(struct sl_call *call, int i, struct sl_str *out);
+/* The message or session that the script runs for. */
+const char *sl_call_id(const struct sl_call *call);
+
+/* Results: each adds one, 16 at most. Copied. */
+void	 sl_call_give_none(struct sl_call *call);
+void	 sl_call_give_string(struct sl_call *call, struct sl_str value);
+void	 sl_call_give_number(struct sl_call *call, double value);
+void	 sl_call_give_bool(struct sl_call *call, bool value);
+void	 sl_call_give_json(struct sl_call *call, struct sl_str json);	/* what isn't JSON fails the call */
+/* The world's failure, instead of results: the script gets nil, text, code. */
+void	 sl_call_fail(struct sl_call *call, const char *code, const char *text);
+/* The script's mistake, instead of results: an error at the line that called. */
+void	 sl_call_refuse(struct sl_call *call, const char *text);
+
+void	 sl_call_later(struct sl_call *call);	/* only if it 'waits' */
+void	 sl_call_done(struct sl_call *call);	/* after sl_call_later; the call is gone */
 
 /* ---- sessions -------------------------------------------------------- */
 

@@ -1,11 +1,13 @@
 """libsluice: what it shows, and the examples of its use built against an installed copy."""
+import os
 import re
+import socket
 import subprocess
 
 import pytest
 
-from embedding import EMBED, SANITIZED, Installed
-from harness import ROOT, text_message
+from embedding import BUILD, EMBED, SANITIZED, Installed
+from harness import ROOT, free_port, text_message, wait_for
 
 POLICY = EMBED / "policy"
 
@@ -130,6 +132,67 @@ def test_filter_says_what_is_wrong_with_a_policy(filter_program, tmp_path):
     assert done.returncode == 75 and b"servrs" in done.stderr and b"sluice.lua" in done.stderr
 
 
+@pytest.fixture
+def policy_service(sluice, tmp_path):
+    port = free_port()
+    program = sluice.compile(EMBED / "poll.c", tmp_path / "poll")
+    process = subprocess.Popen([program, POLICY, str(port)])
+    yield lambda: connect(port)
+    process.kill()
+    process.wait()
+
+
+def connect(port):
+    def attempt():
+        try:
+            return socket.create_connection(("127.0.0.1", port), 20)
+        except ConnectionRefusedError:
+            return None
+    return wait_for(attempt, "the policy service")
+
+
+def question(sender, recipient):
+    return (f"request=smtpd_access_policy\nprotocol_state=RCPT\nclient_address=192.0.2.1\n"
+            f"helo_name=client.example\nsender={sender}\nrecipient={recipient}\n\n").encode()
+
+
+def ask(connection, text):
+    connection.sendall(text)
+    answer = b""
+    while not answer.endswith(b"\n\n"):
+        answer += connection.recv(1000)
+    return answer.decode().strip()
+
+
+def test_poll_answers_postfix(policy_service):
+    clients = [policy_service() for _ in range(10)]
+    for _ in range(3):
+        for client in clients:
+            assert ask(client, question("ann@example.org", "bob@example.net")) == "action=DUNNO"
+            assert ask(client, question("", "nobody@example.net")) == \
+                "action=550 5.7.1 No such user here"
+            assert ask(client, question("a@b@c", "bob@example.net")).startswith("action=501 5.1.7 ")
+    clients[0].sendall(question("", "bob@example.net")[:40])
+    for client in clients:
+        client.close()
+    assert ask(policy_service(), question("", "bob@example.net")) == "action=DUNNO"
+
+
+def test_uv_does_many_at_once(sluice, tmp_path):
+    program = sluice.compile(EMBED / "uv.c", tmp_path / "uv", "-D_GNU_SOURCE",
+                             packages=("sluice", "libuv"))
+    files = [tmp_path / f"{i}.eml" for i in range(50)]
+    for i, path in enumerate(files):
+        path.write_bytes(text_message(body=b"Hi %d.\r\n" % i))
+    done = subprocess.run([program, POLICY, "ann@example.org", "bob@example.net", *files],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == sorted(f"{path}: 250" for path in files)
+    for i, path in enumerate(files):
+        assert (tmp_path / f"{i}.eml.out").read_bytes() == \
+            b"X-Policy: seen for bob@example.net\r\n" + path.read_bytes()
+
+
 def test_examples_are_short():
     for path in EMBED.glob("*.c"):
         assert len(path.read_text().splitlines()) < 150, path
@@ -141,3 +204,38 @@ def test_filter_leaks_nothing(sluice, tmp_path):
     done = run("valgrind", "-q", "--leak-check=full", "--error-exitcode=9", program, POLICY, "192.0.2.1",
                "ann@example.org", "bob@example.net")
     assert done.returncode == 0, done.stderr.decode()
+
+
+# ---- under valgrind ---------------------------------------------------------
+
+EMBEDDING = BUILD / "test" / "core" / "policy" / "embed_test"
+
+
+def valgrind(*args, **environment):
+    return subprocess.run(["valgrind", "-q", "--error-exitcode=9", *args], cwd=ROOT, text=True,
+                          env=dict(os.environ, **environment), timeout=500,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+@pytest.fixture(scope="module")
+def embedding():
+    if SANITIZED:
+        pytest.skip("valgrind doesn't run what ASan does")
+    subprocess.run(["make", "-s", "-C", ROOT, f"B={BUILD}", EMBEDDING], check=True)
+    return EMBEDDING
+
+
+def test_sessions_without_memory_leak_nothing(embedding):
+    """Some of the allocations that unit tests try one by one; ASan looks at all."""
+    done = valgrind("--leak-check=full", embedding,
+                    EMBED_STRIDE=os.environ.get("EMBED_STRIDE", "47"),
+                    EMBED_SESSIONS=os.environ.get("EMBED_SESSIONS", "300"))
+    assert done.returncode == 0, done.stdout
+
+
+def test_engines_in_threads_share_nothing(embedding):
+    """libcurl counts its users under a lock of its own making, which helgrind doesn't know."""
+    done = valgrind("--tool=helgrind", embedding, "test_threads")
+    assert "[  PASSED  ] 1 test(s)." in done.stdout
+    races = re.findall(r"Possible data race.*\n.*Locks held.*\n(.* at .*)", done.stdout)
+    assert not [race for race in races if "libcurl" not in race], done.stdout

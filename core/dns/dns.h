@@ -117,5 +117,7 @@ struct sl_dns_query *sl_dns_query(struct sl_dns *dns, const char *name, enum sl_
 
 /* For a host: the answer (taken; NULL = a server failure) to a question that it was asked. */
 void	 sl_dns_give(struct sl_dns_query *query, struct sl_dns_answer *answer);
+/* The same as a raw packet; empty = a server failure. */
+void	 sl_dns_give_packet(struct sl_dns_query *query, struct sl_str packet, bool secure);
 
 #endif

@@ -6,6 +6,7 @@
 #include "../base/alloc.h"
 #include "../mail/address.h"
 #include "dns.h"
+#include "packet.h"
 #include "unbound.h"
 #include "zone.h"
 
@@ -419,6 +420,17 @@ sl_dns_give(struct sl_dns_query *query, struct sl_dns_answer *answer)
 
 	q->asked = false;
 	answered_outside(q, answer);
+}
+
+void
+sl_dns_give_packet(struct sl_dns_query *query, struct sl_str packet, bool secure)
+{
+	const char *name = ((struct query *)query)->ask;
+	struct sl_dns_answer *answer = packet.n > 0 ? sl_packet_parse(packet, name, query->type) : NULL;
+
+	if (answer != NULL)
+		answer->secure = secure && !sl_dns_temporary(answer->status);
+	sl_dns_give(query, answer);
 }
 
 struct sl_dns_query *

@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,13 +134,20 @@ set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *sockp)
 
 /* ---- life -------------------------------------------------------------------------------- */
 
+static void
+init_curl(void)
+{
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
 struct sl_http *
 sl_http_open(struct sl_loop *loop, struct sl_dns *dns, struct sl_events *events, struct sl_err *err)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct sl_http *http = sl_calloc(1, sizeof(*http));
 
-	if (http == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != 0 ||
-	    (http->multi = curl_multi_init()) == NULL) {
+	pthread_once(&once, init_curl);
+	if (http == NULL || (http->multi = curl_multi_init()) == NULL) {
 		sl_free(http);
 		sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 		return NULL;

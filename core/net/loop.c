@@ -44,7 +44,8 @@ struct sl_loop {
 	int64_t skipped;		/* ms that a simulation left out */
 	bool simulated;
 	unsigned held;
-	int64_t armed;			/* what timerfd is set to, INT64_MAX = off */
+	int64_t armed;			/* what timerfd or the host's timer is set to, INT64_MAX = off */
+	struct sl_loop_host host;	/* watch is NULL without one */
 	struct sl_timer **heap;
 	size_t timers, cap;
 	struct sl_list pending;		/* watches with events to tell */
@@ -220,7 +221,7 @@ static void
 arm(struct sl_loop *loop)
 {
 	struct itimerspec its = { 0 };
-	int64_t at = INT64_MAX;
+	int64_t at = INT64_MAX, wait;
 
 	if (!loop->exported || loop->depth > 0)
 		return;
@@ -230,13 +231,26 @@ arm(struct sl_loop *loop)
 		at = loop->heap[0]->at;
 	if (at == loop->armed)
 		return;
+	loop->armed = at;
+	if (loop->host.watch != NULL) {
+		wait = at == INT64_MAX ? -1 : at - clock_ms(loop);
+		loop->host.timer(loop->host.arg, at != INT64_MAX && wait < 0 ? 0 : wait);
+		return;
+	}
 	if (at != INT64_MAX) {
 		/* All zero would switch it off. */
 		its.it_value.tv_sec = at / 1000;
 		its.it_value.tv_nsec = at % 1000 * 1000000 + 1;
 	}
 	timerfd_settime(loop->timerfd, TFD_TIMER_ABSTIME, &its, NULL);
-	loop->armed = at;
+}
+
+void
+sl_loop_set_host(struct sl_loop *loop, const struct sl_loop_host *host)
+{
+	loop->host = *host;
+	loop->exported = true;
+	arm(loop);
 }
 
 int
@@ -295,6 +309,8 @@ sl_watch_start(struct sl_loop *loop, struct sl_watch *w, int fd, unsigned events
 	w->loop = loop;
 	w->fd = fd;
 	w->events = events;
+	if (loop->host.watch != NULL)
+		loop->host.watch(loop->host.arg, fd, events);
 	return 0;
 }
 
@@ -305,6 +321,8 @@ sl_watch_stop(struct sl_watch *w)
 		return;
 	/* Fails when the descriptor is closed already, and then it is gone from the set too. */
 	epoll_ctl(w->loop->epfd, EPOLL_CTL_DEL, w->fd, NULL);
+	if (w->loop->host.watch != NULL)
+		w->loop->host.watch(w->loop->host.arg, w->fd, 0);
 	sl_list_remove(&w->pending);
 	w->ready = 0;
 	w->events = 0;
@@ -562,6 +580,8 @@ sl_loop_step(struct sl_loop *loop, int timeout_ms)
 	if (skips && n == 0)
 		skip(loop, timeout_ms);
 	loop->depth++;
+	if (loop->host.watch != NULL)
+		loop->armed = -1;	/* its timer may be what woke us: it is set anew */
 	loop->now = clock_ms(loop);
 	for (int i = 0; i < n; i++)
 		note_event(loop, &events[i]);

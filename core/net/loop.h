@@ -94,6 +94,19 @@ struct sl_task {
 void		 sl_task_post(struct sl_loop *loop, struct sl_task *task, void (*fn)(struct sl_task *));
 void		 sl_task_cancel(struct sl_task *task);
 
+/*
+ * A host whose own loop watches each descriptor and one timer for us, and steps us
+ * (timeout 0) when one of them is ready: the descriptors and readiness stay ours.
+ * watch: SL_READ | SL_WRITE, 0 = no more. timer: step in so many ms, once; it
+ * replaces the one before; -1 = none. To be set before anything is watched.
+ */
+struct sl_loop_host {
+	void (*watch)(void *arg, int fd, unsigned events);
+	void (*timer)(void *arg, int64_t ms);
+	void *arg;
+};
+void		 sl_loop_set_host(struct sl_loop *loop, const struct sl_loop_host *host);	/* copied */
+
 /* Calls fn(p) when no callback of this step is on the stack any more. */
 int		 sl_loop_defer(struct sl_loop *loop, void (*fn)(void *), void *p);
 

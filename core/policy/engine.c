@@ -63,18 +63,17 @@ sl_engine_new(const struct sl_engine_options *options, struct sl_err *err)
 	sl_list_init(&e->sessions);
 	sl_list_init(&e->queued);
 	sl_list_init(&e->execs);
+	sl_list_init(&e->host_builtins);
 	sl_events_init(&e->own_events);
 	if (options->parts != NULL)
 		parts = *options->parts;
 	e->events = parts.events != NULL ? parts.events : &e->own_events;
-	sl_host_events_open(e, options);
 	e->own_loop = parts.loop == NULL;
 	e->loop = e->own_loop ? sl_loop_new(err) : parts.loop;
-	if (e->loop != NULL && options->clock != NULL)
-		sl_loop_set_clock(e->loop, options->clock, options->arg);
 	e->dns = parts.dns;
 	e->http = parts.http;
 	e->http_host = parts.http_host;
+	sl_host_open(e, options);
 	e->state = parts.state;
 	e->own_state = e->state == NULL;
 	if (e->own_state && e->loop != NULL)
@@ -113,6 +112,7 @@ sl_engine_free(struct sl_engine *e)
 	sl_buf_clear(&e->report);
 	sl_scope_free(e->names);
 	sl_vm_free(e->vm);
+	sl_host_builtins_free(e);
 	sl_services_close(e);
 	sl_key_cache_free(e->keys);
 	sl_pubkey_cache_free(e->pubkeys);
@@ -120,7 +120,7 @@ sl_engine_free(struct sl_engine *e)
 	sl_repeats_free(e->repeats);
 	if (e->own_loop)
 		sl_loop_free(e->loop);
-	sl_host_events_close(e);
+	sl_host_close(e);
 	sl_free(e->stdlib);
 	sl_free(e);
 }

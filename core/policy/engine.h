@@ -5,7 +5,9 @@
 #include "../base/dict.h"
 #include "../base/event.h"
 #include "../base/list.h"
+#include "../dns/dns.h"
 #include "../engine/vm.h"
+#include "../http/client.h"
 #include "../net/op.h"
 #include "config.h"
 #include "context.h"
@@ -14,12 +16,13 @@ struct sl_key_cache;
 struct sl_pubkey_cache;
 struct sl_repeats;
 
-/* The host's function for events; host_events.c. */
-struct sl_host_events {
+/* What a host of sluice.h does itself; host.c. */
+struct sl_host {
+	struct sl_engine_options o;	/* its functions */
 	struct sl_event_sink sink;
-	void (*fn)(void *arg, enum sl_level level, const char *name, struct sl_str json);
-	void *arg;
 	struct sl_buf line;
+	struct sl_dns_host dns;
+	struct sl_http_host http;
 };
 
 struct sl_engine {
@@ -27,6 +30,7 @@ struct sl_engine {
 	struct sl_vm *vm;
 	struct sl_dns *dns;
 	struct sl_http *http;
+	const struct sl_dns_host *dns_host;	/* NULL = the network */
 	const struct sl_http_host *http_host;	/* NULL = the network */
 	struct sl_state *state;
 	struct sl_events *events;
@@ -44,7 +48,8 @@ struct sl_engine {
 	bool gateway;
 	bool own_loop, own_dns, own_http, own_state;
 	struct sl_events own_events;	/* unless the host gave its stream */
-	struct sl_host_events host_events;
+	struct sl_host host;
+	struct sl_list host_builtins;
 	void (*echo)(void *arg, struct sl_str line);
 	void *echo_arg;
 };
@@ -67,9 +72,10 @@ struct sl_generation {
 	int64_t replaced_at;		/* sl_loop_now() when another took over, -1 = running */
 };
 
-/* The host hears the events that it asked for. */
-void	 sl_host_events_open(struct sl_engine *engine, const struct sl_engine_options *options);
-void	 sl_host_events_close(struct sl_engine *engine);
+/* The host's functions take their places. */
+void	 sl_host_open(struct sl_engine *engine, const struct sl_engine_options *options);
+void	 sl_host_close(struct sl_engine *engine);
+void	 sl_host_builtins_free(struct sl_engine *engine);	/* after the machine */
 /* The thread for password hashes; NULL if it can't be started. */
 struct sl_thread *sl_engine_thread(struct sl_engine *engine);
 /* Frees sessions that closed and wait for their disconnect flow. */

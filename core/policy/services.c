@@ -24,7 +24,7 @@ open_dns_at(struct sl_engine *e, const struct sl_config *c, const char *const *s
 		.zone = c->dns.zone_text, .zone_only = c->dns.zone_only,
 		.dnssec = dnssec[c->dns.dnssec], .anchor = c->dns.anchor_text,
 		.timeout_ms = (int64_t)(c->dns.timeout * 1000),
-		.events = e->events, .servers = servers,
+		.events = e->events, .servers = servers, .host = e->dns_host,
 	};
 
 	return sl_dns_open(e->loop, &o, err);

@@ -4,6 +4,7 @@
 #   CC=clang   another compiler                    V=1     show commands
 #   WITH_REPORTS=0   without sluice dmarc (expat, zlib)
 #   WITH_PCRE2=0     without regular expressions of HSL
+#   WITH_CURL=0      without HTTP of our own (a host program may answer it)
 
 CC      = gcc
 B      ?= build
@@ -16,12 +17,19 @@ SOVERSION  = 0
 # Of the library, and what the program needs besides.
 WITH_REPORTS ?= 1
 WITH_PCRE2 ?= 1
-LIBPKGS  = lua5.4 openssl libcurl libidn2 libpsl jansson
+WITH_CURL ?= 1
+LIBPKGS  = lua5.4 openssl libidn2 libpsl jansson
 ifeq ($(WITH_PCRE2),1)
 LIBPKGS += libpcre2-8
 WITHOUT  = lua/pcre/regex_none.c
 else
 WITHOUT  = lua/pcre/regex.c
+endif
+ifeq ($(WITH_CURL),1)
+LIBPKGS += libcurl
+WITHOUT += core/http/curl_none.c
+else
+WITHOUT += core/http/curl.c core/http/client_test.c core/http/api_test.c lua/http/http_test.c
 endif
 PKGS     = $(LIBPKGS) libmicrohttpd libedit
 ifeq ($(WITH_REPORTS),1)

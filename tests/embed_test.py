@@ -206,6 +206,30 @@ def test_filter_leaks_nothing(sluice, tmp_path):
     assert done.returncode == 0, done.stderr.decode()
 
 
+# ---- without what can be left out -------------------------------------------
+
+HTTP_POLICY = """return { hostname = "mx.example.com", dns = { zone_only = true },
+  servers = { inbound = { flows = { data = "data.lua" } } } }"""
+
+
+@pytest.mark.skipif(SANITIZED, reason="another build, and not another code")
+def test_without_curl_and_pcre(tmp_path):
+    """The examples work as ever; what asks the network by HTTP says why it can't."""
+    sluice = Installed(tmp_path / "small", "WITH_CURL=0", "WITH_PCRE2=0", "WITH_REPORTS=0", fresh=True)
+    needed = subprocess.run(["ldd", sluice.library], check=True, capture_output=True, text=True).stdout
+    assert "liblua5.4" in needed and not re.search("curl|pcre|sqlite|redis|microhttpd|expat", needed)
+    program = sluice.compile(EMBED / "filter.c", tmp_path / "filter")
+    done = run(program, POLICY, "192.0.2.1", "ann@example.org", "bob@example.net")
+    assert done.returncode == 0 and done.stdout.startswith(b"X-Policy: seen for bob@example.net\r\n")
+    policy = tmp_path / "policy"
+    policy.mkdir()
+    (policy / "sluice.lua").write_text(HTTP_POLICY)
+    (policy / "data.lua").write_text('local _, err = http("https://example.net/")\n'
+                                     'Reject(tostring(err))\n')
+    done = run(program, policy, "192.0.2.1", "ann@example.org", "bob@example.net")
+    assert done.returncode == 69 and b"this sluice was built without libcurl" in done.stderr
+
+
 # ---- under valgrind ---------------------------------------------------------
 
 EMBEDDING = BUILD / "test" / "core" / "policy" / "embed_test"

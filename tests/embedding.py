@@ -18,12 +18,13 @@ class Installed:
     """What make install puts under its prefix. The objects are those of the build under
     test; only what names the prefix is made anew."""
 
-    def __init__(self, folder, *variables):
+    def __init__(self, folder, *variables, fresh=False):
         self.prefix = pathlib.Path(folder) / "prefix"
         build = pathlib.Path(folder) / "build"
-        shutil.copytree(BUILD, build, ignore=shutil.ignore_patterns("test", "*.log"))
+        if not fresh:
+            shutil.copytree(BUILD, build, ignore=shutil.ignore_patterns("test", "*.log"))
         made = subprocess.run(
-            ["make", "-s", "-C", ROOT, f"B={build}", f"PREFIX={self.prefix}", "install", *variables,
+            ["make", "-s", "-j2", "-C", ROOT, f"B={build}", f"PREFIX={self.prefix}", "install", *variables,
              *(["SAN=1"] if SANITIZED else [])], capture_output=True, text=True)
         assert made.returncode == 0, made.stdout + made.stderr
         self.library = self.prefix / "lib" / "libsluice.so.0"

@@ -636,6 +636,26 @@ class TestListeners:
         assert server.process.wait(20) != 0
         assert "Address already in use" in server.text() and path.read_text() == "mine"
 
+    def test_a_socket_of_systemd_stays_as_it_is(self, make, tmp_path):
+        path = tmp_path / "m.sock"
+        server = make(listen=f"unix:{path}", data="Deliver()")
+        server.stop()
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(path))
+            path.chmod(0o600)
+            listening.listen()
+            server.process = subprocess.Popen(
+                ["sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', "sh", SLUICE, "run", server.policy,
+                 "--spool", server.spool], stdout=open(server.log, "wb"), stderr=subprocess.STDOUT,
+                preexec_fn=lambda: os.dup2(listening.fileno(), 3), pass_fds=[3],
+                env=dict(os.environ, SLUICE_STDLIB=str(ROOT / "stdlib")))
+        said(server, "serving")
+        server.reload()
+        with session(path) as m:
+            assert m.transaction(MESSAGE).command == "c"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert server.stop() == 0 and path.exists()
+
     def test_ipv6(self, make):
         server = make(listen="inet6:[::1]:PORT", data="Deliver()")
         with socket.create_connection(("::1", server.port), 10) as s:

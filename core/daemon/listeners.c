@@ -24,7 +24,7 @@ struct listener {
 	struct sl_watch watch;
 	struct sl_timer pause;
 	int fd;
-	bool milter;
+	bool milter, handed_down;	/* by systemd */
 	struct sl_addr made;		/* a unix socket that we bound; len 0 = none */
 	char address[128];
 };
@@ -52,6 +52,7 @@ struct sl_listeners {
 	struct sl_dict *ips;
 	int inherited[MAX_INHERITED];	/* -1 = used */
 	int ninherited;
+	bool handed_down;		/* what was bound last was one of these */
 };
 
 /* ---- who is connected ---------------------------------------------------------- */
@@ -251,6 +252,7 @@ take_inherited(struct sl_listeners *l, const struct sl_addr *wanted)
 			continue;
 		fd = l->inherited[i];
 		l->inherited[i] = -1;
+		l->handed_down = true;
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 		return fd;
@@ -270,6 +272,7 @@ sl_listeners_bind(struct sl_listeners *l, const char *key, struct sl_str address
 		sl_buf_printf(report, "%s %.*s: %s\n", key, (int)address.n, address.p, err.text);
 		return -1;
 	}
+	l->handed_down = false;
 	if ((fd = take_inherited(l, &a)) >= 0)
 		return fd;
 	sl_unix_socket_remove_stale(&a);
@@ -335,6 +338,7 @@ add(struct sl_listeners *l, const char *key, struct sl_str address, struct sl_st
 	if (old != NULL)
 		x->made = old->made;
 	x->fd = old != NULL ? old->fd : sl_listeners_bind(l, key, socket_address, report);
+	x->handed_down = old != NULL ? old->handed_down : l->handed_down;
 	return x->fd >= 0 ? x : NULL;
 }
 
@@ -356,7 +360,9 @@ add_milter(struct sl_listeners *l, struct sl_str line, struct sl_buf *report)
 	if ((x = add(l, "milter", address, socket_address, report)) == NULL)
 		return SL_ERR_IO;
 	x->milter = true;
-	if (sl_addr_parse(&a, socket_address, &err) != 0 || a.sa.sa_family != AF_UNIX)
+	/* A socket of systemd has its permissions, and its end, from there. */
+	if (x->handed_down || sl_addr_parse(&a, socket_address, &err) != 0 ||
+	    a.sa.sa_family != AF_UNIX)
 		return 0;
 	x->made = a;
 	snprintf(name, sizeof(name), "%.*s", (int)group.n, group.p);

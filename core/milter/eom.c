@@ -27,6 +27,7 @@ sl_milter_transaction_reset(struct sl_milter_session *s)
 	s->asked = NULL;
 	s->nfields = 0;
 	s->unusable = NULL;
+	s->no_memory = false;
 	s->waiting = false;
 	if (s->state > SL_MILTER_CONNECTED)
 		s->state = SL_MILTER_CONNECTED;
@@ -48,10 +49,12 @@ sl_milter_message_field(struct sl_milter_session *s, struct sl_str data, struct 
 	rc = sl_milter_field_parse(&s->field, data, spaced, err);
 	if (rc == SL_ERR_SYNTAX)
 		return rc;
-	if (rc != 0) {
-		s->unusable = rc == SL_ERR_REFUSED ? "Malformed header" : "Out of memory";
+	if (rc == SL_ERR_REFUSED)
+		s->unusable = "Malformed header";
+	else if (rc != 0)
+		s->no_memory = true;
+	if (rc != 0)
 		return 0;
-	}
 	s->nfields++;
 	sl_spool_put(&s->spool, s->field.p, s->field.n);
 	return 0;
@@ -241,7 +244,9 @@ sl_milter_message_end(struct sl_milter_session *s)
 {
 	struct sl_err err = { 0 };
 
-	if (s->npaths == 0)
+	if (s->no_memory)
+		answer(s, 451, "4.3.1", "Out of memory");
+	else if (s->npaths == 0)
 		answer(s, 451, "4.3.0", "No recipients");
 	else if (s->unusable != NULL)
 		answer(s, 550, "5.6.0", s->unusable);

@@ -69,6 +69,7 @@ struct sl_milter_session {
 	struct sl_buf field;		/* the last one, to be reused */
 	size_t nfields;
 	const char *unusable;		/* why the message can't be judged, or NULL */
+	bool no_memory;			/* part of it couldn't be kept */
 	struct sl_message *message;
 };
 

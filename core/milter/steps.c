@@ -76,7 +76,7 @@ keep_path(struct sl_milter_session *s)
 	if (s->npaths == s->cappaths) {
 		more = sl_realloc(s->paths, cap * sizeof(*more));
 		if (more == NULL) {
-			s->unusable = "Out of memory";
+			s->no_memory = true;
 			return;
 		}
 		s->paths = more;

@@ -70,7 +70,7 @@ class TestNegotiation:
             assert m.steps & nothing == nothing
         with Milter(make(rcptto="Accept()").port) as m:
             assert m.steps & nothing == nothing
-        for script in ('AddHeader("X-A", "1") builtin.Deliver()', "Deliver()", 'Reject(GetHeader("Subject"))'):
+        for script in ('AddHeader("X-A", "1") builtin.Deliver()', "Deliver()", 'dnstxt("x.example") Deliver()', 'Reject(GetHeader("Subject"))'):
             with Milter(make(data=script).port) as m:
                 assert m.steps & nothing == NO_BODY, script
         for script in ("ScanDMARC()", 'builtin["Deliver"]()', 'require "x"', "load('')", "_ENV.x = 1",

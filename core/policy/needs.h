@@ -6,8 +6,8 @@
 
 /*
  * SL_NEEDS_* of a flow of eod or data, by the names its scripts mention: the
- * body is needed unless every builtin of messages among them has SL_HEADER, and
- * there is no way to others (require, include, load, _ENV, a block, HSL). A
+ * body is needed unless each builtin among them is of a module that has nothing
+ * to do with messages, or has SL_HEADER, and there is no way to others (require, include, load, _ENV, a block, HSL). A
  * name in a comment counts too: what isn't sure is needed.
  */
 unsigned sl_flow_needs(const struct sl_flow *flow, const struct sl_image *image);

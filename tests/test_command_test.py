@@ -32,9 +32,11 @@ def test_policies(policy, tmp_path):
                        capture_output=True)
     (folder / "users").write_text(f"ann:{password_hash('secret')}:example.com,example.org\n")
     (folder / "secrets/api-token").write_text("token\n")
-    done = run(folder)
+    done = run(folder, "--coverage")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.fullmatch(r"[1-9]\d* passed, 0 failed", done.stdout.strip())
+    *covered, last = done.stdout.splitlines()
+    assert re.fullmatch(r"[1-9]\d* passed, 0 failed", last)
+    assert covered and all((folder / line.split("  ")[0]).is_file() for line in covered)
 
 
 CONFIG = """

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <wchar.h>
 
 #include "../base/dict.h"
 #include "../engine/builtin.h"
@@ -94,7 +95,7 @@ word_before(const LineInfo *line)
 }
 
 static unsigned char
-complete(EditLine *editor, int ch)
+complete(EditLine *editor, wint_t ch)
 {
 	struct candidates c = { .word = word_before(el_line(editor)) };
 	unsigned char done = CC_ERROR;
@@ -123,7 +124,8 @@ complete(EditLine *editor, int ch)
 void
 repl_complete_open(struct repl *r)
 {
-	el_set(r->editor, EL_ADDFN, "sluice-complete", "Complete a name", complete);
+	/* the narrow form would leak its texts */
+	el_wset(r->editor, EL_ADDFN, L"sluice-complete", L"Complete a name", complete);
 	el_set(r->editor, EL_BIND, "^I", "sluice-complete", NULL);
 }
 

@@ -135,9 +135,11 @@ guard(lua_State *L)
 		memccpy(run->vm->now->builtin, row->name, '\0', sizeof(run->vm->now->builtin) - 1);
 	if ((row->flags & SL_WAITS) && (run->unyieldable > 0 || !lua_isyieldable(L)))
 		return luaL_error(L, "%s waits and can't be called inside %s", row->name, blocker(L));
-	sl_trace_call(L, row);
+	if (sl_is_traced(run))
+		sl_trace_call(L, row);
 	n = sl_is_hsl(L) && has_none(L) ? call_with_none(L, row) : row->fn(L);
-	sl_trace_result(L, row, n);
+	if (sl_is_traced(run))
+		sl_trace_result(L, row, n);
 	if (row->flags & SL_FINAL)
 		run->finals_returned++;
 	return n;

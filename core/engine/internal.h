@@ -240,7 +240,13 @@ extern const char sl_none_argument;
 
 /* The row of the builtin whose C function runs, also after it waited; NULL = none does. */
 const struct sl_builtin *sl_builtin_running(lua_State *L);
-/* trace.c: with its arguments on the stack, with its n results on top of it. */
+/* trace.c, while somebody reads traces: with its arguments on the stack, with its n
+ * results on top of it. 'row' may be NULL. */
+static inline bool
+sl_is_traced(const struct sl_run *run)
+{
+	return sl_event_wanted(run->vm->events, SL_TRACE);
+}
 void	 sl_trace_call(lua_State *L, const struct sl_builtin *row);
 void	 sl_trace_result(lua_State *L, const struct sl_builtin *row, int n);
 

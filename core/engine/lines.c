@@ -152,12 +152,18 @@ append(lua_State *L, const void *p, size_t n, void *out)
 	return sl_buf_put(out, p, n);
 }
 
+/* The function on top: its file may be compiled in several ways, and is told by its own name. */
 static int
-read_chunk(lua_State *L, const char *path, sl_lines_fn *fn, void *arg)
+read_chunk(lua_State *L, sl_lines_fn *fn, void *arg)
 {
 	struct sl_buf bytes = SL_BUF_INIT;
-	struct dump d = { .fn = fn, .arg = arg, .path = path };
+	struct dump d = { .fn = fn, .arg = arg };
+	lua_Debug ar;
 
+	lua_pushvalue(L, -1);
+	if (lua_getinfo(L, ">S", &ar) == 0 || ar.source[0] != '@')
+		return 0;
+	d.path = ar.source + 1;
 	if (lua_dump(L, append, &bytes, 0) == 0) {
 		d.p = (const unsigned char *)bytes.p;
 		d.n = bytes.n;
@@ -181,7 +187,7 @@ sl_program_lines(struct sl_program *p, sl_lines_fn *fn, void *arg)
 	sl_ref_push(L, p->chunks);
 	for (lua_pushnil(L); rc == 0 && lua_next(L, -2) != 0; lua_pop(L, 1))
 		if (strncmp(lua_tostring(L, -2), "stdlib/", 7) != 0)
-			rc = read_chunk(L, lua_tostring(L, -2), fn, arg);
+			rc = read_chunk(L, fn, arg);
 	lua_settop(L, 0);
 	return rc;
 }

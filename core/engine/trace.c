@@ -6,12 +6,6 @@
 
 #define MAX_TEXT	1000	/* bytes of arguments, of results */
 
-static bool
-wanted(const struct sl_run *run)
-{
-	return sl_event_wanted(run->vm->events, SL_TRACE);
-}
-
 static void
 describe(lua_State *L, int from, int to, struct sl_buf *out)
 {
@@ -59,8 +53,6 @@ sl_trace_call(lua_State *L, const struct sl_builtin *row)
 	struct sl_run *run = sl_running(L);
 	struct telling t = { SL_BUF_INIT, 1, lua_gettop(L) };
 
-	if (!wanted(run))
-		return;
 	describe_safely(L, &t);
 	sl_event(run->vm->events, SL_TRACE, "call", SL_FIELDS(
 	    SL_F_TEXT("id", run->spec.id), SL_F_TEXT("phase", run->spec.name),
@@ -75,7 +67,7 @@ sl_trace_result(lua_State *L, const struct sl_builtin *row, int n)
 	struct sl_run *run = sl_running(L);
 	struct telling t = { SL_BUF_INIT, lua_gettop(L) - n + 1, lua_gettop(L) };
 
-	if (row == NULL || !wanted(run))
+	if (row == NULL)
 		return;
 	describe_safely(L, &t);
 	sl_event(run->vm->events, SL_TRACE, "result", SL_FIELDS(

@@ -379,7 +379,8 @@ int	 sl_session_data(struct sl_session *session, struct sl_str chunk);
  * End of data: the eod flow, the data flow per recipient, signatures. The
  * outcome is borrowed until sl_session_reset, which the host calls when it has
  * done what it says. SL_ERR_INVAL without a recipient; SL_ERR_SYNTAX, _LIMIT for a
- * message that can't be taken (over 1000 header fields, say).
+ * message that can't be taken (over 1000 header fields, say, or one that ends in the
+ * middle of a header line).
  */
 int	 sl_session_data_end(struct sl_session *session, sl_outcome_fn *fn, void *arg);
 /* The same with a file from its start to its end instead of chunks. It is mapped, so

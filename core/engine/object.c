@@ -10,7 +10,7 @@
 
 struct object {
 	void (*clear)(void *data);
-	max_align_t data[];
+	uint64_t data[];		/* Lua's blocks are aligned for that, not for long double */
 };
 
 #define MAX_KEY	80

@@ -389,7 +389,11 @@ test_out_of_order(void **state)
 	assert_int_equal(sl_session_mail(s, STR("<>"), &params, on_verdict, &c), 0);
 	assert_int_equal(sl_session_wait(s), 0);
 	assert_int_equal(sl_session_data(s, STR("x")), SL_ERR_INVAL);	/* no recipient yet */
-	assert_int_equal(c.answers, 2);
+	assert_int_equal(sl_session_rcpt(s, STR("<bob@example.org>"), on_verdict, &c), 0);
+	assert_int_equal(sl_session_wait(s), 0);
+	assert_int_equal(sl_session_data(s, STR("From: ann@example.com\r\nSubject: half a li")), 0);
+	assert_int_equal(sl_session_data_end(s, on_outcome, &c), SL_ERR_SYNTAX);
+	assert_int_equal(c.answers, 3);
 	sl_session_close(s);
 	sl_session_close(NULL);
 	sl_engine_free(engine);

@@ -26,10 +26,17 @@ sl_session_data(struct sl_session *s, struct sl_str chunk)
 	return sl_buf_putstr(data, chunk);
 }
 
+/* Ends in the middle of a line of its header: whatever is put behind it would become part of it. */
+static bool
+breaks_off(const struct sl_message *m)
+{
+	return m->nfields > 0 && m->body.n == 0 && m->bytes.p[m->bytes.n - 1] != '\n';
+}
+
 static int
 give(struct sl_session *s, struct sl_message *message, sl_outcome_fn *fn, void *arg)
 {
-	int rc = sl_session_message(s, message, fn, arg);
+	int rc = breaks_off(message) ? SL_ERR_SYNTAX : sl_session_message(s, message, fn, arg);
 
 	sl_message_unref(message);
 	return rc;

@@ -173,9 +173,10 @@ vectors: install-test
 asan: install-test
 	@$(MAKE) --no-print-directory $(JOBS) SAN=1 check
 
-# The long forms: more kills and reloads, and the fuzzers.
+# The long forms: more kills, reloads and random programs, and the fuzzers.
 soak: install-test
-	@$(MAKE) --no-print-directory $(JOBS) SAN=1 SLUICE_KILLS=50 SLUICE_RELOADS=1000 EMBED_SESSIONS=10000 check
+	@$(MAKE) --no-print-directory $(JOBS) SAN=1 SLUICE_KILLS=50 SLUICE_RELOADS=1000 EMBED_SESSIONS=10000 \
+	    SLUICE_HSL_PROGRAMS=5000 check
 	@$(MAKE) --no-print-directory fuzz
 
 FUZZERS  = $(patsubst tests/fuzz/%.c,%,$(filter-out $(WITHOUT),$(wildcard tests/fuzz/*.c)))

@@ -70,3 +70,13 @@ def test_long_rows_compile(tmp_path):
                       "echo f499();\n")
     result = subprocess.run([SLUICE, "exec", script], capture_output=True, text=True, timeout=60)
     assert result.stdout.split() == ["3000", "3000", "5000", "1", "499"], result.stderr[-500:]
+
+
+def test_long_files_compile(tmp_path):
+    """The work grows with the length, not with its square; many warnings too."""
+    script = tmp_path / "long.hsl"
+    line = 'if ($senderdomain == "d%d.example") { $n = ["k" => "v", 1.5]; foo("a b c", $n[0:1]); } // text\n'
+    script.write_text("".join(line % i for i in range(6000)))
+    assert script.stat().st_size > 550_000
+    result = subprocess.run([SLUICE, "exec", script], capture_output=True, text=True, timeout=120)
+    assert "gave up" not in result.stderr, result.stderr[-500:]

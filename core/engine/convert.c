@@ -61,7 +61,8 @@ integer_text(int64_t n, char out[SL_NUMBER_MAX])
 	return len;
 }
 
-/* The shortest form that reads back as the same number. */
+/* The shortest form that reads back as the same number; whole ones, as far as all of them are
+ * numbers, without an exponent. */
 size_t
 sl_number_text(double n, char out[SL_NUMBER_MAX])
 {
@@ -71,7 +72,7 @@ sl_number_text(double n, char out[SL_NUMBER_MAX])
 		return (size_t)snprintf(out, SL_NUMBER_MAX, "nan");
 	if (n == 0)		/* no minus in front of it */
 		return (size_t)snprintf(out, SL_NUMBER_MAX, "0");
-	if (floor(n) == n && fabs(n) < 1e15)
+	if (floor(n) == n && fabs(n) <= 9007199254740992.0)
 		return integer_text((int64_t)n, out);
 	for (digits = 15; digits <= 17; digits++) {
 		len = snprintf(out, SL_NUMBER_MAX, "%.*g", digits, n);

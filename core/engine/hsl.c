@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-const char sl_hsl_unset = 0, sl_hsl_end = 0, sl_hsl_none = 0;
+const char sl_hsl_unset = 0, sl_hsl_end = 0, sl_hsl_spread = 0, sl_hsl_none = 0;
 
 static const char env_key = 0;		/* in a run's environment: its HSL side */
 
@@ -182,9 +182,9 @@ peek(lua_State *L)
 	const char *name = luaL_checkstring(L, 2);
 	unsigned phases;
 
-	if (push_shared_variable(L) || push_fact(L, name, &phases) == 1)
-		return 1;
-	return 0;
+	if (!push_shared_variable(L) && push_fact(L, name, &phases) != 1)
+		lua_pushnil(L);
+	return 1;
 }
 
 static int
@@ -233,9 +233,9 @@ get(lua_State *L)
 static int
 quiet(lua_State *L)
 {
-	if (lua_touserdata(L, 1) == &sl_hsl_unset)
-		return 0;
 	lua_settop(L, 1);
+	if (lua_touserdata(L, 1) == &sl_hsl_unset)
+		lua_pushnil(L);
 	return 1;
 }
 
@@ -353,6 +353,7 @@ sl_open_hsl(lua_State *L)
 	sl_hsl_open_control(L);
 	set_light(L, "unset", &sl_hsl_unset);
 	set_light(L, "end", &sl_hsl_end);
+	set_light(L, "spread", &sl_hsl_spread);
 	sl_ref_push(L, vm->refs.hsl_names);
 	lua_setfield(L, -2, "builtins");
 	vm->refs.hsl = luaL_ref(L, LUA_REGISTRYINDEX);

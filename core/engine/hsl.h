@@ -10,9 +10,9 @@
 
 #include "internal.h"
 
-/* Values that no script has: a variable or element that isn't assigned; "behind the last" as a
- * key; none in the table of shared variables. */
-extern const char sl_hsl_unset, sl_hsl_end, sl_hsl_none;
+/* Values that no script has: a variable or element that isn't assigned; "behind the last" and
+ * "all of this array" as keys; none in the table of shared variables. */
+extern const char sl_hsl_unset, sl_hsl_end, sl_hsl_spread, sl_hsl_none;
 
 /* Adds functions to the table on top. */
 void	 sl_hsl_functions(lua_State *L, const luaL_Reg *functions);

@@ -19,6 +19,16 @@ list(lua_State *L)
 	return 1;
 }
 
+/* All of the array on top: [...$a] */
+static void
+spread(lua_State *L, int map)
+{
+	if (!sl_is_map(L, -1))
+		luaL_error(L, "...%s: an array is expected", sl_type_name(L, -1));
+	sl_hsl_merge(L, map, -1);
+	lua_pop(L, 2);
+}
+
 /* Key and value of an array being made, on top. */
 static void
 add_pair(lua_State *L, int map)
@@ -26,6 +36,8 @@ add_pair(lua_State *L, int map)
 	if (lua_touserdata(L, -2) == &sl_hsl_end) {
 		sl_map_append(L, map);
 		lua_pop(L, 1);
+	} else if (lua_touserdata(L, -2) == &sl_hsl_spread) {
+		spread(L, map);
 	} else {
 		sl_map_put(L, map);
 	}
@@ -73,21 +85,6 @@ long_map(lua_State *L)
 	return 1;
 }
 
-/* [...$a, ...$b] */
-static int
-join(lua_State *L)
-{
-	int i, n = lua_gettop(L);
-
-	sl_map_make(L);
-	for (i = 1; i <= n; i++) {
-		if (!sl_is_map(L, i))
-			return luaL_error(L, "...%s: an array is expected", sl_type_name(L, i));
-		sl_hsl_merge(L, n + 1, i);
-	}
-	return 1;
-}
-
 /* f(...$a) */
 static int
 unpack(lua_State *L)
@@ -110,12 +107,14 @@ unpack(lua_State *L)
 static void
 index_text(lua_State *L, int base)
 {
+	lua_Integer n = -1;
 	struct sl_str s;
-	double n = lua_type(L, -1) == LUA_TNUMBER ? trunc(lua_tonumber(L, -1)) : -1;
 
-	s.p = lua_tolstring(L, base, &s.n);
+	if (sl_map_key_try(L) && lua_isinteger(L, -1))
+		n = lua_tointeger(L, -1);
 	lua_pop(L, 1);
-	if (n >= 0 && n < (double)s.n)
+	s.p = lua_tolstring(L, base, &s.n);
+	if (n >= 0 && n < (lua_Integer)s.n)
 		lua_pushlstring(L, s.p + (size_t)n, 1);
 	else
 		lua_pushnil(L);
@@ -200,8 +199,9 @@ at(lua_State *L)
 {
 	lua_settop(L, 2);
 	if (!lua_istable(L, 1))
-		return 0;
-	sl_hsl_index(L, 1);
+		lua_pushnil(L);
+	else
+		sl_hsl_index(L, 1);
 	return 1;
 }
 
@@ -331,9 +331,23 @@ slice(lua_State *L)
 		return slice_text(L);
 	if (sl_is_map(L, 1))
 		return slice_array(L);
-	if (lua_isnil(L, 1))
-		return 0;
+	if (lua_isnil(L, 1)) {
+		lua_pushnil(L);		/* one value, whatever is called with it */
+		return 1;
+	}
 	return luaL_error(L, "a %s can't be sliced", sl_type_name(L, 1));
+}
+
+/* The pair on top, as + would add it: names stay, numbers are counted anew. */
+static void
+add_renumbered(lua_State *L, int map)
+{
+	if (lua_type(L, -2) == LUA_TNUMBER) {
+		sl_map_append(L, map);
+		lua_pop(L, 1);
+	} else {
+		sl_map_put(L, map);
+	}
 }
 
 /* set_slice(value, first, last, new): a copy in which 'new' stands for the slice */
@@ -350,16 +364,15 @@ set_slice(lua_State *L)
 	lua_pushnil(L);			/* no step */
 	lua_insert(L, 4);
 	s = slice_of(L, 2, (double)n);
+	sl_charge(L, n);
 	sl_map_make(L);			/* 6 */
 	for (pos = 0, n = 0; sl_map_each(L, 1, &pos); n++) {
 		if ((double)n == s.from)
 			sl_hsl_merge(L, 6, 5);
-		if ((double)n >= s.from && (double)n < s.to) {
+		if ((double)n >= s.from && (double)n < s.to)
 			lua_pop(L, 2);
-		} else {
-			sl_map_append(L, 6);
-			lua_pop(L, 1);
-		}
+		else
+			add_renumbered(L, 6);
 	}
 	if (s.from >= (double)n)
 		sl_hsl_merge(L, 6, 5);
@@ -486,7 +499,7 @@ sl_hsl_open_arrays(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 		{ "list", list }, { "map", map }, { "long_list", long_list }, { "long_map", long_map },
-		{ "join", join }, { "unpack", unpack }, { "index", index_value },
+		{ "unpack", unpack }, { "index", index_value },
 		{ "index_all", index_all }, { "at", at }, { "rest", rest }, { "slice", slice },
 		{ "set_slice", set_slice }, { NULL, NULL },
 	};

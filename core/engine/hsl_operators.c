@@ -11,6 +11,15 @@
 #define BYTES_PER_STEP	8
 #define MAX_TEXT	(16 * 1024 * 1024)
 
+/* Whether arithmetic and comparisons make a number of the value, as number() does. */
+static bool
+takes_number(lua_State *L, int index)
+{
+	int type = lua_type(L, index);
+
+	return type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TBOOLEAN;
+}
+
 /* ---- texts --------------------------------------------------------------------- */
 
 static int
@@ -63,7 +72,7 @@ mod(lua_State *L)
 		sl_hsl_format(L, 1, 2);
 		return 1;
 	}
-	if (!lua_isnumber(L, 1) || !lua_isnumber(L, 2))
+	if (!takes_number(L, 1) || !takes_number(L, 2))
 		return luaL_error(L, "%s %% %s: numbers are expected", sl_type_name(L, 1),
 		    sl_type_name(L, 2));
 	lua_pushnumber(L, fmod(sl_to_number(L, 1), sl_to_number(L, 2)));
@@ -146,7 +155,7 @@ bits(lua_State *L, int index)
 {
 	double n;
 
-	if (!lua_isnumber(L, index) && !lua_isboolean(L, index))
+	if (!takes_number(L, index))
 		luaL_error(L, "%s has no bits: a number is expected", sl_type_name(L, index));
 	n = fmod(trunc(sl_to_number(L, index)), 4294967296.0);
 	return n == n ? (int32_t)(uint32_t)(int64_t)n : 0;
@@ -183,7 +192,7 @@ ushr(lua_State *L)
 	return 1;
 }
 
-/* ---- arithmetic of texts: number() of them ---------------------------------------------------- */
+/* ---- arithmetic of texts and booleans: number() of them ---------------------------------------- */
 
 static int
 refuse(lua_State *L, const char *what)
@@ -208,14 +217,6 @@ of_array(lua_State *L, const char *event)
 		return true;
 	}
 	return false;
-}
-
-static bool
-takes_number(lua_State *L, int index)
-{
-	int type = lua_type(L, index);
-
-	return type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TBOOLEAN;
 }
 
 static double plus(double a, double b) { return a + b; }
@@ -257,7 +258,7 @@ text_unm(lua_State *L)
 	return 1;
 }
 
-/* A text and a number: compared as numbers. Two texts don't come here. */
+/* Of different types, or booleans: compared as numbers. Two texts don't come here. */
 static int
 text_compare(lua_State *L, bool or_equal)
 {
@@ -378,6 +379,19 @@ add_metamethods(lua_State *L, const luaL_Reg *functions)
 	lua_pop(L, 1);
 }
 
+/* Lua's code gets the errors that it got without a metatable. */
+static void
+give_booleans(lua_State *L, const luaL_Reg *functions)
+{
+	lua_pushboolean(L, 0);
+	lua_newtable(L);
+	lua_pushboolean(L, 0);
+	lua_setfield(L, -2, "__metatable");
+	sl_hsl_functions(L, functions);
+	lua_setmetatable(L, -2);
+	lua_pop(L, 1);
+}
+
 void
 sl_hsl_open_operators(lua_State *L)
 {
@@ -402,6 +416,7 @@ sl_hsl_open_operators(lua_State *L)
 	lua_getmetatable(L, -1);
 	add_metamethods(L, texts);
 	lua_pop(L, 1);
+	give_booleans(L, texts);
 	sl_ref_push(L, sl_vm_from(L)->refs.map_meta);
 	add_metamethods(L, arrays);
 }

@@ -87,14 +87,14 @@ is_plain(struct sl_str p)
 	return true;
 }
 
+/* Charged is what was looked through, not what lies behind the hit: a scanner's loop is linear. */
 static int
 plain_find(lua_State *L, struct sl_str text, struct sl_str needle, size_t from)
 {
 	struct sl_str rest = sl_str_sub(text, from, text.n);
-	const char *hit;
+	const char *hit = memmem(rest.p, rest.n, needle.p, needle.n);
 
-	sl_charge(L, rest.n / BYTES_PER_STEP);
-	hit = memmem(rest.p, rest.n, needle.p, needle.n);
+	sl_charge(L, (hit != NULL ? (size_t)(hit - rest.p) + needle.n : rest.n) / BYTES_PER_STEP);
 	if (hit == NULL) {
 		lua_pushnil(L);
 		return 1;
@@ -343,10 +343,14 @@ charged_reverse(lua_State *L)
 	return charge_arguments(L, sl_vm_from(L)->stock.reverse);
 }
 
+/* Costs what it gives, however long the text is that it is taken from. */
 static int
 charged_sub(lua_State *L)
 {
-	return charge_arguments(L, sl_vm_from(L)->stock.sub);
+	int n = sl_vm_from(L)->stock.sub(L);
+
+	sl_charge(L, lua_rawlen(L, -1) / BYTES_PER_STEP);
+	return n;
 }
 
 static int

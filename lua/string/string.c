@@ -496,16 +496,17 @@ string_chunk(lua_State *L)
 	return 1;
 }
 
-/* The text of the value on top, a string or number; raises for others. */
+/* The text of the value on top, a string or number, in HSL what '.' joins; raises for others. */
 static struct sl_str
 element(lua_State *L, int list)
 {
 	struct sl_str s;
+	int type = lua_type(L, -1);
 
-	if (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER)
+	if (type != LUA_TSTRING && type != LUA_TNUMBER && !(type == LUA_TBOOLEAN && sl_is_hsl(L)))
 		luaL_argerror(L, list, lua_pushfstring(L, "a %s among the elements can't be joined",
 		    sl_type_name(L, -1)));
-	if (lua_type(L, -1) == LUA_TNUMBER && sl_is_hsl(L)) {
+	if (type != LUA_TSTRING && sl_is_hsl(L)) {
 		sl_to_string(L, -1);
 		lua_replace(L, -2);
 	}

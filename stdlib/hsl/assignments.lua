@@ -60,6 +60,8 @@ end
 
 -- ---- elements --------------------------------------------------------------------------
 
+local function is_slice(target) return target.t == "slice" end
+
 local function path_of(target)
   local path = {}
   while target.t == "index" or target.t == "prop" do
@@ -68,6 +70,18 @@ local function path_of(target)
     target = target.base
   end
   return target, path
+end
+
+-- Whether the value (or a key) of an element may itself change the array: then it is computed
+-- before the array is taken, or the change would be lost.
+local function changes_array(target, value)
+  local root, path = path_of(is_slice(target) and target.base or target)
+  if root.t ~= "var" then return false end
+  if expressions.changes(value, root.var) then return true end
+  for _, step in ipairs(path) do
+    if step.key and expressions.changes(step.key, root.var) then return true end
+  end
+  return false
 end
 
 -- Keys as code; what isn't a literal is kept when it is needed twice.
@@ -134,8 +148,6 @@ local function read_element(self, root, codes)
   return code
 end
 
-local function is_slice(target) return target.t == "slice" end
-
 local function write_slice(self, target, value)
   local function part(n) return n and expressions.argument(self, n) or "nil" end
   local root, path = path_of(target.base)
@@ -168,7 +180,8 @@ local function write_target(self, target, value)
     write_static(self, target, value)
   else
     local root, path = path_of(target)
-    write_element(self, root, path_codes(self, path), value)
+    local risky = root.t == "var" and changes_array(target, root)
+    write_element(self, root, path_codes(self, path, risky), value)
   end
 end
 
@@ -241,7 +254,7 @@ local function compound(self, node, before, as_value, op, operand_code, operand_
   local current = #codes > 0 and read_element(self, root, codes) or self:read(root)
   if operand_node == one then current = "(" .. current .. " or 0.0)" end   -- counting begins at 0
   local code = expressions.apply(self, op, current, operand_code())
-  if as_value then code = kept(self, code) end
+  if as_value or changes_array(target, operand_node) then code = kept(self, code) end
   if #codes > 0 then
     keeping(self, not as_value, function() write_element(self, root, codes, code) end)
   else
@@ -281,7 +294,7 @@ function M:assign(node, before, as_value)
     write_pattern(self, target, value)
     return value
   end
-  if as_value then value = kept(self, value, node.value) end
+  if as_value or changes_array(target, node.value) then value = kept(self, value, node.value) end
   keeping(self, not as_value, function() write_target(self, target, value) end)
   return value
 end

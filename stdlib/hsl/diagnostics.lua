@@ -31,21 +31,27 @@ function methods:enough()
   return #self.errors >= MAX_ERRORS
 end
 
-local function line_of(source, wanted)
-  local from = 1
-  for _ = 2, wanted do
-    local newline = source:find("\n", from, true)
-    if not newline then return "" end
-    from = newline + 1
+-- Where each line of the source begins.
+local function line_starts(source)
+  local starts, newline = { 1 }, source:find("\n", 1, true)
+  while newline do
+    starts[#starts + 1] = newline + 1
+    newline = source:find("\n", newline + 1, true)
   end
-  local to = source:find("\n", from, true)
-  local line = source:sub(from, (to or #source + 1) - 1)
+  return starts
+end
+
+local function line_of(self, wanted)
+  self.starts = self.starts or line_starts(self.source)
+  local from, following = self.starts[wanted], self.starts[wanted + 1]
+  if not from then return "" end
+  local line = self.source:sub(from, following and following - 2 or -1)
   return (line:gsub("\r$", ""))
 end
 
 -- The line without its indent, and blanks up to the caret; tabs stay tabs.
-local function picture(source, line, col)
-  local text = line_of(source, line)
+local function picture(self, line, col)
+  local text = line_of(self, line)
   local indent = #text:match("^[ \t]*")
   local caret = col - 1 - indent
   local shown = text:sub(indent + 1)
@@ -64,7 +70,7 @@ local function texts(self, list, word)
   local out = {}
   for i, d in ipairs(list) do
     out[i] = ("%s:%d:%d: %s%s%s%s"):format(self.path, d.line, d.col, word, d.message,
-      picture(self.source, d.line, d.col), d.hint and "\n    " .. d.hint or "")
+      picture(self, d.line, d.col), d.hint and "\n    " .. d.hint or "")
   end
   return out
 end

@@ -224,6 +224,35 @@ local function same_scalars(a, b)
   return a == b and (a == "number" or a == "string" or a == "boolean")
 end
 
+-- Whether evaluating the node may assign to the variable.
+local function changes(node, var)
+  if node.t == "assign" or node.t == "incdec" or node.t == "pattern" then
+    if not node.targets and node.target.t == "var" and node.target.var == var then return true end
+  elseif (node.t == "call" or node.t == "cache" or node.t == "yield") and
+      (var.captured or var.kind == "global") then
+    return true
+  elseif node.t == "func" then
+    return false
+  end
+  for key, child in pairs(node) do
+    if type(child) == "table" and key ~= "var" and key ~= "scope" and changes(child, var) then
+      return true
+    end
+  end
+  return false
+end
+
+-- The left side of one of Lua's operators: it reads a local when it computes, so that a variable
+-- which the right side assigns is read by a call before.
+local function left_operand(self, node, before, least)
+  local a = strip(node.a)
+  local named = (a.t == "assign" or a.t == "incdec") and a.target or a     -- gives its variable
+  if named.t == "var" and named.var.kind == "local" and changes(node.b, named.var) then
+    return self:use("quiet") .. "(" .. E(self, a, before) .. ")"
+  end
+  return operand(self, a, before, least)
+end
+
 local function equality(self, node, before)
   local negated = node.op == "!=" or node.op == "!=="
   local strict = #node.op == 3
@@ -233,7 +262,7 @@ local function equality(self, node, before)
   local plain = none or same_scalars(ta, tb) or
     strict and (ta ~= nil and ta ~= "array" or tb ~= nil and tb ~= "array")
   if plain then
-    return operand(self, a, before, COMPARE + 1) .. (negated and " ~= " or " == ") ..
+    return left_operand(self, node, before, COMPARE + 1) .. (negated and " ~= " or " == ") ..
       operand(self, b, before, COMPARE + 1), COMPARE
   end
   local ca, cb = argument(self, a, before), argument(self, b, before)
@@ -268,18 +297,18 @@ function by_node.binary(self, node, before)
       argument(self, node.b, before)), ATOM
   end
   if op == "**" then
-    return operand(self, node.a, before, POWER + 1) .. " ^ " ..
+    return left_operand(self, node, before, POWER + 1) .. " ^ " ..
       operand(self, node.b, before, POWER), POWER
   end
   local lua, level = arithmetic[op][1], arithmetic[op][2]
-  return operand(self, node.a, before, level == COMPARE and level + 1 or level) .. " " .. lua ..
+  return left_operand(self, node, before, level == COMPARE and level + 1 or level) .. " " .. lua ..
     " " .. operand(self, node.b, before, level + 1), level
 end
 
 --- The code of 'a op b' where both are code already; for compound assignments.
 function expressions.apply(self, op, a, b, type_a, type_b)
   if op == "." then
-    if type_a == "string" and type_b == "string" then return a .. " .. " .. b end
+    if type_a == "string" and type_b == "string" then return ("%s .. (%s)"):format(a, b) end
     return ("%s(%s, %s)"):format(self:use("cat"), a, b)
   elseif calls[op] then
     return ("%s(%s, %s)"):format(self:use(calls[op]), a, b)
@@ -379,45 +408,30 @@ end
 
 -- ---- arrays ----------------------------------------------------------------------------------
 
-local function element_codes(self, node, before)
+-- Values, or keys and values: "behind the last" and "all of this array" are keys too.
+local function element_codes(self, items, keyed, before)
   local codes = {}
-  for _, item in ipairs(node.items) do
-    if node.keyed then
-      codes[#codes + 1] = item.key and argument(self, item.key, before) or self:use("end")
+  for _, item in ipairs(items) do
+    if keyed then
+      codes[#codes + 1] = item.spread and self:use("spread") or
+        item.key and argument(self, item.key, before) or self:use("end")
     end
     codes[#codes + 1] = self:mark(item) .. argument(self, item.value, before)
   end
   return codes
 end
 
--- [...$a, 1, ...$b]: rows of elements and arrays that are joined.
-local function spread_array(self, items, before)
-  local parts, row = {}, { t = "array", items = {} }
-  local function close()
-    if #row.items > 0 then parts[#parts + 1] = E(self, row, before) end
-    row = { t = "array", items = {} }
-  end
-  for _, item in ipairs(items) do
-    if item.spread then
-      close()
-      parts[#parts + 1] = argument(self, item.value, before)
-    else
-      row.items[#row.items + 1] = item
-      row.keyed = row.keyed or item.key ~= nil
-    end
-  end
-  close()
-  return self:use("join") .. "(" .. table.concat(parts, ", ") .. ")", ATOM
-end
-
-function by_node.array(self, node, before)
-  if node.spread then return spread_array(self, node.items, before) end
-  local codes = element_codes(self, node, before)
-  local maker = node.keyed and "map" or "list"
+local function make_array(self, items, keyed, before)
+  local codes = element_codes(self, items, keyed, before)
+  local maker = keyed and "map" or "list"
   if #codes <= MAX_LIST then
     return self:use(maker) .. "(" .. table.concat(codes, ", ") .. ")", ATOM
   end
   return ("%s({%s}, %d)"):format(self:use("long_" .. maker), table.concat(codes, ", "), #codes), ATOM
+end
+
+function by_node.array(self, node, before)
+  return make_array(self, node.items, node.keyed or node.spread, before)
 end
 
 -- "12" and 12 are the same key; so are 1.9 and 1.
@@ -519,7 +533,7 @@ local function arguments(self, args, before)
         items[j] = { spread = other.t == "spread", line = other.line,
           value = other.t == "spread" and other.value or other }
       end
-      return self:use("unpack") .. "(" .. spread_array(self, items, before) .. ")"
+      return self:use("unpack") .. "(" .. make_array(self, items, true, before) .. ")"
     end
   end
   local codes = {}
@@ -544,7 +558,8 @@ function by_node.call(self, node, before)
       args ~= "" and ", " .. args or ""), ATOM
   end
   local code, level = E(self, callee, before)
-  if callee.t == "func" or level < ATOM then code = "(" .. code .. ")" end
+  local is_name = callee.t == "name" or callee.t == "builtin" or strip(callee).t == "var"
+  if not is_name or level < ATOM then code = "(" .. code .. ")" end   -- Lua calls no literals
   local args = arguments(self, node.args, before)
   dirty(before)
   return mark .. code .. "(" .. args .. ")", ATOM
@@ -601,6 +616,7 @@ expressions.argument = argument
 expressions.operand = operand
 expressions.strip = strip
 expressions.is_pure = is_pure
+expressions.changes = changes
 expressions.is_literal = is_literal
 expressions.key_literal = key_literal
 

@@ -4,7 +4,7 @@ import subprocess
 import dkim
 import pytest
 
-from harness import (SLUICE, Api, Sluice, answer_json, certificate, key_pair, password_hash, text_message,
+from harness import (ROOT, SLUICE, Api, Sluice, answer_json, certificate, key_pair, password_hash, text_message,
                      wait_for)
 
 CONFIG = """return {
@@ -330,3 +330,11 @@ def test_the_lua_of_a_script_can_be_read(tmp_path):
     script.write_text("$x = ;")
     result = subprocess.run([SLUICE, "hsl", script], capture_output=True, text=True)
     assert result.returncode == 1 and "x.hsl:1:6: ';' can't begin a value" in result.stderr
+
+
+def test_lines_that_ran_are_counted_once_per_file():
+    text = subprocess.run([SLUICE, "test", ROOT / "examples/hsl/policy", "--coverage"],
+                          capture_output=True, text=True).stdout
+    rows = [line.split()[0] for line in text.splitlines() if ".hsl " in line]
+    assert "lib/srs.hsl" in rows and len(set(rows)) == len(rows), text
+    assert not any(line.startswith("include ") for line in text.splitlines()), text

@@ -178,6 +178,15 @@ read_chunk(lua_State *L, sl_lines_fn *fn, void *arg)
 	return d.broken ? SL_ERR_CORRUPT : 0;
 }
 
+/* The policy's own: not the library's, nor the second form of an HSL file, for who includes it,
+ * which has the same lines. */
+static bool
+is_counted(const char *path)
+{
+	return strncmp(path, "stdlib/", 7) != 0 &&
+	    strncmp(path, SL_HSL_INCLUDED, sizeof(SL_HSL_INCLUDED) - 1) != 0;
+}
+
 int
 sl_program_lines(struct sl_program *p, sl_lines_fn *fn, void *arg)
 {
@@ -186,7 +195,7 @@ sl_program_lines(struct sl_program *p, sl_lines_fn *fn, void *arg)
 
 	sl_ref_push(L, p->chunks);
 	for (lua_pushnil(L); rc == 0 && lua_next(L, -2) != 0; lua_pop(L, 1))
-		if (strncmp(lua_tostring(L, -2), "stdlib/", 7) != 0)
+		if (is_counted(lua_tostring(L, -2)))
 			rc = read_chunk(L, fn, arg);
 	lua_settop(L, 0);
 	return rc;

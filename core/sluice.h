@@ -352,6 +352,7 @@ struct sl_changes {
 	const char *const *added;	/* recipients */
 	size_t nadded;
 	const char *quarantine;	/* NULL, or the quarantine's name: keep it, deliver nothing */
+	const struct sl_str *body;	/* the whole new body; NULL = as it was */
 	bool discard;		/* nobody gets it and nothing is kept; the sender hears success */
 };
 struct sl_outcome {

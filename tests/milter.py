@@ -195,6 +195,8 @@ class Milter:
                 if not value:
                     dead.add(of_name[at - 1])
         body = message.partition(b"\r\n\r\n")[2]
+        if any(change.command == "b" for change in self.changes):
+            body = b"".join(change.data for change in self.changes if change.command == "b")
         blank = b"" if self.steps & LEADING_SPACE else b" "
         given = {tuple(f) for f in self.fields}
         return b"".join(name + b":" + (b"" if (name, value) in given else blank) + value + b"\r\n"

@@ -725,3 +725,39 @@ class TestConfiguration:
             assert (status != 0) == (wrong is not None), out
             if wrong:
                 assert re.search(rf"sluice.lua:4:\d+: servers.s.flows.{wrong} never runs", out), out
+
+
+# ---- the body ------------------------------------------------------------------------------------
+
+APPEND = 'MIME("0"):appendPart(MIME():setBody(("Disclaimer\\n"):rep(%d)))'
+
+
+@pytest.mark.parametrize("lines", [1, 20000])
+def test_a_changed_body_is_handed_back_whole_and_signed(make, key, lines):
+    server = make(files={"keys/k.pem": key[0]}, eod=APPEND % lines, data='DKIMSign("s1", "example.net", "pki:k")')
+    reply, m = run(server)
+    assert reply.command == "c"
+    pieces = [c for c in m.changes if c.command == "b"]
+    assert len(pieces) == (1 if lines == 1 else 4) and all(len(c.data) < 65535 for c in pieces)
+    message = m.delivered(MESSAGE)
+    assert message.count(b"Disclaimer\r\n") == lines and b"\r\n\r\nHello.\r\n" in message
+    assert dkim.verify(message, dnsfunc=lambda name, timeout=5: key[1].encode())
+
+
+def test_a_body_that_stays_is_not_sent_back(make):
+    reply, m = run(make(data='MIME("0"):addHeader("X-A", "b")'))
+    assert reply.command == "c" and [c.command for c in m.changes] == ["i"]
+
+
+def test_a_mail_server_that_lets_no_milter_change_bodies(make):
+    server = make(eod=APPEND % 1)
+    reply, m = run(server, actions=0x1fd)
+    assert reply.command == "y" and reply.text.startswith("451 4.3.0")
+    said(server, "the mail server lets no milter change the body")
+
+
+def test_recipients_with_different_bodies_are_refused(make):
+    server = make(data='if recipient == "eve@example.org" then MIME("0"):setBody("other") end')
+    reply, m = run(server, recipients=("<bob@example.org>", "<eve@example.org>"))
+    assert reply.command == "y" and reply.text.startswith("451 4.3.0")
+    said(server, "the bodies differ")

@@ -58,3 +58,20 @@ def test_parts_decide(make):
     assert client.send("x@example.com", ["bob@example.org"], message)[1].startswith("550")
     assert client.send("x@example.com", ["bob@example.org"], text_message("x@example.com"))[1].startswith("250")
     client.close()
+
+
+def test_a_changed_body_is_signed_as_it_leaves(make, material):
+    server = make('"main.lua"', {"main.lua": """
+      DKIMSign("s1", "example.org", "pki:example.org")
+      MIME("0"):appendPart(MIME():setBody("Disclaimer of example.org"))
+      if recipient == "eve@example.net" then MIME("0"):prependPart(MIME():setBody("For Eve")) end"""})
+    assert submit(server, recipients=("bob@example.net", "eve@example.net")).startswith("250")
+    wait_for(lambda: len(server.messages()) == 2, "both messages")
+    bob, eve = sorted(server.messages(), key=lambda m: b"For Eve" in m)
+    for message in bob, eve:
+        assert message.count(b"DKIM-Signature:") == 1 and verifies(message, material["record"])
+    read = email.message_from_bytes(bob, policy=email.policy.default)
+    assert [p.get_content().strip() for p in read.iter_parts()] == ["Hello.", "Disclaimer of example.org"]
+    read = email.message_from_bytes(eve, policy=email.policy.default)
+    assert [p.get_content_type() for p in read.iter_parts()] == ["text/plain", "multipart/mixed"]
+    assert not read.defects

@@ -375,6 +375,8 @@ at_delimiter(struct scan *s, unsigned k, bool closes, const char *next)
 	unsigned parent = s->open[k].part;
 	struct sl_mime_part *part = part_at(s, parent);
 	const char *at = s->p;
+	unsigned first;
+	int r;
 
 	for (unsigned j = k + 1; j < s->nopen; j++)
 		defect(s, s->open[j].part, SL_MIME_UNCLOSED);
@@ -386,8 +388,13 @@ at_delimiter(struct scan *s, unsigned k, bool closes, const char *next)
 	s->p = next;
 	if (!closes && next == s->end)	/* the message was cut off: no part begins */
 		return 0;
-	if (!closes && s->mime->n < SL_MIME_MAX_PARTS)
-		return begin_part(s, parent);
+	if (!closes && s->mime->n < SL_MIME_MAX_PARTS) {
+		first = s->mime->n;
+		r = begin_part(s, parent);
+		if (r == 0)
+			part_at(s, first)->opening = between(at, next);
+		return r;
+	}
 	part->epilogue.p = next;
 	if (closes) {
 		part->closing = between(at, next);

@@ -55,6 +55,7 @@ struct sl_mime_part {
 	unsigned number;		/* among the children of its parent, from 1; root 0 */
 	unsigned depth;			/* root 0 */
 	uint32_t defects;		/* 1 << enum sl_mime_defect */
+	struct sl_str opening;		/* the line of the delimiter in front of it; n 0: none */
 	struct sl_str closing;		/* the line of the last delimiter, with its line end; n 0: none */
 };
 

@@ -127,6 +127,23 @@ put_envelope(const struct sl_milter_session *s, const struct sl_changes *c, stru
 	return 0;
 }
 
+/* In packets as large as the mail server takes them; an empty body is one that is empty. */
+static int
+put_body(const struct sl_milter_session *s, struct sl_str body, struct sl_buf *out, struct sl_err *err)
+{
+	int rc = need(s, SL_MILTER_CHANGES_BODY, "change the body", err);
+	size_t n;
+
+	while (rc == 0) {
+		n = body.n < SL_MILTER_MAX_REPLY - 1 ? body.n : SL_MILTER_MAX_REPLY - 1;
+		sl_milter_put_bytes(out, SL_MILTER_REPLACE_BODY, sl_str_sub(body, 0, n));
+		body = sl_str_sub(body, n, body.n);
+		if (body.n == 0)
+			break;
+	}
+	return rc;
+}
+
 static int
 put_changes(const struct sl_milter_session *s, const struct sl_changes *c, struct sl_buf *out,
     struct sl_err *err)
@@ -142,6 +159,8 @@ put_changes(const struct sl_milter_session *s, const struct sl_changes *c, struc
 		if ((rc = put_field(s, &c->fields[i], out, err)) != 0)
 			return rc;
 	if ((rc = put_envelope(s, c, out, err)) != 0)
+		return rc;
+	if (c->body != NULL && (rc = put_body(s, *c->body, out, err)) != 0)
 		return rc;
 	sl_milter_put(out, SL_MILTER_CONTINUE);
 	return 0;

@@ -213,6 +213,13 @@ sl_milter_put(struct sl_buf *out, enum sl_milter_reply reply)
 }
 
 void
+sl_milter_put_bytes(struct sl_buf *out, enum sl_milter_reply reply, struct sl_str bytes)
+{
+	begin(out, reply, bytes.n);
+	sl_buf_putstr(out, bytes);
+}
+
+void
 sl_milter_put_string(struct sl_buf *out, enum sl_milter_reply reply, struct sl_str text)
 {
 	begin(out, reply, text.n + 1);

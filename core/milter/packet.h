@@ -31,6 +31,7 @@ enum sl_milter_command {
 /* To the mail server. */
 enum sl_milter_reply {
 	SL_MILTER_ADD_RCPT = '+', SL_MILTER_DELETE_RCPT = '-', SL_MILTER_ACCEPT = 'a',
+	SL_MILTER_REPLACE_BODY = 'b',
 	SL_MILTER_CONTINUE = 'c', SL_MILTER_DISCARD = 'd', SL_MILTER_CHANGE_FROM = 'e',
 	SL_MILTER_ADD_FIELD = 'h', SL_MILTER_INSERT_FIELD = 'i', SL_MILTER_CHANGE_FIELD = 'm',
 	SL_MILTER_PROGRESS = 'p', SL_MILTER_QUARANTINE = 'q', SL_MILTER_REJECT = 'r',
@@ -39,6 +40,7 @@ enum sl_milter_reply {
 
 /* Actions: what the filter may ask for at the end of a message. */
 #define SL_MILTER_ADDS_FIELDS		0x001u	/* insertion too */
+#define SL_MILTER_CHANGES_BODY		0x002u
 #define SL_MILTER_ADDS_RCPTS		0x004u
 #define SL_MILTER_DELETES_RCPTS		0x008u
 #define SL_MILTER_CHANGES_FIELDS	0x010u	/* deletion too */
@@ -111,6 +113,7 @@ int	 sl_milter_field_parse(struct sl_buf *out, struct sl_str data, bool spaced,
 
 /* Packets to send; failures stay in 'out' (sl_buf.failed). */
 void	 sl_milter_put(struct sl_buf *out, enum sl_milter_reply reply);
+void	 sl_milter_put_bytes(struct sl_buf *out, enum sl_milter_reply reply, struct sl_str bytes);
 void	 sl_milter_put_string(struct sl_buf *out, enum sl_milter_reply reply, struct sl_str text);
 void	 sl_milter_put_options(struct sl_buf *out, const struct sl_milter_options *options);
 /*

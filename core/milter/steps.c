@@ -43,7 +43,7 @@ negotiate(struct sl_milter_session *s, struct sl_str data, struct sl_err *err)
 {
 	const uint32_t actions = SL_MILTER_ADDS_FIELDS | SL_MILTER_ADDS_RCPTS |
 	    SL_MILTER_DELETES_RCPTS | SL_MILTER_CHANGES_FIELDS | SL_MILTER_QUARANTINES |
-	    SL_MILTER_CHANGES_FROM | SL_MILTER_CHOOSES_MACROS;
+	    SL_MILTER_CHANGES_FROM | SL_MILTER_CHOOSES_MACROS | SL_MILTER_CHANGES_BODY;
 	struct sl_milter_options offered;
 	struct sl_buf out = SL_BUF_INIT;
 

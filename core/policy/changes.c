@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "body.h"
 #include "../base/dict.h"
 #include "sign.h"
 #include "transaction.h"
@@ -175,6 +176,8 @@ compare(const struct sl_chosen *a, const struct sl_chosen *b, struct sl_err *err
 		    a->draft.sender, b->draft.sender);
 	if (!sl_head_equal(a->draft.head, b->draft.head))
 		return fields_differ(a, b, err);
+	if (!sl_body_equal(a->draft.body, b->draft.body))
+		return sl_err_set(err, SL_ERR_REFUSED, "the bodies differ");
 	if (!sl_same_signs(a->draft.signs, b->draft.signs))
 		return sl_err_set(err, SL_ERR_REFUSED, "the signatures differ");
 	return 0;
@@ -267,13 +270,21 @@ static int
 fill(struct sl_transaction *t, struct sl_changes *out, struct sl_err *err)
 {
 	struct sl_chosen *first = t->chosen;
+	const struct sl_message *changed;
+	struct sl_dkim_bodies *hashes;
 	int rc;
 
 	out->quarantine = first->quarantine;
 	if (!sl_same_text(first->draft.sender, t->sender))
 		out->sender = first->draft.sender;
-	if ((rc = sl_sign_all(t, first->draft.head, first->draft.signs, err)) != 0)
+	if ((rc = sl_sign_all(t, first->draft.head, first->draft.body, first->draft.signs, err)) != 0)
 		return rc;
+	if (first->draft.body != NULL) {
+		changed = sl_body_message(t, first->draft.body, &hashes);
+		if (changed == NULL)
+			return sl_err_set(err, SL_ERR_LIMIT, "changed bodies are too large");
+		out->body = &changed->body;
+	}
 	if (sl_changes_of_head(t->message, first->draft.head, t->arena, out) != 0 ||
 	    recipients(t, out) != 0)
 		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "body.h"
 #include "made.h"
 #include "sign.h"
 #include "transaction.h"
@@ -24,6 +25,7 @@ same_copy(const struct sl_chosen *a, const struct sl_chosen *b)
 	return sl_same_text(a->quarantine, b->quarantine) &&
 	    sl_same_text(a->draft.sender, b->draft.sender) &&
 	    sl_same_signs(a->draft.signs, b->draft.signs) &&
+	    sl_body_equal(a->draft.body, b->draft.body) &&
 	    sl_head_equal(a->draft.head, b->draft.head);
 }
 
@@ -110,7 +112,8 @@ begins_with_results(const struct sl_head *head)
 }
 
 static int
-fill_pieces(struct sl_transaction *t, const struct sl_head *head, struct sl_out_message *m)
+fill_pieces(struct sl_transaction *t, const struct sl_head *head, struct sl_str body,
+    struct sl_out_message *m)
 {
 	struct sl_str *pieces = sl_arena_alloc(t->arena, (sl_head_count(head) + 2) * sizeof(*pieces));
 	size_t i;
@@ -120,8 +123,8 @@ fill_pieces(struct sl_transaction *t, const struct sl_head *head, struct sl_out_
 	m->npieces = head_pieces(head, pieces);
 	m->ntop = begins_with_results(head);	/* what an edit made is a piece of its own */
 	pieces[m->npieces++] = SL_STR("\r\n");
-	if (t->message->body.n > 0)
-		pieces[m->npieces++] = t->message->body;
+	if (body.n > 0)
+		pieces[m->npieces++] = body;
 	m->pieces = pieces;
 	for (i = 0; i < m->npieces; i++)
 		m->size += pieces[i].n;
@@ -133,11 +136,17 @@ fill_message(struct sl_transaction *t, const struct copy *copy, size_t index,
     struct sl_out_message *m, struct sl_err *err)
 {
 	struct sl_head *head = copy->first->draft.head;
+	struct sl_body *body = copy->first->draft.body;
+	const struct sl_message *changed;
+	struct sl_dkim_bodies *hashes;
 	char id[96];
-	int rc = sl_sign_all(t, head, copy->first->draft.signs, err);
+	int rc = sl_sign_all(t, head, body, copy->first->draft.signs, err);
 
 	if (rc != 0)
 		return rc;
+	changed = sl_body_message(t, body, &hashes);
+	if (changed == NULL)
+		return sl_err_set(err, SL_ERR_LIMIT, "changed bodies are too large");
 	if (index == 0)
 		snprintf(id, sizeof(id), "%s", t->id);
 	else
@@ -147,7 +156,7 @@ fill_message(struct sl_transaction *t, const struct copy *copy, size_t index,
 	m->quarantine = copy->first->quarantine;
 	m->recipients = copy->rcpts;
 	m->n = copy->n;
-	if (m->id == NULL || fill_pieces(t, head, m) != 0)
+	if (m->id == NULL || fill_pieces(t, head, changed->body, m) != 0)
 		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	return 0;
 }

@@ -21,6 +21,7 @@
 #include "phase.h"
 
 struct sl_auth_scan;
+struct sl_body;
 struct sl_made;
 struct sl_mime;
 struct sl_run;
@@ -59,6 +60,7 @@ struct sl_sign_request {
  */
 struct sl_draft {
 	struct sl_head *head;
+	struct sl_body *body;		/* NULL = as received; body.h */
 	const char *sender, *senderdomain;	/* senderdomain NULL for the null reverse-path */
 	const char *recipient, *recipientdomain;	/* NULL in eod */
 	const char *transport;		/* NULL in eod */

@@ -4,9 +4,10 @@
 
 #include "../engine/builtin.h"
 
-/* Names by which a script gets at code that doesn't stand in it, and the fact of the whole size. */
+/* Names by which a script gets at code that doesn't stand in it, the fact of the whole size, and
+ * what leads to the message as an object. */
 static const char *const others[] = {
-	"_ENV", "_G", "load", "require", "include", "messagesize", NULL,
+	"_ENV", "_G", "load", "require", "include", "messagesize", "MIME", "arguments", NULL,
 };
 
 /* Modules of which nothing sees a message; of the others each builtin may, unless its row says so. */

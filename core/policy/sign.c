@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../auth/arc.h"
+#include "body.h"
 #include "engine.h"
 
 bool
@@ -26,21 +27,24 @@ sl_same_signs(const struct sl_sign_request *a, const struct sl_sign_request *b)
 }
 
 static int
-sign_one(struct sl_transaction *t, struct sl_head *head, const struct sl_sign_request *r,
-    struct sl_err *err)
+sign_one(struct sl_transaction *t, struct sl_head *head, struct sl_body *body,
+    const struct sl_sign_request *r, struct sl_err *err)
 {
 	int64_t now = sl_loop_time_us(t->session->engine->loop) / 1000000;
+	struct sl_dkim_bodies *hashes;
+	const struct sl_message *m = sl_body_message(t, r->discard_changes ? NULL : body, &hashes);
 	struct sl_head *received = NULL;
 	struct sl_buf value = SL_BUF_INIT;
 	int rc;
 
+	if (m == NULL)
+		return sl_err_set(err, SL_ERR_LIMIT, "changed bodies are too large");
 	if (r->discard_changes) {
 		received = sl_head_new(t->message, t->arena);
 		if (received == NULL)
 			return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	}
-	rc = sl_dkim_sign(&value, &r->dkim, t->message, received != NULL ? received : head,
-	    &t->bodies, now, err);
+	rc = sl_dkim_sign(&value, &r->dkim, m, received != NULL ? received : head, hashes, now, err);
 	if (rc == 0)
 		rc = sl_head_insert(head, 0, SL_STR("DKIM-Signature"), sl_buf_str(&value), false, err);
 	if (rc != 0)
@@ -53,14 +57,19 @@ sign_one(struct sl_transaction *t, struct sl_head *head, const struct sl_sign_re
 
 /* The set goes on top: its seal first. */
 static int
-seal(struct sl_transaction *t, struct sl_head *head, const struct sl_sign_request *r,
-    struct sl_err *err)
+seal(struct sl_transaction *t, struct sl_head *head, struct sl_body *body,
+    const struct sl_sign_request *r, struct sl_err *err)
 {
 	struct sl_arc_request q = { .dkim = r->dkim, .cv = r->cv, .results = r->results };
+	struct sl_dkim_bodies *hashes;
+	const struct sl_message *m = sl_body_message(t, body, &hashes);
 	struct sl_arc_seal s;
-	int rc = sl_arc_seal(&s, &q, t->message, head, &t->bodies,
-	    sl_loop_time_us(t->session->engine->loop) / 1000000, err);
+	int rc;
 
+	if (m == NULL)
+		return sl_err_set(err, SL_ERR_LIMIT, "changed bodies are too large");
+	rc = sl_arc_seal(&s, &q, m, head, hashes,
+	    sl_loop_time_us(t->session->engine->loop) / 1000000, err);
 	if (rc == 0)
 		rc = sl_head_insert(head, 0, SL_STR("ARC-Authentication-Results"),
 		    sl_buf_str(&s.results), false, err);
@@ -77,17 +86,17 @@ seal(struct sl_transaction *t, struct sl_head *head, const struct sl_sign_reques
 }
 
 int
-sl_sign_all(struct sl_transaction *t, struct sl_head *head, const struct sl_sign_request *signs,
-    struct sl_err *err)
+sl_sign_all(struct sl_transaction *t, struct sl_head *head, struct sl_body *body,
+    const struct sl_sign_request *signs, struct sl_err *err)
 {
 	const struct sl_sign_request *r;
 	int rc = 0;
 
 	for (r = signs; rc == 0 && r != NULL; r = r->next)
 		if (!r->seals)
-			rc = sign_one(t, head, r, err);
+			rc = sign_one(t, head, body, r, err);
 	for (r = signs; rc == 0 && r != NULL; r = r->next)
 		if (r->seals)
-			rc = seal(t, head, r, err);
+			rc = seal(t, head, body, r, err);
 	return rc;
 }

@@ -6,8 +6,9 @@
 
 /* Puts them on top of 'head', in the order asked for. ARC sets come last: every other
  * change is made before sealing (RFC 8617 5.1). */
+/* 'body' NULL: as received. */
 int	 sl_sign_all(struct sl_transaction *t, struct sl_head *head,
-	    const struct sl_sign_request *signs, struct sl_err *err);
+	    struct sl_body *body, const struct sl_sign_request *signs, struct sl_err *err);
 
 /* Whether two lists ask for the same signatures, over equal headers. */
 bool	 sl_same_signs(const struct sl_sign_request *a, const struct sl_sign_request *b);

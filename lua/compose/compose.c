@@ -404,8 +404,8 @@ put_lines(struct sl_buf *out, struct sl_str s)
 	}
 }
 
-static enum sl_encoding
-encoding_for(struct sl_str type, struct sl_str body)
+enum sl_encoding
+sl_compose_encoding(struct sl_str type, struct sl_str body)
 {
 	if (type.p != NULL && (sl_str_istarts(type, SL_STR("message/")) ||
 	    sl_str_istarts(type, SL_STR("multipart/"))))
@@ -495,26 +495,35 @@ put_disposition(lua_State *L, int arg, struct sl_buf *out)
 	put_field(out, "Content-Disposition", &value);
 }
 
+int
+sl_compose_encode(struct sl_buf *out, enum sl_encoding encoding, struct sl_str body)
+{
+	if (encoding == SL_ENCODING_BASE64)
+		return sl_transfer_base64(out, body);
+	if (encoding == SL_ENCODING_QP)
+		return sl_transfer_qp(out, body);
+	put_lines(out, body);
+	return out->failed ? SL_ERR_NOMEM : 0;
+}
+
 /* The encoding's field, the empty line, the body. One with a field of the script's stays as it is. */
 static void
 put_body(lua_State *L, int arg, struct sl_buf *out)
 {
 	struct sl_str body = get(L, arg, BODY), type = get(L, arg, TYPE);
-	enum sl_encoding e = encoding_for(type, body);
+	enum sl_encoding e = sl_compose_encoding(type, body);
 
 	if (sl_compose_has_header(L, arg, SL_STR("Content-Transfer-Encoding"))) {
 		sl_buf_puts(out, "\r\n");
 		sl_buf_putstr(out, body);
-	} else if (e == SL_ENCODING_BASE64) {
-		sl_buf_puts(out, "Content-Transfer-Encoding: base64\r\n\r\n");
-		sl_transfer_base64(out, body);
-	} else if (e == SL_ENCODING_QP) {
-		sl_buf_puts(out, "Content-Transfer-Encoding: quoted-printable\r\n\r\n");
-		sl_transfer_qp(out, body);
-	} else {
-		sl_buf_puts(out, "\r\n");
-		put_lines(out, body);
+		return;
 	}
+	if (e == SL_ENCODING_BASE64)
+		sl_buf_puts(out, "Content-Transfer-Encoding: base64\r\n");
+	else if (e == SL_ENCODING_QP)
+		sl_buf_puts(out, "Content-Transfer-Encoding: quoted-printable\r\n");
+	sl_buf_puts(out, "\r\n");
+	sl_compose_encode(out, e, body);
 }
 
 static void put_object(lua_State *L, int arg, struct sl_buf *out, bool message, int level);

@@ -6,6 +6,7 @@
 
 #include "../../core/auth/dkim.h"
 #include "../../core/base/bytes.h"
+#include "../../core/mail/transfer.h"
 
 #define SL_COMPOSED	"MIME"
 #define SL_COMPOSED_MAX	(32 * 1024 * 1024)	/* bytes of one */
@@ -18,6 +19,10 @@ bool	 sl_compose_has_header(lua_State *L, int arg, struct sl_str name);
 /* Any string value: replaces the one there. */
 void	 sl_compose_type(lua_State *L, int arg, struct sl_str type);
 void	 sl_compose_body(lua_State *L, int arg, struct sl_str body);
+
+/* How a body of that type goes best, and that body so: text lines end by CRLF then. 0 or SL_ERR_NOMEM. */
+enum sl_encoding sl_compose_encoding(struct sl_str type, struct sl_str body);
+int	 sl_compose_encode(struct sl_buf *out, enum sl_encoding encoding, struct sl_str body);
 
 /* Signs it whenever it is written as a message. The request's strings and key live as long as the
  * transaction. */

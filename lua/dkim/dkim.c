@@ -4,6 +4,7 @@
 #include "../../core/dns/dns.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
+#include "../../core/policy/body.h"
 #include "../../core/policy/context.h"
 #include "../../core/policy/engine.h"
 #include "../../core/policy/owner.h"
@@ -204,10 +205,14 @@ sign_now(lua_State *L, const struct sl_dkim_request *r)
 {
 	struct sl_context *ctx = sl_context_of(L);
 	struct sl_buf *value = sl_scratch(L);
+	const struct sl_message *m;
+	struct sl_dkim_bodies *hashes;
 	struct sl_err err;
 
-	if (sl_dkim_sign(value, r, ctx->transaction->message, ctx->draft->head,
-	    &ctx->transaction->bodies, now_of(L), &err) != 0)
+	m = sl_body_message(ctx->transaction, ctx->draft->body, &hashes);
+	if (m == NULL)
+		return luaL_error(L, "changed bodies are too large");
+	if (sl_dkim_sign(value, r, m, ctx->draft->head, hashes, now_of(L), &err) != 0)
 		return refused(L, &err);
 	sl_string(L, sl_buf_str(value));
 	return 1;

@@ -349,7 +349,7 @@ mail(lua_State *L)
 }
 
 const struct sl_builtin sl_module_mail[] = {
-	{ "mail", mail, SL_AT_MESSAGE | SL_IMPURE },
+	{ "mail", mail, SL_AT_MESSAGE | SL_IMPURE | SL_HEADER },
 	{ "MIME:queue", queue, SL_AT_MESSAGE | SL_IMPURE },
 	{ "MIME:send", send_, SL_AT_MESSAGE | SL_IMPURE },
 	{ NULL, NULL, 0 },

@@ -2,12 +2,13 @@
  * Parts of the message, to read: objects of the class MIMEPart. They are numbers
  * of parts; what is known of them is the transaction's.
  */
+#include "mime.h"
+
 #include <string.h>
 
 #include "../../core/engine/builtin.h"
 #include "../../core/engine/value.h"
 #include "../../core/mail/charset.h"
-#include "../../core/policy/parts.h"
 #include "../compose/compose.h"
 #include "../pcre/pcre.h"
 
@@ -16,8 +17,8 @@
 
 /* ---- helpers --------------------------------------------------------------- */
 
-static const struct sl_mime *
-mime_of(lua_State *L)
+const struct sl_mime *
+sl_mime_parts(lua_State *L)
 {
 	size_t looked;
 	const struct sl_mime *m = sl_parts(sl_context_of(L)->transaction, &looked);
@@ -28,8 +29,8 @@ mime_of(lua_State *L)
 	return m;
 }
 
-static unsigned
-index_at(lua_State *L, int arg)
+unsigned
+sl_mime_part_arg(lua_State *L, int arg)
 {
 	return ((struct sl_part *)sl_arg_object(L, arg, SL_PART_CLASS))->index;
 }
@@ -37,9 +38,9 @@ index_at(lua_State *L, int arg)
 static const struct sl_mime_part *
 part_at(lua_State *L, int arg)
 {
-	unsigned index = index_at(L, arg);
+	unsigned index = sl_mime_part_arg(L, arg);
 
-	return &mime_of(L)->parts[index];
+	return &sl_mime_parts(L)->parts[index];
 }
 
 static int
@@ -84,7 +85,7 @@ mime(lua_State *L)
 	}
 	if ((sl_run_phase(L) & SL_AT_MESSAGE) == 0)
 		return luaL_error(L, "MIME(id) needs a message: only in eod, data");
-	index = sl_mime_find(mime_of(L), sl_arg_string(L, 1));
+	index = sl_mime_find(sl_mime_parts(L), sl_arg_string(L, 1));
 	if (index < 0) {
 		sl_none(L);
 		return 1;
@@ -102,10 +103,10 @@ The number of a part, as MIME takes it.
 static int
 get_id(lua_State *L)
 {
-	unsigned index = index_at(L, 1);
+	unsigned index = sl_mime_part_arg(L, 1);
 	struct sl_buf *id = sl_scratch(L);
 
-	sl_mime_id(mime_of(L), index, id);
+	sl_mime_id(sl_mime_parts(L), index, id);
 	sl_string(L, sl_buf_str(id));
 	return 1;
 }
@@ -123,8 +124,8 @@ get_by_id(lua_State *L)
 {
 	int index;
 
-	index_at(L, 1);
-	index = sl_mime_find(mime_of(L), sl_arg_string(L, 2));
+	sl_mime_part_arg(L, 1);
+	index = sl_mime_find(sl_mime_parts(L), sl_arg_string(L, 2));
 	if (index < 0)
 		sl_none(L);
 	else
@@ -142,8 +143,8 @@ The parts in a part, not those in them.
 static int
 get_parts(lua_State *L)
 {
-	unsigned index = index_at(L, 1), i;
-	const struct sl_mime *m = mime_of(L);
+	unsigned index = sl_mime_part_arg(L, 1), i;
+	const struct sl_mime *m = sl_mime_parts(L);
 
 	sl_list_new(L);
 	for (i = index + 1; i < m->parts[index].next; i = m->parts[i].next) {
@@ -289,7 +290,7 @@ fields_of(lua_State *L, int arg)
 	const struct sl_mime_part *part = part_at(L, arg);
 
 	sl_charge(L, part->head.n / BYTES_PER_STEP);
-	return (struct fields){ index_at(L, arg) == 0 ? head_of(L) : NULL, 0, part->head };
+	return (struct fields){ sl_mime_part_arg(L, arg) == 0 ? head_of(L) : NULL, 0, part->head };
 }
 
 static bool
@@ -572,8 +573,8 @@ is_wanted(lua_State *L, struct sl_str text)
 static int
 find_parts(lua_State *L, bool by_type)
 {
-	unsigned index = index_at(L, 1), i;
-	const struct sl_mime *m = mime_of(L);
+	unsigned index = sl_mime_part_arg(L, 1), i;
+	const struct sl_mime *m = sl_mime_parts(L);
 	struct sl_buf *text;
 	int r = 0;
 

@@ -1,0 +1,43 @@
+/*
+ * Changed bodies: the received bytes with some replaced. A change is a value: it is
+ * never altered, the next one has it and one more, so that drafts can share them.
+ */
+#ifndef SL_POLICY_BODY_H
+#define SL_POLICY_BODY_H
+
+#include "context.h"
+
+#define SL_BODY_MAX_SPLICES	500
+
+/* Bytes from..to of the received message are 'bytes' instead. */
+struct sl_splice {
+	size_t from, to;
+	struct sl_str bytes;
+};
+
+struct sl_body {
+	struct sl_dkim_bodies hashes;	/* shared by the signatures over it */
+	struct sl_message *made;	/* the received one with this body; made when needed */
+	size_t n;
+	struct sl_splice splice[];	/* in order, none over another */
+};
+
+/* Where among what was inserted at the same place; or, replacing a part, instead of it. */
+enum sl_splice_place { SL_SPLICE_LAST, SL_SPLICE_FIRST, SL_SPLICE_ALL };
+
+/*
+ * 'old' (NULL = as received) with one more; what was changed inside of from..to is
+ * replaced with it. 'bytes' is copied. SL_ERR_NOTFOUND: an earlier change replaced
+ * what is around; SL_ERR_LIMIT: too many, or too large.
+ */
+int	 sl_body_splice(struct sl_arena *arena, struct sl_body *old, size_t from, size_t to,
+	    struct sl_str bytes, enum sl_splice_place place, struct sl_body **out);
+
+bool	 sl_body_equal(const struct sl_body *a, const struct sl_body *b);
+
+/* The message with that body, and where its hashes are kept. NULL: too large. Header and
+ * all else are those received. */
+const struct sl_message *sl_body_message(struct sl_transaction *t, struct sl_body *body,
+	    struct sl_dkim_bodies **hashes);
+
+#endif

@@ -6,35 +6,68 @@
 static bool
 is_insertion(const struct sl_splice *s)
 {
+	return s->kind == SL_INSERT || s->kind == SL_INSERT_FIRST;
+}
+
+static bool
+is_empty(const struct sl_splice *s)
+{
 	return s->from == s->to;
 }
 
+/* Where an old splice lies, seen from the new one. */
 enum order { BEFORE, INSIDE, BEHIND, AROUND };
 
-/* Where an old splice lies, seen from the new one. */
+/* An insertion, seen from a replacement. */
 static enum order
-order_of(const struct sl_splice *old, const struct sl_splice *new, enum sl_splice_place place)
+old_insertion(const struct sl_splice *old, const struct sl_splice *new)
 {
-	if (is_insertion(new) && is_insertion(old) && old->from == new->from)
-		return place == SL_SPLICE_FIRST ? BEHIND : BEFORE;
-	if (is_insertion(old)) {
-		if (old->from < new->from || (old->from == new->from && place != SL_SPLICE_ALL))
-			return BEFORE;
-		return old->from >= new->to ? BEHIND : INSIDE;
-	}
+	if (old->from == new->from && is_empty(new))
+		return new->kind == SL_REPLACE_FIRST || old->kind == SL_INSERT ? BEHIND : BEFORE;
+	if (old->from < new->from || (old->from == new->from && new->kind != SL_REPLACE_ALL))
+		return BEFORE;
+	return old->from >= new->to ? BEHIND : INSIDE;
+}
+
+/* A replacement, seen from an insertion: the other way round. */
+static enum order
+new_insertion(const struct sl_splice *old, const struct sl_splice *new)
+{
+	if (old->from == new->from && is_empty(old))
+		return old->kind == SL_REPLACE_FIRST || new->kind == SL_INSERT ? BEFORE : BEHIND;
+	if (old->to <= new->from)
+		return BEFORE;
+	return old->from >= new->from ? BEHIND : AROUND;
+}
+
+static enum order
+order_of(const struct sl_splice *old, const struct sl_splice *new)
+{
+	if (is_insertion(old) && is_insertion(new) && old->from == new->from)
+		return new->kind == SL_INSERT_FIRST ? BEHIND : BEFORE;
+	if (is_insertion(old) && is_insertion(new))
+		return old->from < new->from ? BEFORE : BEHIND;
+	if (is_insertion(old))
+		return old_insertion(old, new);
+	if (is_insertion(new))
+		return new_insertion(old, new);
+	/* A part's empty body ends where the part does. */
+	if (is_empty(old) && old->from >= new->from && old->to <= new->to &&
+	    (is_empty(new) || new->kind == SL_REPLACE_ALL))
+		return INSIDE;
 	if (old->to <= new->from)
 		return BEFORE;
 	if (old->from >= new->to)
 		return BEHIND;
-	return old->from >= new->from && old->to <= new->to && !is_insertion(new) ? INSIDE : AROUND;
+	return old->from >= new->from && old->to <= new->to ? INSIDE : AROUND;
 }
 
 int
 sl_body_splice(struct sl_arena *arena, struct sl_body *old, size_t from, size_t to,
-    struct sl_str bytes, enum sl_splice_place place, struct sl_body **out)
+    struct sl_str bytes, enum sl_splice_kind kind, struct sl_body **out)
 {
 	size_t n = old != NULL ? old->n : 0, i;
-	struct sl_splice new = { from, to, bytes };
+	struct sl_splice new = { from, to, bytes, kind };
 	struct sl_body *b;
 	enum order o;
 	bool put = false;
@@ -42,7 +75,7 @@ sl_body_splice(struct sl_arena *arena, struct sl_body *old, size_t from, size_t 
 	if (n >= SL_BODY_MAX_SPLICES)
 		return SL_ERR_LIMIT;
 	for (i = 0; i < n; i++)
-		if (order_of(&old->splice[i], &new, place) == AROUND)
+		if (order_of(&old->splice[i], &new) == AROUND)
 			return SL_ERR_NOTFOUND;
 	b = sl_arena_alloc(arena, sizeof(*b) + (n + 1) * sizeof(b->splice[0]));
 	new.bytes.p = sl_arena_strndup(arena, bytes.p != NULL ? bytes.p : "", bytes.n);
@@ -50,7 +83,7 @@ sl_body_splice(struct sl_arena *arena, struct sl_body *old, size_t from, size_t 
 		return SL_ERR_LIMIT;
 	memset(b, 0, sizeof(*b));
 	for (i = 0; i < n; i++) {
-		o = order_of(&old->splice[i], &new, place);
+		o = order_of(&old->splice[i], &new);
 		if (o == BEHIND && !put) {
 			b->splice[b->n++] = new;
 			put = true;

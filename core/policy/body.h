@@ -9,10 +9,20 @@
 
 #define SL_BODY_MAX_SPLICES	500
 
+/* How a change meets others at the same place. */
+enum sl_splice_kind {
+	SL_INSERT,			/* from == to: behind what was inserted there */
+	SL_INSERT_FIRST,		/* in front of it */
+	SL_REPLACE,			/* keeps what was inserted at its ends */
+	SL_REPLACE_FIRST,		/* the same; of nothing, it stands in front of that */
+	SL_REPLACE_ALL,			/* a whole part: what was inserted at its front goes too */
+};
+
 /* Bytes from..to of the received message are 'bytes' instead. */
 struct sl_splice {
 	size_t from, to;
 	struct sl_str bytes;
+	enum sl_splice_kind kind;
 };
 
 struct sl_body {
@@ -22,16 +32,13 @@ struct sl_body {
 	struct sl_splice splice[];	/* in order, none over another */
 };
 
-/* Where among what was inserted at the same place; or, replacing a part, instead of it. */
-enum sl_splice_place { SL_SPLICE_LAST, SL_SPLICE_FIRST, SL_SPLICE_ALL };
-
 /*
  * 'old' (NULL = as received) with one more; what was changed inside of from..to is
  * replaced with it. 'bytes' is copied. SL_ERR_NOTFOUND: an earlier change replaced
  * what is around; SL_ERR_LIMIT: too many, or too large.
  */
 int	 sl_body_splice(struct sl_arena *arena, struct sl_body *old, size_t from, size_t to,
-	    struct sl_str bytes, enum sl_splice_place place, struct sl_body **out);
+	    struct sl_str bytes, enum sl_splice_kind kind, struct sl_body **out);
 
 bool	 sl_body_equal(const struct sl_body *a, const struct sl_body *b);
 

@@ -44,7 +44,7 @@ must(lua_State *L, int rc, const struct sl_err *err)
 
 /* Replaces bytes of the message; false: what is around them was replaced before. */
 static bool
-splice(lua_State *L, const char *from, const char *to, struct sl_str bytes, enum sl_splice_place place)
+splice(lua_State *L, const char *from, const char *to, struct sl_str bytes, enum sl_splice_kind kind)
 {
 	struct sl_context *ctx = sl_context_of(L);
 	const char *start = ctx->transaction->message->bytes.p;
@@ -53,7 +53,7 @@ splice(lua_State *L, const char *from, const char *to, struct sl_str bytes, enum
 
 	sl_charge(L, bytes.n / 8 + (ctx->draft->body != NULL ? ctx->draft->body->n : 0));
 	rc = sl_body_splice(ctx->arena, ctx->draft->body, (size_t)(from - start), (size_t)(to - start),
-	    bytes, place, &body);
+	    bytes, kind, &body);
 	if (rc == SL_ERR_LIMIT)
 		luaL_error(L, "more than %d changes of one message, or too large ones", SL_BODY_MAX_SPLICES);
 	if (rc == 0)
@@ -125,7 +125,7 @@ add_field(lua_State *L, struct sl_str name, struct sl_str value)
 	/* Without an empty line behind the header there is nothing to put it in. */
 	if (part->defects & (1u << SL_MIME_HEADER_CUT | 1u << SL_MIME_HEADER_END))
 		return false;
-	return splice(L, part->raw.p, part->raw.p, sl_buf_str(text), SL_SPLICE_FIRST);
+	return splice(L, part->raw.p, part->raw.p, sl_buf_str(text), SL_INSERT_FIRST);
 }
 
 /* One field of the root's head: replaced, or removed (text NULL). */
@@ -180,7 +180,7 @@ edit_part_fields(lua_State *L, struct sl_str name, const struct sl_str *value, i
 		if (value != NULL && (index >= 0 || i == 0))
 			must(L, sl_field_write(text, f.name, *value, true, &err), &err);
 		if (index < 0 || i == index)
-			n += splice(L, f.raw.p, f.raw.p + f.raw.n, sl_buf_str(text), SL_SPLICE_LAST);
+			n += splice(L, f.raw.p, f.raw.p + f.raw.n, sl_buf_str(text), SL_REPLACE);
 		i++;
 	}
 	return n;
@@ -290,7 +290,7 @@ rename_fields(lua_State *L, struct sl_str name, struct sl_str to)
 			continue;
 		text = sl_scratch(L);
 		must(L, sl_field_write(text, to, sl_str_trim(f.value), false, &err), &err);
-		n += splice(L, f.raw.p, f.raw.p + f.raw.n, sl_buf_str(text), SL_SPLICE_LAST);
+		n += splice(L, f.raw.p, f.raw.p + f.raw.n, sl_buf_str(text), SL_REPLACE);
 	}
 	return n;
 }
@@ -365,7 +365,7 @@ set_body(lua_State *L)
 	sl_charge(L, data.n / 4);
 	if (sl_compose_encode(text, e, data) != 0)
 		return luaL_error(L, "out of memory");
-	return self_if(L, splice(L, part->body.p, part->body.p + part->body.n, sl_buf_str(text), SL_SPLICE_ALL));
+	return self_if(L, splice(L, part->body.p, part->body.p + part->body.n, sl_buf_str(text), SL_REPLACE));
 }
 
 /*lua
@@ -390,7 +390,7 @@ set_preamble(lua_State *L)
 	if (sl_mime_parts(L)->parts[index + 1].opening.p == part->body.p)
 		sl_buf_puts(lines, "\r\n");
 	return self_if(L, splice(L, part->body.p, part->body.p + part->preamble.n, sl_buf_str(lines),
-	    SL_SPLICE_LAST));
+	    SL_REPLACE_FIRST));
 }
 
 /*lua
@@ -412,7 +412,7 @@ set_epilogue(lua_State *L)
 		return self_if(L, false);
 	sl_compose_encode(lines, SL_ENCODING_NONE, text);
 	return self_if(L, splice(L, part->epilogue.p, part->epilogue.p + part->epilogue.n, sl_buf_str(lines),
-	    SL_SPLICE_ALL));
+	    SL_REPLACE));
 }
 
 /* ---- whole parts ---------------------------------------------------------------- */
@@ -447,7 +447,7 @@ remove_part(lua_State *L)
 {
 	const struct sl_mime_part *part = between_delimiters(L);
 
-	splice(L, part->opening.p, over_crlf(L, part->raw.p + part->raw.n), SL_STR(""), SL_SPLICE_LAST);
+	splice(L, part->opening.p, over_crlf(L, part->raw.p + part->raw.n), SL_STR(""), SL_REPLACE);
 	return 0;
 }
 
@@ -468,13 +468,13 @@ replace_part(lua_State *L)
 
 	sl_compose_render(L, 2, false);
 	text.p = lua_tolstring(L, -1, &text.n);
-	splice(L, part->raw.p, part->raw.p + part->raw.n, text, SL_SPLICE_ALL);
+	splice(L, part->raw.p, part->raw.p + part->raw.n, text, SL_REPLACE_ALL);
 	return 0;
 }
 
 /* "--b" CRLF part CRLF, for a place in front of a delimiter; the part is at 2. */
 static bool
-insert_part(lua_State *L, struct sl_str delimiter, const char *at, enum sl_splice_place place)
+insert_part(lua_State *L, struct sl_str delimiter, const char *at, enum sl_splice_kind kind)
 {
 	struct sl_str part = { NULL, 0 };
 	struct sl_buf *text;
@@ -488,7 +488,7 @@ insert_part(lua_State *L, struct sl_str delimiter, const char *at, enum sl_splic
 	sl_buf_puts(text, "\r\n");
 	if (text->failed)
 		luaL_error(L, "out of memory");
-	return splice(L, at, at, sl_buf_str(text), place);
+	return splice(L, at, at, sl_buf_str(text), kind);
 }
 
 /* The Content fields of the root go into 'out' and out of its head. */
@@ -547,12 +547,12 @@ wrap(lua_State *L, bool first, struct sl_str type)
 	sl_buf_puts(text, "\r\n");
 	if (text->failed)
 		luaL_error(L, "out of memory");
-	splice(L, root->body.p, root->body.p, sl_buf_str(text), SL_SPLICE_FIRST);
+	splice(L, root->body.p, root->body.p, sl_buf_str(text), SL_INSERT_FIRST);
 	text = sl_scratch(L);
 	if (!first)
 		sl_buf_printf(text, "\r\n--%s\r\n%.*s", boundary, (int)part.n, part.p);
 	sl_buf_printf(text, "\r\n--%s--\r\n", boundary);
-	splice(L, end, end, sl_buf_str(text), SL_SPLICE_LAST);
+	splice(L, end, end, sl_buf_str(text), SL_INSERT);
 	snprintf(value, sizeof(value), "%.200s; boundary=\"%s\"", type.p, boundary);
 	must(L, sl_head_insert(head_of(L), sl_head_count(head_of(L)), SL_STR("Content-Type"), sl_str_of(value),
 	    true, &err), &err);
@@ -591,9 +591,9 @@ put_part(lua_State *L, bool first)
 		return self_if(L, index == 0 && wrap(L, first, type));
 	if (first)
 		return self_if(L, insert_part(L, delimiter_of(m, index), m->parts[index + 1].opening.p,
-		    SL_SPLICE_FIRST));
+		    SL_INSERT_FIRST));
 	return self_if(L, part->closing.n > 0 &&
-	    insert_part(L, delimiter_of(m, index), part->closing.p, SL_SPLICE_LAST));
+	    insert_part(L, delimiter_of(m, index), part->closing.p, SL_INSERT));
 }
 
 /*lua

@@ -125,6 +125,36 @@ a_message_becomes_a_multipart(void **state)
 		fail_msg("%s at %s", o->text, o->where);
 }
 
+/* Bodies of nothing: what stands at the same place keeps its order. */
+static void
+empty_bodies(void **state)
+{
+	static const struct { const char *script, *text, *begins, *has; } cases[] = {
+		{ "MIME('1'):setBody('x') MIME('1'):setBody('y')", HEAD "--b\r\n\r\n\r\n--b--\r\n", HEAD, "--b\r\n\r\ny\r\n--b--" },
+		{ "MIME('1'):setBody('x') MIME('1'):replacePart(MIME():setBody('z'))", HEAD "--b\r\n\r\n\r\n--b--\r\n", HEAD,
+		    "\r\n\r\nz\r\n--b--\r\n" },
+		{ "MIME('0'):prependPart(MIME():setBody('p')) MIME('0'):setPreamble('a') MIME('0'):setPreamble('b')",
+		    HEAD ONE END, HEAD "b\r\n--b\r\n", "\r\n\r\np\r\n" ONE },
+		{ "MIME('0'):appendPart(MIME():setBody('l')) MIME('0'):setBody('x')", "From: a@example.com\r\n\r\n", "From: ",
+		    "\r\n\r\nx\r\n--=_" },
+		{ "MIME('0'):setBody('x') MIME('0'):appendPart(MIME():setBody('l'))", "From: a@example.com\r\n\r\n", "From: ",
+		    "\r\n\r\nx\r\n--=_" },
+		{ "MIME('0'):appendPart(MIME():setBody('l')) MIME('0'):setBody('x')", "From: a@example.com\r\n\r\nbody", "From: ",
+		    "\r\n\r\nx\r\n--=_" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct outcome *o = send_through("data.lua", cases[i].script, cases[i].text, false);
+
+		if (o->n != 1)
+			fail_msg("%s: %s at %s", cases[i].script, o->text, o->where);
+		if (strncmp(o->copy[0].bytes, cases[i].begins, strlen(cases[i].begins)) != 0 ||
+		    strstr(o->copy[0].bytes, cases[i].has) == NULL)
+			fail_msg("%s:\n%s", cases[i].script, o->copy[0].bytes);
+	}
+}
+
 /* What eod changes all have; what one recipient's run changes, that one. */
 static void
 each_recipient_has_its_own(void **state)
@@ -163,6 +193,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parts_are_changed),
 		cmocka_unit_test(a_message_becomes_a_multipart),
+		cmocka_unit_test(empty_bodies),
 		cmocka_unit_test(each_recipient_has_its_own),
 		cmocka_unit_test(mistakes_cost_the_message_a_4xx),
 	};

@@ -355,6 +355,24 @@ def test_connections_go_to_the_least_loaded(make):
         client.close()
 
 
+def test_a_crowd_that_comes_at_once_is_served(make):
+    """While workers stand still more connections come than the way to them holds: they wait."""
+    server = make(extra="connections = { total = 2000, per_ip = 2000 },")
+    workers = server.children("worker")
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        crowd = [socket.create_connection(("127.0.0.1", server.port), 20) for _ in range(900)]
+    finally:
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+    for s in crowd:
+        s.settimeout(20)
+        assert s.recv(4) == b"220 "
+        s.close()
+    assert "connection_dropped" not in server.text()
+
+
 def test_a_port_in_use_is_named(make):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

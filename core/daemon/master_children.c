@@ -328,22 +328,23 @@ sl_master_connected(void *arg, const struct sl_connection *c)
 {
 	struct sl_master *m = arg;
 	struct sl_packet packet = { .kind = SL_PACKET_CONNECTION, .number = c->tag, .nfds = 1 };
-	bool tried[SL_MAX_WORKERS] = { false };
+	bool tried[SL_MAX_WORKERS] = { false }, nobody[SL_MAX_WORKERS] = { false };
 	char text[512];
 	struct process *p;
 
 	snprintf(text, sizeof(text), "%s\n%s", c->listener, c->refused != NULL ? c->refused : "");
 	packet.text = sl_str_of(text);
 	packet.fds[0] = c->fd;
-	while ((p = least_loaded(m, tried)) != NULL) {
-		if (sl_channel_try(p->channel, &packet) == 0) {
-			sl_listeners_assign(m->listeners, c->tag, p->number);
-			p->connections += c->refused == NULL;
-			break;
-		}
+	while ((p = least_loaded(m, tried)) != NULL && sl_channel_try(p->channel, &packet) != 0)
 		tried[p->number] = true;
-	}
-	if (p == NULL) {
+	/* All are behind: it waits for the least loaded, as it would have in the kernel's queue. */
+	if (p == NULL && (p = least_loaded(m, nobody)) != NULL &&
+	    sl_channel_send(p->channel, &packet) != 0)
+		p = NULL;
+	if (p != NULL) {
+		sl_listeners_assign(m->listeners, c->tag, p->number);
+		p->connections += c->refused == NULL;
+	} else {
 		sl_event(&m->logs.events, SL_WARNING, "connection_dropped", SL_FIELDS(
 		    SL_F_TEXT("reason", "no worker takes it")));
 		sl_listeners_gone(m->listeners, c->tag, -1);

@@ -202,7 +202,12 @@ bench: $(B)/sluice
 	  mkdir -p $(B)/$$(dirname $$b) && $(CC) $(CFLAGS) -o $(B)/$$b $$b.c $(B)/sluice.a \
 	    $(PEER) $(LDLIBS) && \
 	  echo "$$b" && $(B)/$$b || exit 1; done
+	@echo "HSL beside Lua" && tools/hsl-bench $(B)
 	@echo "the whole program" && tools/bench $(B)
+
+# Scripts of one's own, or of others: which compile, and why some don't. make hsl-corpus DIR=FOLDER
+hsl-corpus: $(B)/sluice
+	@SLUICE_STDLIB=$(CURDIR)/stdlib tools/hsl-corpus $(B) $(DIR)
 
 format:
 	clang-format -i $(wildcard core/*/*.[ch] lua/*/*.c)
@@ -235,4 +240,4 @@ clean:
 
 FORCE:
 
-.PHONY: FORCE all clean run test check vectors asan soak fuzz lint bench format docs install install-build install-test
+.PHONY: FORCE all clean run test check vectors asan soak fuzz lint bench hsl-corpus format docs install install-build install-test

@@ -29,6 +29,8 @@ bool	 sl_hsl_calls(lua_State *L);
 
 /* Merges the map at 'from' into the one at 'into': numbers are appended, names replaced. */
 void	 sl_hsl_merge(lua_State *L, int into, int from);
+/* The value on top becomes an element of one more array. hsl_elements.c */
+void	 sl_hsl_share(lua_State *L);
 /* base[key] for any value; [-1, +1, e] key */
 void	 sl_hsl_index(lua_State *L, int base);
 /* A shared variable's array may have another holder now. */

@@ -6,6 +6,8 @@
  */
 #include "hsl.h"
 
+#define MAX_DEPTH	190	/* of arrays whose elements an operator hands on */
+
 static const char owner_key = 0;	/* in an array: the token of who may write to it */
 
 static lua_Integer
@@ -46,6 +48,39 @@ make_own(lua_State *L, bool owned, lua_Integer token)
 		return;
 	}
 	set_owner(L, -1, token);
+}
+
+/*
+ * The value on top lies in another array from now on: it, and what lies in it, has no owner.
+ * What has none has been here before, or holds nothing that has one.
+ */
+static void
+share(lua_State *L, int depth)
+{
+	int map = lua_gettop(L);
+	size_t at;
+
+	if (!sl_is_map(L, map))
+		return;
+	if (lua_rawgetp(L, map, &owner_key) == LUA_TNIL) {
+		lua_pop(L, 1);
+		return;
+	}
+	lua_pop(L, 1);
+	if (depth > MAX_DEPTH)
+		luaL_error(L, "arrays are nested deeper than %d", MAX_DEPTH);
+	luaL_checkstack(L, 12, NULL);
+	lua_pushnil(L);
+	lua_rawsetp(L, map, &owner_key);
+	sl_charge(L, sl_map_count(L, map));
+	for (at = 0; sl_map_each(L, map, &at); lua_pop(L, 2))
+		share(L, depth + 1);
+}
+
+void
+sl_hsl_share(lua_State *L)
+{
+	share(L, 0);
 }
 
 static bool
@@ -135,6 +170,14 @@ set_one(lua_State *L)
 	}
 	put(L, 5, 3, 4);
 	return finish(L, token);
+}
+
+/* A token that no array carries. */
+static int
+fresh(lua_State *L)
+{
+	lua_pushinteger(L, ++sl_vm_from(L)->tokens);
+	return 1;
 }
 
 /* set(array, token, key, value) */
@@ -367,7 +410,7 @@ void
 sl_hsl_open_elements(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "set", set }, { "push", push }, { "set_path", set_path }, { "set_fact", set_fact },
+		{ "fresh", fresh }, { "set", set }, { "push", push }, { "set_path", set_path }, { "set_fact", set_fact },
 		{ "set_shared", set_shared },
 		{ NULL, NULL },
 	};

@@ -287,6 +287,7 @@ sl_hsl_merge(lua_State *L, int into, int from)
 	from = lua_absindex(L, from);
 	sl_charge(L, sl_map_count(L, from));
 	for (at = 0; sl_map_each(L, from, &at);) {
+		sl_hsl_share(L);
 		if (lua_type(L, -2) == LUA_TNUMBER) {
 			sl_map_append(L, into);
 			lua_pop(L, 1);
@@ -339,10 +340,12 @@ array_sub(lua_State *L)
 		return refuse(L, "subtract an array from");
 	sl_map_make(L);
 	for (at = 0; sl_map_each(L, 1, &at);) {
-		if (is_taken(L, 5, 2))
+		if (is_taken(L, 5, 2)) {
 			lua_pop(L, 2);
-		else
+		} else {
+			sl_hsl_share(L);
 			sl_map_put(L, 3);
+		}
 	}
 	return 1;
 }

@@ -24,15 +24,17 @@ local function distance(a, b)
   return row[#b]
 end
 
--- What a misspelt name may mean.
-local function near(name, names, sign)
+-- What a misspelt name may mean. 'seen' keeps the answers: one name is often asked for twice.
+local function near(name, names, sign, seen)
+  if seen[name] ~= nil then return seen[name] or nil end
   local best, least = nil, 3
   if #name < 3 or #name > 64 then return nil end
   for other in pairs(names) do
     local d = distance(name, other)
     if d < least or d == least and best and other < best then best, least = other, d end
   end
-  return best and sign .. best .. "?"
+  seen[name] = best and sign .. best .. "?" or false
+  return seen[name] or nil
 end
 
 local function path_of(host, path)
@@ -74,11 +76,11 @@ function compiler.compile(source, path, host, included)
   end
   local file, diag = parse(path, source, host)
   if #diag.errors > 0 then return nil, diag:error_texts() end
-  local trees = {}
+  local trees, near_builtins, near_facts = {}, {}, {}
   local names = {
     builtins = host.builtins, facts = host.facts,
-    near = function(name) return near(name, host.builtins, "") end,
-    near_fact = function(name) return near(name, host.facts, "$") end,
+    near = function(name) return near(name, host.builtins, "", near_builtins) end,
+    near_fact = function(name) return near(name, host.facts, "$", near_facts) end,
     parse = function(other)
       if not other:find("%.hsl$") then return nil end
       if trees[other] == nil then

@@ -82,14 +82,20 @@ local statements = {}
 local emit_block, emit_statement
 
 -- Variables whose array may be held by others after this statement have it alone no more.
+-- Where only parts of it may be, a new token does: the array is written in place as before, and
+-- those that lie in it are copied, for they carry the old one.
 local function clear(self, clears)
-  local done = {}
+  local whole, order = {}, {}
   for _, use in ipairs(clears or {}) do
     local var = use.var
-    if owns(var) and not done[var] and (not use.part or var.nested) then
-      done[var] = true
-      self:add(token(var) .. " = nil;")
+    if owns(var) and (not use.part or var.nested) then
+      if whole[var] == nil then order[#order + 1] = var end
+      whole[var] = whole[var] or not use.part
     end
+  end
+  for _, var in ipairs(order) do
+    self:add(whole[var] and token(var) .. " = nil;" or
+      ("%s = %s and %s();"):format(token(var), token(var), self:use("fresh")))
   end
 end
 

@@ -290,12 +290,10 @@ expressions["not"] = function(self, node) walk(self, node.value, "look") end
 
 function expressions.unary(self, node) walk(self, node.value, "look") end
 
+-- What an operator makes of arrays has their elements, and who made it sees to that (sl_hsl_share).
 function expressions.binary(self, node)
-  local op = node.op
-  local use = (op == "+" or op == "-" or op == "*" or op == "%") and "part" or "look"
-  if op == "+" then use = "value" end   -- an array plus a value: it becomes an element
-  walk(self, node.a, use)
-  walk(self, node.b, use)
+  walk(self, node.a, "look")
+  walk(self, node.b, "look")
 end
 
 function expressions.logic(self, node)
@@ -399,7 +397,7 @@ function expressions.assign(self, node, use, as_statement)
   if node.op == "??=" then
     walk_quietly(self, node.target, "look")
   elseif node.op ~= "=" then
-    walk(self, node.target, "part")
+    walk(self, node.target, "look")
   end
   walk(self, node.value, "value")
   assign_target(self, node.target, node.op == "=" and node.value or node, as_statement)

@@ -159,6 +159,9 @@ sl_master_spawn(struct process *p)
 
 	if (p == &m->checker && geteuid() == 0)
 		sl_identity_of(&nobody, "nobody", &err);
+	/* A checker that has answered may still be on its way out when the next one comes. */
+	sl_channel_free(p->channel);
+	p->channel = NULL;
 	sl_events_flush(&m->logs.events);
 	rc = sl_child_spawn(p->kind, p == &m->checker ? &nobody : &m->who, &p->pid, &o.fd, &err);
 	if (rc == 0) {

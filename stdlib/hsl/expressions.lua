@@ -562,6 +562,10 @@ function by_node.call(self, node, before)
   if not is_name or level < ATOM then code = "(" .. code .. ")" end   -- Lua calls no literals
   local args = arguments(self, node.args, before)
   dirty(before)
+  if node.arity then
+    args = ("%s(%s, %d, %d, %s)"):format(self:use("counted"), quote(node.arity.words),
+      node.arity.least, node.arity.most, args)
+  end
   return mark .. code .. "(" .. args .. ")", ATOM
 end
 

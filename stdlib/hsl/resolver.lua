@@ -222,14 +222,17 @@ end
 local function check_arity(self, node, func, name)
   local least, most = counts(func)
   local given = #node.args
-  for _, arg in ipairs(node.args) do
-    if arg.t == "spread" then return end
-  end
-  if given >= least and given <= most then return end
   local wanted = least == most and tostring(least) or
     most == math.huge and "at least " .. least or least .. " to " .. most
-  self.diag:error(node, ("%s takes %s argument%s, %d given"):format(name, wanted,
-    wanted == "1" and "" or "s", given))
+  local words = ("%s takes %s argument%s"):format(name, wanted, wanted == "1" and "" or "s")
+  for _, arg in ipairs(node.args) do
+    if arg.t == "spread" then       -- how many there are is known when it runs
+      node.arity = { words = words, least = least, most = most == math.huge and -1 or most }
+      return
+    end
+  end
+  if given >= least and given <= most then return end
+  self.diag:error(node, ("%s, %d given"):format(words, given))
 end
 
 local function check_name(self, node, name)

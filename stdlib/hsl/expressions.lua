@@ -612,8 +612,16 @@ function by_node.incdec(self, node, before)
   end)
 end
 
+-- What can't fail, or says itself what it did: an assignment to its right may still come first.
+local quiet = {}
+for t in ("num str const regex name builtin func paren array not assign incdec"):gmatch("%S+") do
+  quiet[t] = true
+end
+
 function E(self, node, before)
-  return by_node[node.t](self, node, before)
+  local code, level = by_node[node.t](self, node, before)
+  if not quiet[node.t] then dirty(before) end
+  return code, level
 end
 expressions.of = E
 expressions.argument = argument

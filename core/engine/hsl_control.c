@@ -164,7 +164,7 @@ try(lua_State *L)
 /* ---- classes ------------------------------------------------------------------------------ */
 
 /*
- * A class is a table: "name", "methods" (the metatable's __index of its objects), "static",
+ * A class is a table: "name", "methods" (its functions, by name), "static",
  * "fields" (a function that gives a new object its variables), "meta" (of its objects).
  * An object is a table with its variables, in the order of pairs.
  */
@@ -221,6 +221,57 @@ construct(lua_State *L)
 	return constructed(L, LUA_OK, 0);
 }
 
+static int
+returned(lua_State *L, int status, lua_KContext below)
+{
+	(void)status;
+	if (sl_running(L)->ending)
+		return sl_go_on_ending(L);
+	return lua_gettop(L) - (int)below;
+}
+
+/* Pushes the class's function of that name, or nil, for the object at 1. */
+static void
+push_method(lua_State *L, int name)
+{
+	lua_getmetatable(L, 1);
+	lua_rawgetp(L, -1, &class_key);
+	lua_getfield(L, -1, "methods");
+	lua_pushvalue(L, name);
+	lua_rawget(L, -2);
+	lua_replace(L, -4);
+	lua_pop(L, 2);
+}
+
+/* A function of the object at 4, which is at 3 */
+static int
+bound(lua_State *L)
+{
+	int n = lua_gettop(L);
+
+	lua_pushvalue(L, lua_upvalueindex(3));
+	lua_pushvalue(L, lua_upvalueindex(4));
+	lua_rotate(L, 1, 2);
+	lua_callk(L, n + 1, LUA_MULTRET, 0, returned);
+	return returned(L, LUA_OK, 0);
+}
+
+/* What isn't a variable of the object: a function as a value keeps its object. */
+static int
+object_index(lua_State *L)
+{
+	lua_settop(L, 2);
+	push_method(L, 2);
+	if (!lua_isfunction(L, -1))
+		return 1;
+	lua_pushnil(L);
+	lua_pushlightuserdata(L, (void *)(uintptr_t)&sl_hsl_mark);
+	lua_rotate(L, 3, 2);
+	lua_pushvalue(L, 1);
+	lua_pushcclosure(L, bound, 4);
+	return 1;
+}
+
 /* class(name, methods, static, fields) */
 static int
 class(lua_State *L)
@@ -235,7 +286,7 @@ class(lua_State *L)
 		lua_setfield(L, 5, parts[i]);
 	}
 	lua_newtable(L);		/* of objects */
-	lua_pushvalue(L, 2);
+	sl_hsl_function(L, object_index);
 	lua_setfield(L, -2, "__index");
 	lua_pushvalue(L, 1);
 	lua_setfield(L, -2, "__name");
@@ -282,15 +333,6 @@ set_static(lua_State *L)
 
 /* ---- methods -------------------------------------------------------------------------------- */
 
-static int
-returned(lua_State *L, int status, lua_KContext below)
-{
-	(void)status;
-	if (sl_running(L)->ending)
-		return sl_go_on_ending(L);
-	return lua_gettop(L) - (int)below;
-}
-
 /* A class's function gets its object; one that is an element of an array, or a variable of
  * the object, is only called. */
 static bool
@@ -315,8 +357,12 @@ method(lua_State *L)
 	int n = lua_gettop(L) - 2;
 	bool object = takes_object(L);
 
-	lua_pushvalue(L, 2);
-	sl_hsl_index(L, 1);
+	if (object && sl_is_object(L, 1)) {
+		push_method(L, 2);
+	} else {
+		lua_pushvalue(L, 2);
+		sl_hsl_index(L, 1);
+	}
 	if (lua_isnil(L, -1))
 		return luaL_error(L, "there is no function %s in this %s", lua_tostring(L, 2),
 		    sl_type_name(L, 1));

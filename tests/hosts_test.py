@@ -9,6 +9,8 @@ from embedding import Installed
 from harness import ROOT, SLUICE, Sluice, wait_for
 from milter import Milter
 
+pytestmark = pytest.mark.xdist_group("hosts")      # the last test counts what the others sent
+
 KEY = """-----BEGIN PRIVATE KEY-----
 MC4CAQAwBQYDK2VwBCIEICxPuuaattNWMLDqu6oLC+Jt23SekT7af/TGNTOqYxnP
 -----END PRIVATE KEY-----

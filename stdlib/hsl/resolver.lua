@@ -249,12 +249,23 @@ local function check_name(self, node, name)
   self.diag:warn(node, "there is no function " .. name .. " here", self.host.near(name))
 end
 
+-- What calling a class needs: its constructor's arguments.
+local function constructor_of(class)
+  for _, member in ipairs(class.members) do
+    if member.constructor then return member.func end
+  end
+  return { params = {} }
+end
+
 local function walk_call(self, node, use)
   local callee = node.callee
   local keep = "value"
   if callee.t == "name" then
     local func = check_name(self, callee, callee.name)
-    if func then check_arity(self, node, func, callee.name) end
+    local class = not func and self.classes[callee.name]
+    if func or class then
+      check_arity(self, node, func or constructor_of(class), callee.name)
+    end
     if not func and only_look[callee.name] and self.host.builtins[callee.name] then keep = "look" end
   elseif callee.t == "builtin" then
     walk(self, callee, "look")

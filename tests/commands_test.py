@@ -327,3 +327,11 @@ dmarc  reject        example.com
         ["more"], ["--unknown"]], ids=" ".join)
     def test_usage(self, folder, zone, args):
         sluice("verify", folder / "message", "--zone", zone, *args, status=2)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["help"], ["run", "--help"], ["keys", "check", "--help"],
+                                   ["test", "-h"]])
+def test_help_is_an_answer_and_no_mistake(words):
+    result = subprocess.run([SLUICE, *words], capture_output=True, text=True)
+    assert result.returncode == 0 and result.stderr == ""
+    assert "sluice " + words[0].strip("-") in result.stdout or "sluice COMMAND" in result.stdout

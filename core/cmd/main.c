@@ -69,6 +69,20 @@ usage(FILE *to)
 	return to == stdout ? 0 : 2;
 }
 
+static bool
+asks_for_help(const char *word)
+{
+	return word != NULL && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0);
+}
+
+/* Of one command; its own usage lines are for mistakes. */
+static int
+help(const char *name, const char *text)
+{
+	printf("sluice %s: %s\n\nEvery option is in sluice(1): man sluice\n", name, text);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -77,11 +91,16 @@ main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2)
 		return usage(stderr);
-	if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0)
+	if (strcmp(argv[1], "help") == 0 || asks_for_help(argv[1]))
 		return usage(stdout);
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (strcmp(argv[1], commands[i].name) == 0)
-			return commands[i].fn(argc - 1, argv + 1);
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(argv[1], commands[i].name) != 0)
+			continue;
+		if (commands[i].text != NULL && (asks_for_help(argv[2]) ||
+		    (argc > 3 && asks_for_help(argv[3]))))
+			return help(commands[i].name, commands[i].text);
+		return commands[i].fn(argc - 1, argv + 1);
+	}
 	fprintf(stderr, "sluice: there is no command \"%s\"\n", argv[1]);
 	return usage(stderr);
 }

@@ -291,6 +291,41 @@ def test_level_2016_refuses_recipients_that_nobody_accepted(world):
     client.close()
 
 
+ABSENT = """Reject("[" . (GetHeader("X-None") ?? "none") . "] $serverid");"""
+
+
+@pytest.mark.parametrize("policy, script, reply", [
+    ("2026", "// level: 2016\n" + ABSENT, "[] mailserver:inbound"),
+    ("2016", "\n\n\n\n//level:2026\r\n" + ABSENT, "[none] inbound"),
+    ("2016", "\n\n\n\n\n// level: 2026\n" + ABSENT, "[] mailserver:inbound"),
+    ("2026", 'include "lib/old.hsl"; Reject(old() . " $serverid");', "[] inbound"),
+])
+def test_a_file_says_its_level(world, policy, script, reply):
+    w = world(inbound=script, keys=f"level = {policy},", files={
+        "rcptto.hsl": "Accept();",
+        "lib/old.hsl": '// level: 2016\nfunction old() { return "[" . GetHeader("X-None") . "]"; }'})
+    assert w.receive() == "550 5.7.1 " + reply
+
+
+def test_a_flow_ends_as_its_last_scripts_level_says(world):
+    w = world(files={"rcptto.hsl": '// level: 2016\nif ($recipient == "bob@example.org") Accept();'})
+    client = w.server.client()
+    client.say("EHLO client.example")
+    client.say("MAIL FROM:<a@other.example>")
+    assert client.say("RCPT TO:<bob@example.org>").startswith("250")
+    assert client.say("RCPT TO:<eve@example.org>").startswith("550")
+    client.close()
+
+
+def test_a_level_that_is_none_is_a_warning(tmp_path):
+    (tmp_path / "sluice.lua").write_text('''return { hostname = "mx.example.org",
+        listen = { { smtp = "127.0.0.1:2525", server = "s" } }, servers = { s = { flows = {
+        data = "a.hsl" } } } }''')
+    (tmp_path / "a.hsl").write_text("// level: 2015\nAccept();\n")
+    result = subprocess.run([SLUICE, "check", tmp_path], capture_output=True, text=True)
+    assert "a.hsl:1:1: warning: there is no level 2015" in result.stderr
+
+
 def test_context_is_written_and_facts_are_not(world):
     w = world(files={"mailfrom.hsl": """
         $context["list"][] = 1; $context["list"][] = 2; $context["n"] = 5;

@@ -305,6 +305,18 @@ sl_hsl_calls(lua_State *L)
 	return n > 4 && strcmp(ar.source + n - 4, ".hsl") == 0;
 }
 
+int
+sl_hsl_level(lua_State *L)
+{
+	lua_Debug ar;
+	int i;
+
+	for (i = 0; lua_getstack(L, i, &ar) != 0 && lua_getinfo(L, "S", &ar) != 0; i++)
+		if (ar.what[0] != 'C')
+			return sl_program_level(sl_running(L)->program, ar.source + 1);
+	return 0;
+}
+
 void
 sl_hsl_function(lua_State *L, lua_CFunction fn)
 {

@@ -109,6 +109,7 @@ struct sl_program {
 	int chunks;			/* registry: path -> function(_ENV) */
 	int data;			/* registry: path -> read-only value */
 	struct sl_dict *sources;		/* path -> struct sl_source, for error texts */
+	struct sl_dict *levels;		/* path -> level that the HSL file says of itself */
 
 	/* HSL (compile.c) */
 	int compiler, compiler_host;	/* registry; LUA_NOREF = not loaded yet */

@@ -27,7 +27,13 @@ sl_program_new(struct sl_vm *vm)
 {
 	struct sl_program *p = sl_calloc(1, sizeof(*p));
 
-	if (p == NULL || (p->sources = sl_dict_new()) == NULL) {
+	if (p == NULL)
+		return NULL;
+	p->sources = sl_dict_new();
+	p->levels = sl_dict_new();
+	if (p->sources == NULL || p->levels == NULL) {
+		sl_dict_free(p->sources, NULL);
+		sl_dict_free(p->levels, NULL);
 		sl_free(p);
 		return NULL;
 	}
@@ -72,6 +78,7 @@ sl_program_unref(struct sl_program *p)
 	sl_buf_clear(&p->report);
 	sl_buf_clear(&p->warnings);
 	sl_dict_free(p->sources, sl_free);
+	sl_dict_free(p->levels, NULL);
 	sl_program_unref(p->base);
 	sl_free(p);
 }
@@ -181,6 +188,45 @@ load(struct sl_program *p, struct code *c, struct sl_err *err)
 
 /* ---- HSL ----------------------------------------------------------------------- */
 
+#define LEVEL_LINES	5	/* from the top, where a file's level may stand */
+
+/* "// level: 2016"; 0 = the line is another. */
+static int
+level_in(struct sl_str line)
+{
+	const struct sl_str word = SL_STR("level:");
+
+	line = sl_str_trim(line);
+	if (!sl_str_starts(line, SL_STR("//")))
+		return 0;
+	line = sl_str_trim(sl_str_sub(line, 2, line.n));
+	if (!sl_str_starts(line, word))
+		return 0;
+	line = sl_str_trim(sl_str_sub(line, word.n, line.n));
+	return sl_str_eq(line, SL_STR("2016")) ? 2016 : sl_str_eq(line, SL_STR("2026")) ? 2026 : 0;
+}
+
+static int
+keep_level(struct sl_program *p, const char *path, struct sl_str source)
+{
+	struct sl_str line;
+	int i, level = 0;
+	void *old;
+
+	for (i = 0; i < LEVEL_LINES && level == 0 && sl_str_split(&source, '\n', &line); i++)
+		level = level_in(line);
+	return sl_dict_set(p->levels, sl_str_of(path), (void *)(intptr_t)level, &old);
+}
+
+int
+sl_program_level(const struct sl_program *p, const char *path)
+{
+	for (; p != NULL; p = p->base)
+		if (sl_dict_get(p->sources, sl_str_of(path)) != NULL)
+			return (int)(intptr_t)sl_dict_get(p->levels, sl_str_of(path));
+	return 0;
+}
+
 static int add_hsl(struct sl_program *p, const char *path, struct sl_str source, bool included,
     struct sl_err *err);
 
@@ -246,7 +292,8 @@ sl_program_add(struct sl_program *p, const char *path, struct sl_str source, str
 		rc = load(p, &c, err);
 	if (rc != 0)
 		return rc;
-	if (keep_source(p, path, skip_mark(source)) != 0)
+	if (keep_source(p, path, skip_mark(source)) != 0 ||
+	    keep_level(p, path, skip_mark(source)) != 0)
 		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	return 0;
 }

@@ -20,6 +20,8 @@
 /* Whether HSL code called this builtin. True also in what continues it (sl_await's
  * 'done', continuations of lua_callk); not inside a callback. */
 bool	 sl_is_hsl(lua_State *L);
+/* The level that the calling file says of itself (sl_program_level). */
+int	 sl_hsl_level(lua_State *L);
 
 /* Making */
 void	 sl_none(lua_State *L);					/* [-0, +1, -] nil / none */

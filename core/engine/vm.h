@@ -81,6 +81,8 @@ struct sl_program_files {
 };
 /* Borrowed until it is set again (NULL: no files). */
 void		 sl_program_set_files(struct sl_program *program, const struct sl_program_files *files);
+/* The level of HSL that a file says in a comment of its first five lines: 2016, 2026; 0 = none. */
+int		 sl_program_level(const struct sl_program *program, const char *path);
 /* Every error of the last file that didn't compile, with source lines; "" if it had one line. */
 const char	*sl_program_report(const struct sl_program *program);
 /* What is odd in the HSL files that did compile, a text each with source lines. */

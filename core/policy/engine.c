@@ -368,8 +368,12 @@ bool
 sl_engine_is_2016(lua_State *L)
 {
 	const struct sl_config *config = sl_engine_config_of(L);
+	int level;
 
-	return sl_is_hsl(L) && config != NULL && config->level == 2016;
+	if (!sl_is_hsl(L))
+		return false;
+	level = sl_hsl_level(L);
+	return level != 0 ? level == 2016 : config != NULL && config->level == 2016;
 }
 
 const struct sl_config *

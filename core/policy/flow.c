@@ -131,11 +131,24 @@ run_default(struct sl_context *ctx)
 	sl_task_post(ctx->engine->loop, &ctx->task, decided);
 }
 
+/* The level of HSL at the end of the flow: its last script's, else the policy's. */
+static int64_t
+end_level(const struct sl_context *ctx, const struct sl_flow *flow)
+{
+	size_t i;
+	int level;
+
+	for (i = flow->n; i > 0 && flow->elements[i - 1].script == NULL; i--)
+		;
+	level = i > 0 ? sl_program_level(ctx->generation->program, flow->elements[i - 1].script) : 0;
+	return level != 0 ? level : ctx->generation->config->level;
+}
+
 /* Up to 2016 a recipient that no script had accepted was refused. */
 static const char *
-end_action(const struct sl_context *ctx)
+end_action(const struct sl_context *ctx, const struct sl_flow *flow)
 {
-	if (ctx->phase == SL_RCPTTO && ctx->generation->config->level == 2016)
+	if (ctx->phase == SL_RCPTTO && end_level(ctx, flow) == 2016)
 		return "Reject";
 	return sl_phase_table[ctx->phase].end_action;
 }
@@ -162,7 +175,7 @@ sl_flow_run(struct sl_context *ctx, const struct sl_flow *flow)
 	spec.limits = sl_config_limits(ctx->generation->config);
 	spec.elements = flow->elements;
 	spec.n = flow->n;
-	spec.end_action = end_action(ctx);
+	spec.end_action = end_action(ctx, flow);
 	spec.fact = sl_fact;
 	spec.fact_near = sl_fact_near;
 	spec.host = ctx;

@@ -19,7 +19,7 @@ struct sl_thread *sl_engine_passwords(lua_State *L);
 /* The API profile: "" for api = {}, else a name of apis = {}. NULL = there is none. */
 struct sl_api	*sl_engine_api(lua_State *L, const char *name);
 const struct sl_config *sl_engine_config_of(lua_State *L);
-/* Whether HSL code called, under level = 2016. */
+/* Whether HSL code called, of the level 2016: its file's, else the policy's. */
 bool	 sl_engine_is_2016(lua_State *L);
 /* A file that scripts may read (sl_config_file); bytes of the generation's image. */
 bool	 sl_engine_file(lua_State *L, struct sl_str name, struct sl_str *bytes);

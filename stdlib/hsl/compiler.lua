@@ -60,8 +60,23 @@ local function settle_paths(file, host, diag)
   go(file)
 end
 
-local function parse(path, source, host, trees)
+-- core/engine/program.c reads the level; here is said what it doesn't take.
+local function check_level(source, diag)
+  local line = 0
+  for text in (source .. "\n"):gmatch("(.-)\n") do
+    line = line + 1
+    if line > 5 then return end
+    local before, level = text:match("^(%s*)//%s*level:%s*(%d+)%s*$")
+    if level and level ~= "2016" and level ~= "2026" then
+      diag:warn({ line = line, col = #before + 1 }, "there is no level " .. level,
+        "2016 or 2026; the policy's level counts")
+    end
+  end
+end
+
+local function parse(path, source, host)
   local diag = diagnostics.new(path, source)
+  check_level(source, diag)
   local file = parser.parse(lexer.tokens(source, diag), diag)
   if #diag.errors == 0 then settle_paths(file, host, diag) end
   return file, diag

@@ -23,6 +23,7 @@ int	 cmd_init(int argc, char **argv);
 int	 cmd_repl(int argc, char **argv);
 int	 cmd_test(int argc, char **argv);
 int	 cmd_trace(int argc, char **argv);
+int	 cmd_why(int argc, char **argv);
 int	 cmd_queue(int argc, char **argv);
 int	 cmd_quarantine(int argc, char **argv);
 int	 cmd_sign(int argc, char **argv);

@@ -16,17 +16,34 @@
 #include "relay.h"
 #include "transaction.h"
 
+#define MAX_MSGID	255	/* bytes of a Message-ID in events */
 #define MAX_FROM	100	/* mailboxes looked at in a From field */
 
 static void next_recipient(struct sl_transaction *t);
 
 /* ---- the outcome ----------------------------------------------------- */
 
+/* The Message-ID that was received, for who looks for it in logs. */
+static void
+find_msgid(const struct sl_message *m, struct sl_buf *out)
+{
+	for (size_t i = 0; i < m->nfields; i++) {
+		if (!sl_str_ieq(m->fields[i].name, SL_STR("Message-ID")))
+			continue;
+		sl_field_unfold(out, sl_str_sub(m->fields[i].value, 0, MAX_MSGID));
+		return;
+	}
+}
+
 static void
 tell_outcome(struct sl_transaction *t)
 {
 	const struct sl_verdict *v = &t->outcome.verdict;
+	struct sl_buf msgid = SL_BUF_INIT;
 
+	if (!sl_event_wanted(t->session->engine->events, SL_INFO))
+		return;
+	find_msgid(t->message, &msgid);
 	sl_event(t->session->engine->events, SL_INFO, "message", SL_FIELDS(
 	    SL_F_TEXT("id", t->id),
 	    SL_F_TEXT("action", sl_action_name(v->action)),
@@ -37,7 +54,11 @@ tell_outcome(struct sl_transaction *t)
 	    SL_F_INT("recipients", t->nrcpts),
 	    SL_F_INT("size", t->message->bytes.n),
 	    SL_F_INT("stored", t->outcome.n),
+	    SL_F_TEXT("senderip", t->session->senderip),
+	    SL_F_TEXT("session", t->session->id),
+	    SL_F_STR("msgid", sl_buf_str(&msgid)),
 	    t->queueid != NULL ? SL_F_TEXT("queueid", t->queueid) : SL_F_END));
+	sl_buf_clear(&msgid);
 }
 
 static int

@@ -240,6 +240,9 @@ notified(struct sl_op *op, void *arg)
 		not_recorded(t, status);
 		return;
 	}
+	sl_event(t->delivery->o.events, SL_INFO, "notified", SL_FIELDS(SL_F_TEXT("id", t->id),
+	    SL_F_TEXT("notification", t->notification), SL_F_TEXT("recipient", t->sender),
+	    SL_F_TEXT("about", t->recipient)));
 	t->notify = false;
 	record(t);
 }
@@ -296,9 +299,8 @@ notify(struct sl_try *t)
 {
 	struct sl_delivery *d = t->delivery;
 	const char *transport = d->o.transport(d->o.arg, t->sender);
-	char id[SL_UUID_SIZE];
 	struct sl_entry entry = { .recipient = t->sender, .next_us = wall(t) };
-	struct sl_envelope env = { .id = id, .facts = t->facts, .received_us = wall(t), .n = 1,
+	struct sl_envelope env = { .id = t->notification, .facts = t->facts, .received_us = wall(t), .n = 1,
 		.entries = &entry };
 
 	if (transport == NULL) {
@@ -311,7 +313,7 @@ notify(struct sl_try *t)
 	/* The store copies; its struct has no const. */
 	env.sender = (char *)(uintptr_t)"";
 	entry.transport = (char *)(uintptr_t)transport;
-	if (sl_uuid4(id) == 0 && write_dsn(t, id) == 0)
+	if (sl_uuid4(t->notification) == 0 && write_dsn(t, t->notification) == 0)
 		t->op = sl_store_accept(d->o.store, &env, &t->dsn_piece, 1);
 	if (t->op == NULL)
 		not_recorded(t, SL_ERR_NOMEM);

@@ -16,6 +16,7 @@
 
 #include "delivery.h"
 #include "../base/dict.h"
+#include "../crypto/random.h"
 #include "../smtp/client.h"
 #include "hosts.h"
 #include "maildir.h"
@@ -54,6 +55,7 @@ struct sl_try {
 	struct sl_buf dsn;
 	struct sl_str dsn_piece;
 	bool notify;			/* a notification is to be stored first */
+	char notification[SL_UUID_SIZE];	/* its id */
 
 	/* to be recorded, and told then; kept to be tried again when it fails */
 	const char *what;

@@ -67,6 +67,17 @@ host_read(lua_State *L)
 }
 
 static int
+host_has(lua_State *L)
+{
+	const struct sl_program *p = lua_touserdata(L, lua_upvalueindex(1));
+	struct sl_str source;
+
+	lua_pushboolean(L, p->files != NULL && p->files->read(p->files->arg,
+	    luaL_checkstring(L, 1), &source));
+	return 1;
+}
+
+static int
 host_by_id(lua_State *L)
 {
 	const struct sl_program *p = lua_touserdata(L, lua_upvalueindex(1));
@@ -120,6 +131,9 @@ push_host(lua_State *L, struct sl_program *p)
 	lua_pushlightuserdata(L, p);
 	lua_pushcclosure(L, host_read, 1);
 	lua_setfield(L, -2, "read");
+	lua_pushlightuserdata(L, p);
+	lua_pushcclosure(L, host_has, 1);
+	lua_setfield(L, -2, "has");
 	lua_pushlightuserdata(L, p);
 	lua_pushcclosure(L, host_by_id, 1);
 	lua_setfield(L, -2, "by_id");

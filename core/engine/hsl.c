@@ -47,8 +47,8 @@ sl_hsl_forget(lua_State *L, const struct sl_run *run, const char *name)
 }
 
 /* A function belongs to the run: Lua's files see it too, unless a fact has its name. */
-static int
-functions_newindex(lua_State *L)
+int
+sl_hsl_define(lua_State *L)
 {
 	struct sl_run *run = sl_running(L);
 	const struct sl_builtin *row;
@@ -71,8 +71,8 @@ functions_newindex(lua_State *L)
 	return 0;
 }
 
-static void
-push_functions(lua_State *L, struct sl_run *run)
+void
+sl_hsl_run_functions(lua_State *L, struct sl_run *run)
 {
 	sl_ref_push(L, run->scope->env);
 	if (lua_rawgetp(L, -1, &env_key) == LUA_TTABLE) {
@@ -93,12 +93,13 @@ static int
 enter(lua_State *L)
 {
 	lua_settop(L, 3);
-	push_functions(L, sl_running(L));
-	lua_replace(L, 1);
 	if (lua_isnil(L, 2)) {
 		lua_newtable(L);
 		lua_replace(L, 2);
 	}
+	if (!sl_hsl_module_functions(L, 2))
+		sl_hsl_run_functions(L, sl_running(L));
+	lua_replace(L, 1);
 	return 3;
 }
 
@@ -153,6 +154,7 @@ static bool
 push_shared_variable(lua_State *L)
 {
 	lua_settop(L, 2);
+	sl_hsl_follow(L);
 	lua_pushvalue(L, 2);
 	if (lua_rawget(L, 1) == LUA_TNIL)
 		return false;
@@ -190,10 +192,12 @@ peek(lua_State *L)
 static int
 let(lua_State *L)
 {
-	const char *name = luaL_checkstring(L, 2);
+	const char *name;
 	unsigned phases;
 
 	lua_settop(L, 3);
+	sl_hsl_follow(L);
+	name = luaL_checkstring(L, 2);
 	if (lua_isuserdata(L, 3))	/* context, with an element written */
 		return 1;
 	lua_pushvalue(L, 2);
@@ -214,6 +218,7 @@ static int
 forget(lua_State *L)
 {
 	lua_settop(L, 2);
+	sl_hsl_follow(L);
 	sl_hsl_release(L, 1, 2);
 	lua_pushnil(L);
 	lua_rawset(L, 1);
@@ -345,12 +350,12 @@ void
 sl_open_hsl(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "enter", enter }, { "define", functions_newindex }, { "fact", fact }, { "assignable", assignable }, { "var", var },
+		{ "enter", enter }, { "fact", fact }, { "assignable", assignable }, { "var", var },
 		{ "peek", peek }, { "let", let }, { "forget", forget }, { "get", get },
 		{ "quiet", quiet }, { "include", include }, { NULL, NULL },
 	};
 	static const luaL_Reg meta[] = {
-		{ "__index", functions_index }, { "__newindex", functions_newindex }, { NULL, NULL },
+		{ "__index", functions_index }, { "__newindex", sl_hsl_define }, { NULL, NULL },
 	};
 	struct sl_vm *vm = sl_vm_from(L);
 
@@ -363,6 +368,7 @@ sl_open_hsl(lua_State *L)
 	sl_hsl_open_arrays(L);
 	sl_hsl_open_elements(L);
 	sl_hsl_open_control(L);
+	sl_hsl_open_modules(L);
 	set_light(L, "unset", &sl_hsl_unset);
 	set_light(L, "end", &sl_hsl_end);
 	set_light(L, "spread", &sl_hsl_spread);

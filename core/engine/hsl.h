@@ -23,6 +23,17 @@ void	 sl_hsl_open_operators(lua_State *L);	/* hsl_operators.c */
 void	 sl_hsl_open_arrays(lua_State *L);	/* hsl_arrays.c */
 void	 sl_hsl_open_elements(lua_State *L);	/* hsl_elements.c */
 void	 sl_hsl_open_control(lua_State *L);	/* hsl_control.c */
+void	 sl_hsl_open_modules(lua_State *L);	/* hsl_modules.c */
+
+/* Imported variables stand for those of their module: arguments 1 and 2 of what reads or writes
+ * one (variables, name) become the module's. hsl_modules.c */
+void	 sl_hsl_follow(lua_State *L);
+/* define(functions, name, function) for the run's: under a builtin's name it redefines it. hsl.c */
+int	 sl_hsl_define(lua_State *L);
+/* Pushes the functions of the run: E of its main code. hsl.c */
+void	 sl_hsl_run_functions(lua_State *L, struct sl_run *run);
+/* Pushes the functions of the module whose variables are at 'shared'; false = no module's. */
+bool	 sl_hsl_module_functions(lua_State *L, int shared);
 
 /* Whether the function that called the running C function is HSL's. */
 bool	 sl_hsl_calls(lua_State *L);

@@ -366,11 +366,11 @@ push_shared(lua_State *L, const char *name)
 static int
 set_shared(lua_State *L)
 {
-	const char *name = luaL_checkstring(L, 2);
 	int last = lua_gettop(L);
 	lua_Integer token;
 
-	push_shared(L, name);
+	sl_hsl_follow(L);
+	push_shared(L, luaL_checkstring(L, 2));
 	check_container(L, last + 1);
 	if (is_reference(L, last + 1)) {
 		write_in_object(L, last + 1, 4, last, 3);

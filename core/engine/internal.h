@@ -60,6 +60,7 @@ struct refs {
 	int hsl_names;		/* builtins as HSL calls them, by name */
 	int hsl;		/* what emitted code calls; hsl.h */
 	int hsl_functions_meta;
+	int hsl_module_meta;
 	int hsl_thrown_meta, hsl_exception_meta;	/* hsl_control.c */
 	int builtin;		/* the read-only table "builtin" */
 	int order;		/* ephemeron: table -> list of its keys in the builder's order */
@@ -164,6 +165,7 @@ struct sl_run {
 
 #define SL_HOOK_STEPS	1000
 #define SL_HSL_INCLUDED	"include "	/* before the path: the chunk for who includes it */
+#define SL_HSL_DATA	"import "	/* before the path: the data for who imports it */
 
 /* Registry value by reference. [-0, +1, -] */
 static inline void

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "internal.h"
+#include "hsl.h"
 
 #define PREFIX	"local _ENV = ...; "
 
@@ -229,23 +229,58 @@ sl_program_level(const struct sl_program *p, const char *path)
 
 static int add_hsl(struct sl_program *p, const char *path, struct sl_str source, bool included,
     struct sl_err *err);
+static int add_data(struct sl_program *p, const char *key, const char *path, struct sl_str text,
+    bool hsl, struct sl_err *err);
 
 /* Files that are included have a chunk of their own for that. */
 static int
-add_included(struct sl_program *p, struct sl_str paths, struct sl_err *err)
+add_included(struct sl_program *p, const char *path, struct sl_err *err)
 {
-	struct sl_str path, source;
+	struct sl_str source;
 	char key[512];
+
+	snprintf(key, sizeof(key), SL_HSL_INCLUDED "%s", path);
+	if (sl_chunk_push(p->vm->L, p, key)) {
+		lua_pop(p->vm->L, 1);
+		return 0;
+	}
+	if (p->files == NULL || !p->files->read(p->files->arg, path, &source))
+		return 0;
+	return add_hsl(p, path, source, true, err);
+}
+
+/* Data that is imported is kept as HSL's values, beside those that Lua's code gets. */
+static int
+add_imported(struct sl_program *p, const char *path, struct sl_err *err)
+{
+	struct sl_str text;
+	char key[512], file[512];
+
+	snprintf(key, sizeof(key), SL_HSL_DATA "%s", path);
+	snprintf(file, sizeof(file), "data/%s", path);
+	if (sl_data_push(p->vm->L, p, key)) {
+		lua_pop(p->vm->L, 1);
+		return 0;
+	}
+	if (p->files == NULL || !p->files->read(p->files->arg, file, &text))
+		return 0;
+	return add_data(p, key, path, text, true, err);
+}
+
+/* What the compiler said that a file needs. */
+static int
+add_needs(struct sl_program *p, struct sl_str paths, struct sl_err *err)
+{
+	struct sl_str path;
 	int rc = 0;
 
 	while (rc == 0 && sl_str_split(&paths, '\0', &path)) {
 		if (path.n == 0 || path.n > 400)
 			continue;
-		snprintf(key, sizeof(key), SL_HSL_INCLUDED "%s", path.p);
-		if (sl_chunk_push(p->vm->L, p, key))
-			lua_pop(p->vm->L, 1);
-		else if (p->files != NULL && p->files->read(p->files->arg, path.p, &source))
-			rc = add_hsl(p, path.p, source, true, err);
+		if (sl_str_ends(path, SL_STR(".hsl")))
+			rc = add_included(p, path.p, err);
+		else
+			rc = add_imported(p, path.p, err);
 	}
 	return rc;
 }
@@ -271,7 +306,7 @@ add_hsl(struct sl_program *p, const char *path, struct sl_str source, bool inclu
 			sl_err_prefix(err, "too complex to compile");
 	}
 	if (rc == 0)
-		rc = add_included(p, sl_buf_str(&includes), err);
+		rc = add_needs(p, sl_buf_str(&includes), err);
 	sl_buf_clear(&code);
 	sl_buf_clear(&includes);
 	return rc;
@@ -468,9 +503,10 @@ push_lines(lua_State *L, struct sl_str text)
 
 struct data {
 	struct sl_program *program;
-	const char *path;
+	const char *key, *path;
 	struct sl_str text;
 	struct sl_err *err;
+	bool hsl;		/* HSL's values, which no script sees: import copies them */
 };
 
 static int
@@ -487,30 +523,40 @@ parse_data(lua_State *L)
 	} else {
 		push_lines(L, d->text);
 	}
-	if (lua_istable(L, -1))
+	if (lua_istable(L, -1) && !d->hsl)
 		sl_readonly(L);
 	sl_ref_push(L, d->program->data);
 	lua_insert(L, -2);
-	lua_setfield(L, -2, d->path);
+	lua_setfield(L, -2, d->key);
 	return 0;
 }
 
-int
-sl_program_add_data(struct sl_program *p, const char *path, struct sl_str text, struct sl_err *err)
+static int
+add_data(struct sl_program *p, const char *key, const char *path, struct sl_str text, bool hsl,
+    struct sl_err *err)
 {
 	struct sl_err why;
-	struct data d = { p, path, skip_mark(text), &why };
+	struct data d = { p, key, path, skip_mark(text), &why, hsl };
 	lua_State *L = p->vm->L;
 	char prefix[512];
 	int rc;
 
 	snprintf(prefix, sizeof(prefix), "data/%s: ", path);
-	lua_pushcfunction(L, parse_data);
+	if (hsl)
+		sl_hsl_function(L, parse_data);
+	else
+		lua_pushcfunction(L, parse_data);
 	lua_pushlightuserdata(L, &d);
 	lua_gc(L, LUA_GCSTOP);		/* all of it is kept: nothing to look for */
 	rc = lua_pcall(L, 1, 0, 0);
 	lua_gc(L, LUA_GCRESTART);
 	return rc == LUA_OK ? 0 : take_error(L, rc, prefix, err);
+}
+
+int
+sl_program_add_data(struct sl_program *p, const char *path, struct sl_str text, struct sl_err *err)
+{
+	return add_data(p, path, path, text, false, err);
 }
 
 bool

@@ -113,13 +113,14 @@ add_files(struct sl_generation *g, struct sl_buf *out)
 
 #define COMPILER	"stdlib/hsl/"
 
-/* What HSL's compiler asks for: code of the policy, and its own modules. */
+/* What HSL's compiler asks for: code and data of the policy, and its own modules. */
 static bool
 read_source(void *arg, const char *path, struct sl_str *source)
 {
 	const struct sl_generation *g = arg;
 
-	return (is_code(sl_str_of(path)) || sl_str_starts(sl_str_of(path), SL_STR(COMPILER))) &&
+	return (is_code(sl_str_of(path)) || is_data(sl_str_of(path)) ||
+	    sl_str_starts(sl_str_of(path), SL_STR(COMPILER))) &&
 	    sl_image_find(g->image, path, source);
 }
 

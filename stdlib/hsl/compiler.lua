@@ -44,14 +44,62 @@ local function path_of(host, path)
   return path:match("^file://(.*)$") or id or path
 end
 
+local is_code = { hsl = true, lua = true }
+local is_data = { json = true, csv = true, txt = true }
+
+local function suffix(path) return path:match("%.(%w+)$") end
+
+-- The first of the places where a file of this name may stand that has it.
+local function find(host, path, patterns)
+  for _, pattern in ipairs(patterns) do
+    local place = pattern:gsub("%?", (path:gsub("%%", "%%%%")))
+    if host.has(place) then return place end
+  end
+end
+
+local function not_there(node, diag)
+  diag:error(node, '"' .. node.path .. '" is not in the policy')
+end
+
+local function settle_include(node, host, diag)
+  node.path = path_of(host, node.path)
+  if not is_code[suffix(node.path)] or not host.has(node.path) then not_there(node, diag) end
+end
+
+local function settle_data(node, host, diag)
+  local path = path_of(host, node.path):gsub("^%./", ""):gsub("^data/", "")
+  if node.options then
+    diag:error(node.options, "options of an import aren't built in this version")
+  elseif not is_data[suffix(path)] then
+    diag:error(node, "a variable is imported from a .json, .csv or .txt file")
+  elseif not host.has("data/" .. path) then
+    diag:error(node, '"' .. path .. '" is not in the policy\'s data/')
+  end
+  node.path = path
+end
+
+-- "./x.hsl" stands beside the file, other names in the policy or its lib/.
+local function settle_module(node, host, diag)
+  local beside = node.path:match("^%./(.+)$")
+  if beside then
+    local folder = diag.path:match("^(.*/)[^/]*$") or ""
+    node.path = find(host, folder .. beside, { "?", "?.hsl" }) or folder .. beside
+  else
+    local path = path_of(host, (node.path:gsub("^extras://", "")))
+    node.path = find(host, path, { "?", "?.hsl", "lib/?", "lib/?.hsl", "lib/?/main.hsl" }) or path
+  end
+  if suffix(node.path) ~= "hsl" or not host.has(node.path) then not_there(node, diag) end
+end
+
 -- Names of files as the policy has them.
 local function settle_paths(file, host, diag)
   local function go(node)
-    if node.t == "include" or node.t == "import" and not node.data then
-      node.path = path_of(host, node.path)
-      if node.t == "include" and not host.read(node.path) then
-        diag:error(node, '"' .. node.path .. '" is not in the policy')
-      end
+    if node.t == "include" then
+      settle_include(node, host, diag)
+    elseif node.t == "import" and node.data then
+      settle_data(node, host, diag)
+    elseif node.t == "import" then
+      settle_module(node, host, diag)
     end
     for _, child in pairs(node) do
       if type(child) == "table" then go(child) end
@@ -82,9 +130,22 @@ local function parse(path, source, host)
   return file, diag
 end
 
---- Compiles a file. 'host': read(path) -> source or nil, builtins (name -> true or "final"),
---- facts (name -> true), by_id(id) -> path or nil. 'included': made for a file that includes it.
---- Gives code, warnings, list of the .hsl files that it includes; or nil, errors.
+-- What has to be compiled or parsed along with a file: .hsl files and data.
+local function needs_of(file, found)
+  local needs = {}
+  for _, node in ipairs(found.includes) do
+    if suffix(node.path) == "hsl" then needs[#needs + 1] = node.path end
+  end
+  for _, node in ipairs(file.body) do
+    if node.t == "import" then needs[#needs + 1] = node.path end
+  end
+  return needs
+end
+
+--- Compiles a file. 'host': read(path) -> source or nil, has(path), builtins (name -> true or
+--- "final"), facts (name -> true), by_id(id) -> path or nil. 'included': made for a file that
+--- includes or imports it. Gives code, warnings, list of the .hsl files that it includes or
+--- imports and of the data it imports; or nil, errors.
 function compiler.compile(source, path, host, included)
   if #source > MAX_SOURCE then
     return nil, { ("%s:1:1: the file has more than %d bytes"):format(path, MAX_SOURCE) }
@@ -109,11 +170,7 @@ function compiler.compile(source, path, host, included)
   }
   local found = resolver.resolve(file, diag, names, included)
   if #diag.errors > 0 then return nil, diag:error_texts() end
-  local includes = {}
-  for _, node in ipairs(found.includes) do
-    if node.path:find("%.hsl$") then includes[#includes + 1] = node.path end
-  end
-  return emitter.emit(file, found), diag:warning_texts(), includes
+  return emitter.emit(file, found), diag:warning_texts(), needs_of(file, found)
 end
 
 return compiler

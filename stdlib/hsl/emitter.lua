@@ -367,6 +367,29 @@ function statements.include(self, node)
     node.once and "3" or "2"))
 end
 
+local function import_name(self, name)
+  if name.var then
+    self:add(("%s(_M, %s, _m, %s);"):format(self:use("bind"), quote(name.as), quote(name.name)))
+    return
+  end
+  local value = ("%s(_m, %s)"):format(self:use("member"), quote(name.name))
+  if self.builtins[name.as] then
+    self:add(("%s(E, %s, %s);"):format(self:use("define"), quote(name.as), value))
+  else
+    self:add(("%s = %s;"):format(expressions.function_name(name.as), value))
+  end
+end
+
+function statements.import(self, node)
+  if node.data then
+    self:store(node.data.var, ("%s(%s)"):format(self:use("data"), quote(node.path)))
+    return
+  end
+  self:add(("do local _m = %s(%s);"):format(self:use("module"), quote(node.path)))
+  for _, name in ipairs(node.names) do import_name(self, name) end
+  self:add("end")
+end
+
 statements["function"] = function(self, node)
   if not self.in_function and self.builtins[node.name] then   -- E may have the builtin already
     self:add(("%s(E, %s, %s);"):format(self:use("define"), quote(node.name), self:func(node.func)))
@@ -435,12 +458,14 @@ end
 
 -- ---- functions ------------------------------------------------------------------------------
 
+local defines = { ["function"] = true, class = true, import = true }
+
 -- Functions are there before the code that stands above them runs: jumps lead over the code to
 -- the definitions first, and back.
 local function segments(body)
   local list = {}
   for _, statement in ipairs(body) do
-    local kind = (statement.t == "function" or statement.t == "class") and "defined" or "run"
+    local kind = defines[statement.t] and "defined" or "run"
     if not list[#list] or list[#list].kind ~= kind then
       list[#list + 1] = { kind = kind }
     end

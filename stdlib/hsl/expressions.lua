@@ -516,7 +516,8 @@ expressions.lua_words = lua_words
 
 --- The run's function of a name.
 function expressions.function_name(name)
-  return lua_words[name] and ('E["%s"]'):format(name) or "E." .. name
+  local quoted = lua_words[name] or name:find(":", 1, true)   -- of a module: ns::name
+  return quoted and ('E["%s"]'):format(name) or "E." .. name
 end
 
 function by_node.name(_, node)

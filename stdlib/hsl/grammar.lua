@@ -94,7 +94,8 @@ local function postfix(self, base)
       local member = peek(self)
       if member.type == "var" then
         advance(self)
-        base = node(self, "prop", token, { base = base, name = member.value, static = true })
+        base = node(self, "prop", token, { base = base, name = member.value, static = true,
+          variable = true })
       else
         base = node(self, "prop", token, { base = base, name = member_name(self), static = true })
       end

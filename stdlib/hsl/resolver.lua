@@ -10,6 +10,7 @@
 --   forgotten: unset() somewhere, so that every read has to look
 -- Nodes get var (of "var"), check (the read may find it unset), scope (of "func" and "file").
 -- Statements get clears: variables whose array somebody else may hold afterwards.
+local modules = require "hsl.modules"
 local types = require "hsl.types"
 local unbuilt = require "hsl.unbuilt"
 
@@ -671,14 +672,21 @@ function statements.class(self, node)
 end
 
 function statements.import(self, node)
-  self.diag:error(node, "import isn't built in this version",
-    "include the file; data files are read by file() and json_decode()")
+  if node.data then
+    assign(self, node.data)
+    return
+  end
+  for _, name in ipairs(node.names) do
+    if name.var then self.frame[variable(self, name.as, name)] = true end
+  end
 end
 
 function statements.block(self, node) walk_block(self, node) end
 
+local without_order = { ["function"] = true, class = true, import = true }
+
 function walk_statement(self, node)
-  if self.frame.dead and not self.frame.told and node.t ~= "function" and node.t ~= "class" then
+  if self.frame.dead and not self.frame.told and not without_order[node.t] then
     self.frame.told = true
     self.diag:warn(node, self.frame.final and
       ("this is never reached: %s ends the script"):format(self.frame.final) or
@@ -720,6 +728,11 @@ local function survey(file)
   local function visit(node)
     if node.t == "global" then
       for _, name in ipairs(node.names) do shared[name.name] = true end
+    elseif node.t == "import" then
+      if node.data then targets(node.data) end
+      for _, name in ipairs(node.names) do
+        if name.var then shared[name.as] = true end
+      end
     end
     if in_function == 0 then
       if node.t == "assign" or node.t == "incdec" then targets(node.target) end
@@ -746,6 +759,8 @@ local function survey(file)
   return shared, assigns
 end
 
+modules.survey = survey
+
 -- What an included file brings along: functions, and names it shares with the main code.
 local function look_into(self, file, seen)
   for _, statement in ipairs(file.body) do
@@ -757,6 +772,7 @@ local function look_into(self, file, seen)
         seen[statement.path] = "open"
         look_into(self, included, seen)
         hoist_functions(self, included.body, self.included_functions)
+        modules.take(self, included, self.included_functions)
         local shared, assigns = survey(included)
         for name in pairs(shared) do self.shared[name] = true end
         for name in pairs(assigns) do self.shared[name] = true end
@@ -780,16 +796,24 @@ end
 function resolver.resolve(file, diag, host, included)
   local self = setmetatable({ diag = diag, host = host, included = included, functions = {},
     classes = {}, includes = {}, included_functions = {}, calls_builtin = {},
-    frame = {}, clears = {} }, R)
+    exports = {}, frame = {}, clears = {} }, R)
   self.shared, self.main_assigns = survey(file)
   look_into(self, file, { [diag.path] = "open" })
   hoist_functions(self, file.body, self.functions)
+  if #diag.errors == 0 then modules.check_cycles(self, file) end
+  modules.open_namespaces(self, file)
+  modules.take(self, file, self.functions, true)
   for name, func in pairs(self.included_functions) do
     self.functions[name] = self.functions[name] or func
   end
   self.scope = new_scope(self, nil)
   file.scope = self.scope
-  for _, statement in ipairs(file.body) do walk_statement(self, statement) end
+  for _, statement in ipairs(file.body) do
+    if statement.t == "import" then walk_statement(self, statement) end
+  end
+  for _, statement in ipairs(file.body) do
+    if statement.t ~= "import" then walk_statement(self, statement) end
+  end
   types.infer(file.scope)
   for _, var in ipairs(file.scope.order) do
     if var.kind == "fact" then

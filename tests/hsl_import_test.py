@@ -1,0 +1,154 @@
+"""HSL's import: modules with names of their own, variables by reference, data files."""
+import subprocess
+
+import pytest
+
+from harness import SLUICE
+
+CONFIG = """return { hostname = "mx.example.org",
+  listen = { { smtp = "127.0.0.1:2525", server = "s" } },
+  servers = { s = { flows = { connect = { "a.hsl", "b.hsl" } } } } }
+"""
+COUNTER = """
+echo "counter runs";
+$n = 0; $step = 1;
+function count() { global $n, $step; $n += $step; return $n; }
+function twice($x) { return helper($x) * 2; }
+function helper($x) { return $x; }
+function explode($x) { return "mine $x"; }
+class Box { $v; constructor($a) { $this->v = $a; } function get() { return helper($this->v) . explode("b"); } }
+"""
+OTHER = """
+import { count as c, $n } from "./counter";
+function other() { global $n; return c() . " " . $n . implode(",", explode(" ", "a b")); }
+"""
+FILES = {
+    "lib/counter.hsl": COUNTER, "lib/other.hsl": OTHER, "b.hsl": "",
+    "lib/pack/main.hsl": 'function packed() { return "packed"; }',
+    "data/config.json": '{"a": {"n": 10, "l": [1, true, null]}}',
+    "data/t.csv": "name,v\nx,1\ny,2\n", "data/l.txt": "one\ntwo\n",
+}
+
+
+def lay_out(folder, script, **files):
+    for name, text in {"sluice.lua": CONFIG, "a.hsl": script, **FILES, **files}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def run(folder, times=1):
+    """What the flow of connect echoes."""
+    result = subprocess.run([SLUICE, "repl", folder], input=":connect 192.0.2.1\n:close\n" * times,
+                            capture_output=True, text=True, timeout=60)
+    assert "failed" not in result.stdout, result.stdout + result.stderr
+    return [line for line in result.stdout.splitlines() if line != "220" and line[:8] != "  Accept"]
+
+
+def refused(folder):
+    result = subprocess.run([SLUICE, "check", folder], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1
+    return result.stderr
+
+
+COUNT = 'import { count, $n } from "counter"; '
+WORKS = {
+    "names stand for the module's": (
+        'echo count() + double(4); import { count, twice as double } from "counter";', ["9"]),
+    "variables are references": (COUNT + """
+        function set() { global $n; $n += 100; }
+        echo [count(), $n]; $n = 5; echo count(); set(); echo "$n ${n}"; unset($n); echo isset($n);""",
+        ["[0=>1,1=>1]", "6", "106 106", "false"]),
+    "elements of variables too, and copies are copies": ("""
+        import { $n as $m, count } from "counter";
+        function change() { global $m; $m["x"]["y"] = 1; }
+        $m = ["x" => [1]]; $copy = $m; change(); $m["z"] = 2; echo $m; echo $copy;""",
+        ['["x"=>[0=>1,"y"=>1],"z"=>2]', '["x"=>[0=>1]]']),
+    "closures": (COUNT + "$f = function () closure ($n) { $n += 1; return $n; }; echo $f(); echo count();",
+                 ["1", "2"]),
+    "a module runs once": (
+        COUNT + 'import { other } from "./lib/other.hsl"; echo [count(), other(), count()];',
+        ['[0=>1,1=>"2 2a,b",2=>3]']),
+    "the importer's names aren't the module's": (COUNT + """
+        $step = 7; function helper($x) { return "not this"; }
+        import { twice } from "counter"; echo [count(), twice(2), implode("", explode("-", "a-b"))];""",
+        ['[0=>1,1=>4,2=>"ab"]']),
+    "a namespace": ("""import * as c from "file://lib/counter.hsl";
+        echo [c::count(), c::$n]; c::$n = 7; echo c::count();
+        $f = c::twice; echo $f(2); echo c::Box(3)->get();""", ["[0=>1,1=>1]", "8", "4", "3mine b"]),
+    "classes": ('import { Box as B } from "counter"; echo B(4)->get();', ["4mine b"]),
+    "an included file imports": ('include "inc.hsl"; $n += 1; echo count();', ["2"]),
+    "an included file sees what is imported": (COUNT + '$n = 3; include "sees.hsl";', ["3"]),
+}
+
+
+@pytest.mark.parametrize("script, wanted", WORKS.values(), ids=WORKS.keys())
+def test_modules(tmp_path, script, wanted):
+    folder = lay_out(tmp_path, script, **{"inc.hsl": COUNT, "sees.hsl": "echo $n;"})
+    assert run(folder) == ["counter runs"] + wanted
+
+
+def test_modules_begin_anew_in_each_run_and_are_one_within(tmp_path):
+    folder = lay_out(tmp_path, COUNT + "count();", **{
+        "b.hsl": 'import { count as again } from "counter"; echo again();'})
+    assert run(folder, times=2) == ["counter runs", "2"] * 2
+
+
+def test_a_package_has_a_main_file(tmp_path):
+    assert run(lay_out(tmp_path, 'import { packed } from "extras://pack"; echo packed();')) == ["packed"]
+
+
+def test_redefined_final_actions_hold_in_modules(tmp_path):
+    """An override is the end of every path, so a module's, too; its own functions it calls by name."""
+    folder = lay_out(tmp_path, """
+        import { leave } from "leaves";
+        function Accept() { echo "through the override"; builtin Accept(); }
+        leave();""", **{"leaves.hsl": "function leave() { Accept(); }"})
+    assert run(folder) == ["through the override"]
+
+
+def test_data(tmp_path):
+    folder = lay_out(tmp_path, """
+        import $cfg from "config.json"; import $t from "data/t.csv"; import $l from "file://l.txt";
+        function seen() { global $cfg; return $cfg["a"]["n"] / 4; }
+        $copy = $cfg; $cfg["a"]["n"] += 1; echo $cfg; echo $copy["a"]["n"]; echo seen();
+        echo $t[1]["v"]; echo $l[1];
+        include "lua.lua"; Lua($cfg);""", **{
+        "lua.lua": 'function Lua(t) t.a.n = "changed" end'})
+    once = ['["a"=>["n"=>11,"l"=>[0=>1,1=>true,2=>none]]]', "10", "2.75", "2", "two"]
+    assert run(folder, times=2) == once * 2       # nothing of a run is left in the data
+
+
+REFUSED = {
+    "no such module": ('import { f } from "none";', 'a.hsl:1:1: "none" is not in the policy'),
+    "no such function": ('import { f } from "counter";', "a.hsl:1:10: lib/counter.hsl has no f"),
+    "no such variable": ('import { $f } from "counter";', "a.hsl:1:10: lib/counter.hsl has no $f"),
+    "not in the namespace": ('import * as c from "counter"; c::f();', "lib/counter.hsl has no f"),
+    "defined twice": ('import { count } from "counter"; function count() { }', "count is defined twice"),
+    "arguments are counted": ('import { twice } from "counter"; twice();', "twice takes 1 argument, 0 given"),
+    "in a function": ('function f() { import { count } from "counter"; }', "'import' stands at the top"),
+    "in a block": ('if (1) { import { count } from "counter"; }', "'import' stands at the top"),
+    "no such data": ('import $x from "none.json";', '"none.json" is not in the policy\'s data/'),
+    "code is no data": ('import $x from "counter.hsl";', "is imported from a .json, .csv or .txt file"),
+    "options": ('import $x from "t.csv" with ["header" => false];', "options of an import aren't built"),
+    "data isn't included": ('include "data/t.csv";', '"data/t.csv" is not in the policy'),
+    "itself": ('import { f } from "b.hsl"; function f() { }', "imports leads back to itself"),
+}
+
+
+@pytest.mark.parametrize("script, words", REFUSED.values(), ids=REFUSED.keys())
+def test_what_cannot_be_imported_is_refused(tmp_path, script, words):
+    files = {"b.hsl": 'import { g } from "c.hsl"; function f() { }',
+             "c.hsl": 'import { f } from "a.hsl"; function g() { }'} if "b.hsl" in script else {}
+    assert words in refused(lay_out(tmp_path, script, **files))
+
+
+def test_steps_of_copied_data_are_charged(tmp_path):
+    folder = lay_out(tmp_path, 'import $x from "big.txt"; echo length($x);', **{
+        "data/big.txt": "x\n" * 60000})
+    config = (folder / "sluice.lua").read_text()
+    (folder / "sluice.lua").write_text(config.replace("return {", "return { limits = { steps = 50000 },"))
+    result = subprocess.run([SLUICE, "repl", folder], input=":connect 192.0.2.1\n",
+                            capture_output=True, text=True, timeout=60)
+    assert "50000 steps" in result.stdout, result.stdout

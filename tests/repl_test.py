@@ -61,6 +61,15 @@ PIPED = {
     "one builtin": (":builtins password_v\n",
                     "password_verify      password  everywhere; waits\n"),
     "a builtin of some phases": (":builtins GetHeaders\n", "GetHeaders "),
+    "HSL": (":hsl\n1 + 1\n$x = [1, 'none' => 2];\n".replace("'", '"') +
+            'echo "x" . $x["none"];\n$x["none"] += 1;\n$x;\n',
+            '2\n[0=>1,"none"=>2]\nx2\n3\n[0=>1,"none"=>3]\n'),
+    "HSL: several lines": (":hsl\nfunction f($a) {\nglobal $n;\n$n += $a;\nreturn [$n,\n2];\n}\n$n = 1\n"
+                           "f(\n4)\n$n // the end\n", "1\n[0=>5,1=>2]\n5\n"),
+    "HSL: statements print nothing": (":hsl\nif (1) $y = 1;\n$a = 1; $b = 2;\n\"$a $b $y\"\n", "1 2 1\n"),
+    "HSL: unset": (":hsl\n$x = 1;\nunset($x);\nisset($x)\n", "1\nfalse\n"),
+    "both languages have the functions": (
+        "function f(n) return n * 2 end\n:hsl\nfunction g($n) { return f($n) + 1; }\n:lua\ng(2)\n", "5\n"),
     "quit": ("1\n:quit\n2\n", "1\n"),
 }
 
@@ -81,6 +90,8 @@ FAILED = {
     "an unfinished chunk": ("if true then\n", "near <eof>"),
     "steps": ("while true do end\n", "more than 10000000 steps"),
     "memory": ("t = ('x'):rep(1e6) while true do t = t .. t end\n", "out of memory"),
+    "HSL: a variable": (":hsl\n$nope\n:lua\n", "$nope is not"),
+    "HSL: syntax": (":hsl\n$x = = 1;\n:lua\n", "input 1.hsl:1:6: '=' can't begin a value"),
     "a wrong phase": ("Reject()\n", "Reject can't be called in exec"),
     "an unknown command": (":nope\n", "there is no such command"),
     "an unknown builtin": (":builtins nope\n", "there is no such builtin"),
@@ -108,6 +119,13 @@ def test_the_policys_files_and_resolver(policy):
                   'd = require "double"\nd(5)\n', policy)
     assert result.stderr == ""
     assert result.stdout == '{ "v=spf1 -all" }\n8\n"bob"\n10\n'
+
+
+def test_hsl_imports_from_the_policy(policy):
+    (policy / "lib/counter.hsl").write_text("$n = 0; function count() { global $n; $n += 1; return $n; }")
+    result = repl(':hsl\nimport { count, $n } from "counter";\ncount()\n$n += 5; echo count();\n'
+                  'import $names from "names.txt";\n$names[1]\n', policy)
+    assert (result.stdout, result.stderr) == ("1\n7\nbob\n", "")
 
 
 def test_a_broken_policy(policy):

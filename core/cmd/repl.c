@@ -87,7 +87,7 @@ repl_execute(struct repl *r, struct sl_str source, struct sl_err *err)
 {
 	char name[40];
 
-	snprintf(name, sizeof(name), "input %u", r->chunks);
+	snprintf(name, sizeof(name), "input %u%s", r->chunks, r->hsl ? ".hsl" : "");
 	r->over = false;
 	if (sl_engine_exec(desk_engine(r->desk), name, source, on_result, r, err) != 0)
 		return err->code;
@@ -101,9 +101,33 @@ repl_execute(struct repl *r, struct sl_str source, struct sl_err *err)
 }
 
 static bool
-is_incomplete(const struct sl_err *err)
+is_incomplete(const struct repl *r, const struct sl_err *err)
 {
-	return sl_str_ends(sl_str_of(err->text), SL_STR("near <eof>"));
+	struct sl_str text = sl_str_of(err->text);
+
+	if (!r->hsl)
+		return sl_str_ends(text, SL_STR("near <eof>"));
+	return sl_str_ends(text, SL_STR(" is open")) || sl_str_ends(text, SL_STR(" has no end")) ||
+	    sl_str_find(text, SL_STR("end of the file")) >= 0;
+}
+
+/* The input as a chunk that gives (in HSL: prints) its value, if it is an expression. */
+static void
+put_expression(const struct repl *r, struct sl_buf *out)
+{
+	struct sl_str input = sl_buf_str(&r->input);
+
+	if (!r->hsl) {
+		sl_buf_puts(out, "return ");
+		sl_buf_putstr(out, input);
+		return;
+	}
+	input = sl_str_trim(input);
+	if (input.n > 0 && input.p[input.n - 1] == ';')
+		input.n--;
+	sl_buf_puts(out, "echo (");
+	sl_buf_putstr(out, input);
+	sl_buf_puts(out, "\n);");
 }
 
 /* An expression prints its value: it is tried first. False: more lines are needed. */
@@ -115,14 +139,13 @@ evaluate(struct repl *r, bool last)
 	struct sl_err err;
 	int rc;
 
-	sl_buf_puts(&expression, "return ");
-	sl_buf_putstr(&expression, sl_buf_str(&r->input));
+	put_expression(r, &expression);
 	rc = repl_execute(r, sl_buf_str(&expression), &err);
 	sl_buf_clear(&expression);
 	if (rc == SL_ERR_SYNTAX) {
-		more = is_incomplete(&err);
+		more = is_incomplete(r, &err);
 		rc = repl_execute(r, sl_buf_str(&r->input), &err);
-		more = rc == SL_ERR_SYNTAX && !last && (more || is_incomplete(&err));
+		more = rc == SL_ERR_SYNTAX && !last && (more || is_incomplete(r, &err));
 	}
 	if (more)
 		return false;

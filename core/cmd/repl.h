@@ -18,6 +18,7 @@ struct repl {
 	bool quit, failed;
 	bool over;			/* the chunk that runs has ended */
 	bool color, trace, live;
+	bool hsl;			/* the language of lines; else Lua */
 	struct sl_dict *names;		/* that lines assigned, for completion */
 	struct sl_buf session;		/* the steps of the conversation, a line each */
 };
@@ -26,7 +27,7 @@ struct repl {
 void	 repl_complain(struct repl *r, const char *text);
 /* The next line as typed, or NULL; for commands that read more. */
 const char *repl_next_line(struct repl *r);
-/* Runs a chunk of Lua: 0, or SL_ERR_SYNTAX and why. */
+/* Runs a chunk in the language of lines: 0, or SL_ERR_SYNTAX and why. */
 int	 repl_execute(struct repl *r, struct sl_str source, struct sl_err *err);
 /* What was asked and nobody answered since the line began. */
 void	 repl_tell_unanswered(struct repl *r);

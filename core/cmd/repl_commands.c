@@ -124,16 +124,36 @@ doc(struct repl *r, int argc, char **argv)
 }
 
 static void
+hsl(struct repl *r, int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	r->hsl = true;
+}
+
+static void
+lua(struct repl *r, int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	r->hsl = false;
+}
+
+/* Names of Lua; functions of HSL are among them. */
+static void
 vars(struct repl *r, int argc, char **argv)
 {
+	bool language = r->hsl;
 	struct sl_err err;
 
 	(void)argc;
 	(void)argv;
 	if (r->session.n > 0)
 		fwrite(r->session.p, 1, r->session.n, stdout);
+	r->hsl = false;
 	if (repl_execute(r, SL_STR("for name, value in pairs(_ENV) do echo(name, ' = ', value) end"), &err) != 0)
 		repl_complain(r, err.text);
+	r->hsl = language;
 }
 
 /* ---- the world --------------------------------------------------------------------------- */
@@ -281,6 +301,8 @@ static const struct repl_command commands[] = {
 	{ ":live", "[on|off]", "ask the network what nothing here answers", live, 0, 1 },
 	{ ":time", "TIME|now", "the clock stands there", set_time, 1, 2 },
 	{ ":trace", "[on|off]", "show what is called and asked", trace, 0, 1 },
+	{ ":hsl", "", "lines are HSL from now on", hsl, 0, 0 },
+	{ ":lua", "", "lines are Lua again", lua, 0, 0 },
 	{ ":vars", "", "the conversation so far, and the names that lines assigned", vars, 0, 0 },
 	{ ":reload", "", "read the policy again", reload, 0, 0 },
 	{ ":builtins", "[NAME]", "the builtins whose name has NAME in it", builtins, 0, 1 },
@@ -320,7 +342,7 @@ help(struct repl *r, int argc, char **argv)
 	(void)r;
 	(void)argc;
 	(void)argv;
-	printf("A line is Lua: an expression prints its value, a chunk goes on until it is complete.\n"
+	printf("A line is Lua, or HSL: an expression prints its value, a chunk goes on until it is complete.\n"
 	    "Names stay; a local is known in its own chunk only. Ctrl-C ends what runs.\n");
 	for (i = 0; (c = command_at(i)) != NULL; i++) {
 		snprintf(head, sizeof(head), "%s %s", c->name, c->usage);

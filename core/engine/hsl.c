@@ -9,6 +9,7 @@
 const char sl_hsl_unset = 0, sl_hsl_end = 0, sl_hsl_spread = 0, sl_hsl_none = 0;
 
 static const char env_key = 0;		/* in a run's environment: its HSL side */
+static const char variables_key = 0;	/* in the functions of a REPL: its lines' variables */
 
 /* ---- functions ----------------------------------------------------------------- */
 
@@ -88,13 +89,31 @@ sl_hsl_run_functions(lua_State *L, struct sl_run *run)
 	lua_remove(L, -2);
 }
 
+/* A REPL's lines have the same variables; other main code has new ones. */
+static void
+push_variables(lua_State *L, struct sl_run *run)
+{
+	if (run->scope == &run->own) {
+		lua_newtable(L);
+		return;
+	}
+	sl_hsl_run_functions(L, run);
+	if (lua_rawgetp(L, -1, &variables_key) != LUA_TTABLE) {
+		lua_pop(L, 1);
+		lua_newtable(L);
+		lua_pushvalue(L, -1);
+		lua_rawsetp(L, -3, &variables_key);
+	}
+	lua_remove(L, -2);
+}
+
 /* enter(environment, shared, mode): functions, shared, mode */
 static int
 enter(lua_State *L)
 {
 	lua_settop(L, 3);
 	if (lua_isnil(L, 2)) {
-		lua_newtable(L);
+		push_variables(L, sl_running(L));
 		lua_replace(L, 2);
 	}
 	if (!sl_hsl_module_functions(L, 2))

@@ -116,6 +116,7 @@ struct sl_program {
 	int compiler, compiler_host;	/* registry; LUA_NOREF = not loaded yet */
 	const struct sl_program_files *files;
 	struct sl_buf report, warnings;
+	bool shares;			/* HSL's main code has its variables where others find them */
 };
 
 /* An environment: what scripts assigned, and what they redefined. */

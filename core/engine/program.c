@@ -298,7 +298,7 @@ add_hsl(struct sl_program *p, const char *path, struct sl_str source, bool inclu
 		snprintf(key, sizeof(key), SL_HSL_INCLUDED "%s", path);
 		c.key = key;
 	}
-	rc = sl_hsl_compile(p, path, skip_mark(source), included, &code, &includes, err);
+	rc = sl_hsl_compile(p, path, skip_mark(source), included || p->shares, &code, &includes, err);
 	if (rc == 0) {
 		c.reader.parts[0] = sl_buf_str(&code);
 		rc = load(p, &c, err);
@@ -350,6 +350,12 @@ void
 sl_program_set_files(struct sl_program *p, const struct sl_program_files *files)
 {
 	p->files = files;
+}
+
+void
+sl_program_share_variables(struct sl_program *p)
+{
+	p->shares = true;
 }
 
 const char *

@@ -83,6 +83,8 @@ struct sl_program_files {
 void		 sl_program_set_files(struct sl_program *program, const struct sl_program_files *files);
 /* The level of HSL that a file says in a comment of its first five lines: 2016, 2026; 0 = none. */
 int		 sl_program_level(const struct sl_program *program, const char *path);
+/* For lines of a REPL: variables of HSL's main code stay in the scope that runs share. */
+void		 sl_program_share_variables(struct sl_program *program);
 /* Every error of the last file that didn't compile, with source lines; "" if it had one line. */
 const char	*sl_program_report(const struct sl_program *program);
 /* What is odd in the HSL files that did compile, a text each with source lines. */

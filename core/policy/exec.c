@@ -190,6 +190,8 @@ sl_engine_exec(struct sl_engine *e, const char *name, struct sl_str source, sl_e
 	spec.host = x;
 	if (e->generation != NULL)
 		sl_program_set_files(x->program, &e->generation->files);
+	if (e->names != NULL)
+		sl_program_share_variables(x->program);
 	rc = sl_program_add(x->program, x->name, source, err);
 	tell_report(e, x->program);
 	if (rc == 0)

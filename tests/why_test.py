@@ -1,4 +1,5 @@
 """sluice why: the story of one message, found by what people have of it."""
+import gzip
 import json
 import resource
 import subprocess
@@ -18,8 +19,8 @@ CONFIG = """return {
 }"""
 FILES = {
     "rcptto.lua": 'if recipient == "no@example.org" then Reject("not here (" .. messageid .. ")") end',
-    "postdelivery.lua": "if retry == 2 then GenerateDSN() end",
-    "data.lua": """if recipient == "down@example.org" then Deliver({ transportid = "down" }) end
+    "postdelivery.lua": "if recipient:sub(1, 5) == 'slow@' then Retry(3600) end if retry == 2 then GenerateDSN() end",
+    "data.lua": """if recipient == "down@example.org" or recipient:sub(1, 5) == "slow@" then Deliver({ transportid = "down" }) end
 if recipient == "broken@example.org" then x.y = 1 end""",
 }
 
@@ -114,6 +115,31 @@ def test_nothing_found(tmp_path):
     assert "there is no id in that" in why("no id at all", log, status=2)
     missing = tmp_path / "missing"
     assert f"{missing}: No such file" in why("<no@where.example>", missing, status=2)
+
+
+def test_a_compressed_log_says_so(tmp_path):
+    path = tmp_path / "log.1.gz"
+    path.write_bytes(gzip.compress(event("message", 1, id="a", msgid="<a@b>").encode()))
+    assert f"{path}: compressed, give it by: zcat" in why("<a@b>", path, status=1)
+
+
+def test_what_operators_did(server, tmp_path):
+    """A message that was removed by hand doesn't look as if it still waited."""
+    log = tmp_path / "events"
+    client = server.client()
+    client.say("EHLO client.example")
+    for name, to in (("all", ["slow@example.org"]), ("one", ["slow@example.org", "slow@example.com"])):
+        assert client.send("ann@example.com", to, text_message(
+            extra=b"Message-ID: <%s@b>\r\n" % name.encode()))[1].startswith("250")
+    client.close()
+    wait_for(lambda: log.read_text().count('"deferred"') == 3, "the first attempts")
+    for name, more in (("all", []), ("one", ["--recipient", "slow@example.com"])):
+        [m] = stories(f"<{name}@b>", log)["messages"]
+        subprocess.run([SLUICE, "queue", "remove", server.spool, m["id"], *more], check=True)
+    wait_for(lambda: log.read_text().count('"removed"') == 2, "both events")
+    assert recipients(stories("<all@b>", log)["messages"][0])["slow@example.org"]["state"] == "removed"
+    who = recipients(stories("<one@b>", log)["messages"][0])
+    assert (who["slow@example.org"]["state"], who["slow@example.com"]["state"]) == ("waiting", "removed")
 
 
 def test_an_id_counts_only_in_its_place(tmp_path):

@@ -57,7 +57,7 @@ run_here(struct tool *t, struct sl_store *store)
 	struct sl_queue_run *run;
 	int rc;
 
-	run = sl_queue_run_new(t->answer.loop, store, NULL, sl_buf_str(&t->request), &out);
+	run = sl_queue_run_new(t->answer.loop, store, NULL, NULL, sl_buf_str(&t->request), &out);
 	rc = run != NULL ? sl_loop_run(t->answer.loop) : SL_ERR_NOMEM;
 	sl_queue_run_free(run);
 	return rc == 0 && !t->answer.broken ? 0 : SL_ERR_IO;

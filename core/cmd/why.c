@@ -29,6 +29,7 @@
 struct log {
 	char *path;
 	const char *error;		/* NULL = it was read */
+	bool compressed;		/* by gzip: nothing is found in it */
 	uint64_t lines, events, skipped;	/* all; JSON of ours; too long */
 	char first[TIME + 1], last[TIME + 1];
 };
@@ -93,6 +94,8 @@ read_log(struct log *log, struct why_search *s)
 	why_search_file(s);
 	while (fd >= 0 && sl_buf_reserve(&b, CHUNK) == 0 && (n = read(fd, b.p + b.n, CHUNK)) > 0) {
 		b.n += (size_t)n;
+		if (log->lines == 0 && sl_str_starts(sl_buf_str(&b), SL_STR("\x1f\x8b")))
+			log->compressed = true;
 		take_lines(log, s, &b, &passing, false);
 	}
 	if (n < 0)
@@ -193,6 +196,10 @@ describe_log(struct sl_buf *out, const struct log *log)
 	sl_event_put_harmless(out, sl_str_of(log->path));
 	if (log->error != NULL) {
 		sl_buf_printf(out, ": %s\n", log->error);
+		return;
+	}
+	if (log->compressed) {
+		sl_buf_puts(out, ": compressed, give it by: zcat LOG | sluice why ID -\n");
 		return;
 	}
 	sl_buf_printf(out, ": %llu lines", (unsigned long long)log->lines);

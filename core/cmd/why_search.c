@@ -487,7 +487,8 @@ list_of(const struct founds *f)
 {
 	json_t *out = json_array();
 
-	qsort(f->list, f->n, f->n > 0 ? sizeof(*f->list) : 0, by_time);
+	if (f->n > 0)
+		qsort(f->list, f->n, sizeof(*f->list), by_time);
 	for (size_t i = 0; i < f->n; i++)
 		if (i == 0 || f->list[i].number != f->list[i - 1].number)
 			json_array_append(out, f->list[i].event);

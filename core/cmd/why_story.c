@@ -111,6 +111,29 @@ on_result(json_t *message, const json_t *e)
 	}
 }
 
+/* By hand: for one recipient, or for all for whom it isn't over. */
+static void
+on_command(json_t *message, const json_t *e, const char *state)
+{
+	static const char *const open[] = { "accepted", "waiting", "quarantined", "redirected", "released" };
+	const char *address = text_of(e, "recipient");
+	json_t *r;
+	size_t i, k;
+
+	if (address[0] != '\0')
+		recipient_at(message, address);
+	json_array_foreach(json_object_get(message, "recipients"), i, r) {
+		for (k = 0; k < sizeof(open) / sizeof(open[0]) && strcmp(text_of(r, "state"), open[k]) != 0; k++)
+			;
+		if (address[0] != '\0' ? strcmp(text_of(r, "recipient"), address) != 0 :
+		    k == sizeof(open) / sizeof(open[0]))
+			continue;
+		json_object_set_new(r, "state", json_string(state));
+		json_object_set_new(r, "text", json_string("by an operator's command"));
+		json_object_set(r, "time", json_object_get(e, "time"));
+	}
+}
+
 /* One reply for all: whoever was accepted before isn't if it refuses. */
 static void
 on_message(json_t *message, const json_t *e)
@@ -164,6 +187,8 @@ why_story(json_t *message)
 			on_verdict(message, event);
 		else if (is(event, "message"))
 			on_message(message, event);
+		else if (is(event, "removed") || is(event, "released"))
+			on_command(message, event, text_of(event, "event"));
 		else
 			on_result(message, event);
 	}

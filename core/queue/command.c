@@ -26,6 +26,7 @@ struct sl_queue_run {
 	struct sl_loop *loop;
 	struct sl_store *store;
 	struct sl_delivery *delivery;
+	struct sl_events *events;
 	struct sl_queue_output out;
 	struct sl_task task;
 	enum verb verb;
@@ -46,7 +47,7 @@ struct change {
 	struct sl_list link;
 	struct sl_queue_run *run;
 	struct sl_op *op;
-	char *id;
+	char *id, *recipient;		/* NULL = all of them */
 	size_t first, n;		/* seized; gaps are done already */
 };
 
@@ -206,6 +207,7 @@ change_free(struct change *c)
 	c->run->nchanges--;
 	sl_op_release(c->op);
 	sl_free(c->id);
+	sl_free(c->recipient);
 	sl_free(c);
 }
 
@@ -215,6 +217,19 @@ let_go(struct sl_store *s, const char *id, size_t first, size_t n)
 {
 	while (n-- > 0)
 		sl_store_untake(s, id, first + n);
+}
+
+/* Nothing else would say why a message is gone. */
+static void
+tell_change(const struct change *c)
+{
+	static const char *const names[VERBS] = { [RETRY] = "retried", [RELEASE] = "released",
+		[REMOVE] = "removed" };
+	bool one = c->recipient != NULL;
+
+	sl_event(c->run->events, SL_NOTICE, names[c->run->verb], SL_FIELDS(SL_F_TEXT("id", c->id),
+	    SL_F_TEXT(one ? "recipient" : "what", one ? c->recipient : "the whole message"),
+	    SL_F_TEXT("by", "an operator")));
 }
 
 static void
@@ -227,7 +242,10 @@ changed(struct sl_op *op, void *arg)
 		let_go(run->store, c->id, c->first, c->n);
 		if (run->rc == 0)
 			run->rc = op->status;
-	} else if (run->verb != REMOVE && run->delivery != NULL) {
+	} else if (op->status == 0) {
+		tell_change(c);
+	}
+	if ((op->status == 0 || op->status == SL_ERR_NOTFOUND) && run->verb != REMOVE && run->delivery != NULL) {
 		sl_delivery_kick(run->delivery);
 	}
 	change_free(c);
@@ -277,6 +295,8 @@ change_one(struct sl_queue_run *run, const struct sl_envelope *m, size_t i)
 	e.state = run->verb == REMOVE ? SL_ENTRY_DONE : SL_ENTRY_QUEUED;
 	if (run->verb != REMOVE)
 		e.next_us = sl_loop_time_us(run->loop);
+	if (c != NULL)
+		c->recipient = sl_strdup(e.recipient);	/* for the event alone: NULL is no loss */
 	if (c != NULL)
 		change_wait(c, sl_store_update(run->store, c->id, i, &e));
 }
@@ -515,7 +535,7 @@ begin(struct sl_task *task)
 
 struct sl_queue_run *
 sl_queue_run_new(struct sl_loop *loop, struct sl_store *store, struct sl_delivery *delivery,
-    struct sl_str request, const struct sl_queue_output *output)
+    struct sl_events *events, struct sl_str request, const struct sl_queue_output *output)
 {
 	struct sl_queue_run *run = sl_calloc(1, sizeof(*run));
 
@@ -526,6 +546,7 @@ sl_queue_run_new(struct sl_loop *loop, struct sl_store *store, struct sl_deliver
 	run->loop = loop;
 	run->store = store;
 	run->delivery = delivery;
+	run->events = events;
 	run->out = *output;
 	run->fd = -1;
 	sl_list_init(&run->changes);

@@ -107,7 +107,8 @@ begin(struct client *c, struct sl_str line)
 	struct sl_queue_control *control = c->control;
 	const struct sl_queue_output out = { put, full, done, c };
 
-	c->run = sl_queue_run_new(control->loop, control->store, control->delivery, line, &out);
+	c->run = sl_queue_run_new(control->loop, control->store, control->delivery,
+	    control->events, line, &out);
 	if (c->run == NULL)
 		client_gone(c);
 	else

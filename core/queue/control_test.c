@@ -505,7 +505,8 @@ command(struct sl_store *s, struct sl_loop *loop, const char *request, const cha
 {
 	struct told t = { .loop = loop };
 	struct sl_queue_output out = { told_put, told_full, told_done, &t };
-	struct sl_queue_run *run = sl_queue_run_new(loop, s, NULL, sl_str_of(request), &out);
+	struct sl_queue_run *run = sl_queue_run_new(loop, s, NULL, NULL, sl_str_of(request),
+	    &out);
 
 	assert_non_null(run);
 	while (!t.over)

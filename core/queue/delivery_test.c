@@ -845,7 +845,7 @@ command(const char *request, const char *want)
 {
 	struct sl_buf answer = SL_BUF_INIT;
 	struct sl_queue_output out = { answer_put, answer_full, answer_done, &answer };
-	struct sl_queue_run *run = sl_queue_run_new(loop, w.store, w.delivery, sl_str_of(request),
+	struct sl_queue_run *run = sl_queue_run_new(loop, w.store, w.delivery, NULL, sl_str_of(request),
 	    &out);
 
 	assert_non_null(run);

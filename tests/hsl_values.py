@@ -159,6 +159,8 @@ def to_number(v):
         elif c not in "0123456789":
             break
         digits += c
+    if text[len(digits):len(digits) + 1] in ("e", "E") and digits:
+        raise Undefined("whether an exponent is read")      # the sources say "decimal"
     return sign * float(digits) if any(c.isdigit() for c in digits) else 0.0
 
 

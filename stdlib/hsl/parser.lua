@@ -356,6 +356,10 @@ local newer = {
   ["while"] = "(", ["for"] = "(", try = "{", class = "name", import = true, throw = true,
 }
 
+-- Operators with which what is thrown may begin. "throw (x)" is no call: nobody's function is named so.
+local begins_expression = { ["("] = true, ["["] = true, ["-"] = true, ["!"] = true, ["~"] = true,
+  ["++"] = true, ["--"] = true }
+
 local function begins_statement(self, word)
   local sign = newer[word]
   local following = peek(self, 1)
@@ -364,7 +368,7 @@ local function begins_statement(self, word)
   if word == "import" then
     return following.type == "var" or is_op(self, "{", 1) or is_op(self, "*", 1)
   end
-  return following.type ~= "op" or following.value == "[" or following.value == "-"
+  return following.type ~= "op" or begins_expression[following.value] or false
 end
 
 local function expression_statement(self)

@@ -1,4 +1,5 @@
 """HSL's import: modules with names of their own, variables by reference, data files."""
+import re
 import subprocess
 
 import pytest
@@ -93,6 +94,19 @@ def test_modules_begin_anew_in_each_run_and_are_one_within(tmp_path):
     folder = lay_out(tmp_path, COUNT + "count();", **{
         "b.hsl": 'import { count as again } from "counter"; echo again();'})
     assert run(folder, times=2) == ["counter runs", "2"] * 2
+
+
+def test_cached_results_are_of_the_module(tmp_path):
+    """Whatever a function is called where it is imported, and though others have its name."""
+    folder = lay_out(tmp_path, """
+        import { f } from "m1"; import { f as g, inside } from "m2"; import * as m from "m1";
+        echo [cache [] f(1), cache [] g(1), cache [] m::f(1), inside()];""", **{
+        "m1.hsl": 'function f($x) { return "m1 " . uuid(); }',
+        "m2.hsl": 'function f($x) { return "m2 " . uuid(); } function inside() { return cache [] f(1); }',
+        "b.hsl": 'import { f } from "m2"; function h($x) { return "main"; } echo cache [] f(1);'})
+    first, second = run(folder)
+    one = re.fullmatch(r'\[0=>"(m1 .*)",1=>"(m2 .*)",2=>"(m1 .*)",3=>"(m2 .*)"\]', first).groups()
+    assert one[0] == one[2] and one[1] == one[3] == second
 
 
 def test_a_package_has_a_main_file(tmp_path):

@@ -576,7 +576,7 @@ function by_node.cache(self, node, before)
   local args = arguments(self, node.call.args, before)
   dirty(before)
   return ("%s%s(%s, %s, %s%s)"):format(self:mark(node), self:original("__cache"), options,
-    quote(callee.name), (E(self, callee)), args ~= "" and ", " .. args or ""), ATOM
+    quote(node.entries or callee.name), (E(self, callee)), args ~= "" and ", " .. args or ""), ATOM
 end
 
 function by_node.yield(self, node)

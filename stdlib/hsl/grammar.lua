@@ -159,7 +159,7 @@ local function string_node(self, token)
   return node(self, "str", token, { value = token.value })
 end
 
--- Behind cache: [options] [builtin] name(arguments)
+-- Behind cache: [options] [builtin] name(arguments), or name::name(arguments)
 local function cached_call(self, token)
   local options
   if accept(self, "[") then options = array_rest(self, peek(self), "]") end
@@ -167,6 +167,9 @@ local function cached_call(self, token)
   local original = accept_word(self, "builtin") ~= nil
   local name = member_name(self)
   local callee = node(self, original and "builtin" or "name", at, { name = name })
+  if not original and accept(self, "::") then
+    callee = node(self, "prop", at, { base = callee, name = member_name(self), static = true })
+  end
   local open = expect(self, "(", "behind the function's name")
   return node(self, "cache", token, { options = options,
     call = node(self, "call", at, { callee = callee, args = arguments(self, open) }) })

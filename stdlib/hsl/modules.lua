@@ -115,6 +115,7 @@ local function take_name(self, import, name, into, report)
   local func = exports and exports.functions[name.name]
   local class = exports and exports.classes[name.name]
   into[name.as] = func
+  self.cache_names[name.as] = import.path .. "::" .. name.name
   self.classes[name.as] = not func and class or self.classes[name.as]
   if exports and not func and not class and report then missing(self, name, import, "", name.name) end
 end

@@ -406,6 +406,11 @@ expressions.call = walk_call
 function expressions.cache(self, node)
   if node.options then walk(self, node.options, "value") end
   walk(self, node.call, "value")
+  local callee = node.call.callee
+  if callee.t == "name" then
+    node.entries = self.cache_names[callee.name] or
+      self.included and self.functions[callee.name] and self.diag.path .. "::" .. callee.name
+  end
 end
 
 function expressions.assign(self, node, use, as_statement)
@@ -796,7 +801,7 @@ end
 function resolver.resolve(file, diag, host, included)
   local self = setmetatable({ diag = diag, host = host, included = included, functions = {},
     classes = {}, includes = {}, included_functions = {}, calls_builtin = {},
-    exports = {}, frame = {}, clears = {} }, R)
+    exports = {}, cache_names = {}, frame = {}, clears = {} }, R)
   self.shared, self.main_assigns = survey(file)
   look_into(self, file, { [diag.path] = "open" })
   hoist_functions(self, file.body, self.functions)

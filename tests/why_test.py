@@ -117,6 +117,40 @@ def test_nothing_found(tmp_path):
     assert f"{missing}: No such file" in why("<no@where.example>", missing, status=2)
 
 
+ID = "6e238b17-46d6-42b5-9360-383efca5e522"
+
+
+@pytest.mark.parametrize("pasted, ids", [
+    (ID, [("id", ID)]),
+    (ID.upper() + "-2", [("id", ID)]),
+    (f"<bob@example.org>: host mx.example.org[192.0.2.1] said:\n 451 4.3.0 Local policy error\n ({ID})",
+     [("id", ID)]),
+    (f"250 2.0.0 OK {ID}\r\n", [("id", ID)]),
+    (f"<{ID}@mx.example.org>", [("Message-ID", f"{ID}@mx.example.org")]),
+    (' <"a b"@example.com>', [("Message-ID", '"a b"@example.com')]),
+    ("CAF+x=yz@mail.example.com", [("Message-ID", "CAF+x=yz@mail.example.com")]),
+    ("Message-ID: <CAF+x=yz@mail.example.com> was lost", [("Message-ID", "CAF+x=yz@mail.example.com")]),
+    ("4XyZ7q2Hn8z1", [("queue id", "4XyZ7q2Hn8z1")]),
+    ("4AS5CYLX016675", [("queue id", "4AS5CYLX016675")]),
+    ("postfix/smtp[123]: 4XyZ7q2Hn8z1: to=<bob@example.org>, relay=mx[192.0.2.1]:25, status=sent",
+     [("Message-ID", "bob@example.org"), ("queue id", "4XyZ7q2Hn8z1")]),
+    ("250 2.0.0 Ok: queued as 7Qw8rT9.", [("queue id", "7Qw8rT9")]),
+    ("the mail of mx1.example2.org, version 10.2.33b", []),
+    ("", []), ("   \n", []), ("<@>", []), ("x" * 60000 + "1", []), ("<" * 60000, []), (f"reply x{ID}", []),
+])
+def test_ids_in_what_is_pasted(tmp_path, pasted, ids):
+    """From the argument and from standard input."""
+    log = log_of(tmp_path, [])
+    for args, text in ((["-", log], pasted.encode()), ([pasted, log], None)):
+        if args[0] == "" or (args[0] != "-" and pasted.startswith("-")):
+            continue
+        out = why("--json", *args, text=text, status=1 if ids else 2)
+        if ids:
+            assert [(a["kind"], a["id"]) for a in json.loads(out)["asked"]] == ids
+        else:
+            assert "there is no id in that" in out
+
+
 def test_a_compressed_log_says_so(tmp_path):
     path = tmp_path / "log.1.gz"
     path.write_bytes(gzip.compress(event("message", 1, id="a", msgid="<a@b>").encode()))

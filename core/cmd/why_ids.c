@@ -120,22 +120,34 @@ has_blank(struct sl_str s)
 	return false;
 }
 
+/* All of it is a Message-ID, with or without brackets; one in brackets may have quoted blanks. */
+static bool
+is_msgid(struct sl_str *s)
+{
+	bool brackets = s->n > 2 && s->p[0] == '<' && s->p[s->n - 1] == '>';
+	struct sl_str inner = brackets ? sl_str_sub(*s, 1, s->n - 1) : *s;
+	ssize_t at = sl_str_chr(inner, '@');
+
+	if (at <= 0 || (size_t)at + 1 == inner.n || sl_str_chr(inner, '<') >= 0 ||
+	    sl_str_chr(inner, '>') >= 0 || (!brackets && has_blank(inner)))
+		return false;
+	*s = inner;
+	return true;
+}
+
 size_t
 why_find_ids(struct why_id *out, struct sl_str s)
 {
 	size_t n = find_ours(out, s);
 
 	s = sl_str_trim(s);
-	/* One word is what it is: <id@domain>, id@domain, a queue id of any form. A Message-ID
-	 * may have one of ours in it. */
-	if (!has_blank(s) && sl_str_chr(s, '@') > 0) {
-		if (s.p[0] == '<' && s.p[s.n - 1] == '>')
-			s = sl_str_sub(s, 1, s.n - 1);
+	/* A Message-ID may have one of ours in it. */
+	if (is_msgid(&s))
 		return add(out, 0, WHY_MSGID, s);
-	}
 	if (n > 0)
 		return n;
-	if (!has_blank(s))
+	/* Alone, a queue id may have any form. */
+	if (!has_blank(s) && sl_str_chr(s, '<') < 0)
 		return add(out, 0, WHY_QUEUEID, s);
 	return find_queueids(out, find_bracketed(out, 0, s), s);
 }

@@ -8,7 +8,7 @@
 
 #include "err.h"
 
-#define MAX_WORDS	12	/* in front of the level: what a syslog daemon writes */
+#define MAX_WORDS	6	/* of what a syslog daemon writes in front */
 
 /* A place in a line. */
 struct reader {
@@ -223,25 +223,64 @@ is_not_blank(char c)
 	return c != ' ';
 }
 
-/* What stands in front of the level is the time, or what its place is in a syslog. */
+static bool
+is_clock(struct sl_str word)
+{
+	static const char form[] = "00:00:00.000";
+
+	if (word.n != sizeof(form) - 1)
+		return false;
+	for (size_t i = 0; i < word.n; i++)
+		if (form[i] == '0' ? !sl_isdigit(word.p[i]) : word.p[i] != form[i])
+			return false;
+	return true;
+}
+
+static struct sl_str
+take_word(struct reader *r)
+{
+	struct sl_str word = take_while(r, is_not_blank);
+
+	take_while(r, is_blank);
+	return word;
+}
+
+/*
+ * Over what a syslog daemon puts in front, up to "sluice[PID]:". The first word
+ * of that form counts: what other programs log may hold anything behind theirs.
+ */
+static void
+skip_tag(struct reader *r)
+{
+	struct reader at = *r;
+
+	for (int i = 0; i < MAX_WORDS && at.rest.n > 0; i++) {
+		struct sl_str word = take_word(&at);
+
+		if (!sl_str_ends(word, SL_STR("]:")))
+			continue;
+		if (sl_str_starts(word, SL_STR("sluice[")))
+			*r = at;
+		return;
+	}
+}
+
+/* What stands in front of the level is the time: ours, or the syslog's. */
 static bool
 find_level(struct sl_event_record *e, struct reader *r)
 {
 	const char *start = r->rest.p;
+	struct reader clock;
 
-	for (int i = 0; i < MAX_WORDS && r->rest.n > 0; i++) {
-		const char *before = r->rest.p;
-		struct sl_str word = take_while(r, is_not_blank);
-
-		if (is_level(word)) {
-			e->level = word;
-			e->time = sl_str_trim((struct sl_str){ start, (size_t)(before - start) });
-			take_while(r, is_blank);
-			return true;
-		}
-		take_while(r, is_blank);
-	}
-	return false;
+	skip_tag(r);
+	clock = *r;
+	if (is_clock(take_word(&clock)))
+		*r = clock;
+	else if (r->rest.p == start)
+		return false;
+	e->time = sl_str_trim((struct sl_str){ start, (size_t)(r->rest.p - start) });
+	e->level = take_word(r);
+	return is_level(e->level);
 }
 
 static bool

@@ -25,7 +25,7 @@ struct sl_event_record {
 
 /*
  * Takes one line without its newline: the JSON object, or the form for people,
- * with anything in front (a syslog daemon's words). The views borrow from 'line'
+ * with what a syslog daemon writes in front. The views borrow from 'line'
  * and the record until its next use. SL_ERR_SYNTAX: the line is no event.
  */
 int	 sl_event_read(struct sl_event_record *r, struct sl_str line);

@@ -71,8 +71,12 @@ refused(void **state)
 		"", "{", "{}", "no event", HEAD, HEAD "} ,", HEAD ",}", HEAD ",\"a\":{}}",
 		HEAD ",\"a\":[1]}", HEAD ",\"a\":\"\\ud83d\"}", HEAD ",\"a\":\"\\x41\"}", HEAD ",\"a\":}",
 		HEAD ",\"a\":\"b}", HEAD ",\"a\":\"\xff\"}", "{\"time\":\"t\",\"level\":\"info\"}",
-		"postfix/smtpd[1]: 4XyZ: client=x", "12:00 info", "12:00 info   e a", "12:00 info   e a=",
-		"12:00 info   e a=\"b", "12:00 info   e a=b c", "12:00 info   e  a=b",
+#define CLOCK "12:00:00.000 info   "
+		"postfix/smtpd[1]: 4XyZ: client=x", CLOCK, CLOCK "e a", CLOCK "e a=",
+		CLOCK "e a=\"b", CLOCK "e a=b c", CLOCK "e  a=b", "x " CLOCK "e a=b", "info   e a=b",
+		/* what a sender can put into another program's line */
+		"Nov 28 12:00:00 mx postfix/smtpd[1]: sluice[1]: info   e a=b",
+		"Nov 28 12:00:00 mx postfix/smtpd[1]: " CLOCK "e a=b",
 		"Nov 28 mx postfix/smtp[1]: info about nothing",
 	};
 	struct sl_event_record r = { 0 };
@@ -82,6 +86,9 @@ refused(void **state)
 		if (sl_event_read(&r, sl_str_of(lines[i])) != SL_ERR_SYNTAX)
 			fail_msg("%s", lines[i]);
 	assert_int_equal(sl_event_read(&r, SL_STR(HEAD "}")), 0);
+	assert_int_equal(sl_event_read(&r, SL_STR(CLOCK "e a=b")), 0);
+	assert_int_equal(sl_event_read(&r, SL_STR("Nov 28 12:00:00 mx sluice[1]: info   e a=b")), 0);
+	is(r.time, "Nov 28 12:00:00 mx sluice[1]:");
 	sl_event_record_clear(&r);
 }
 

@@ -13,7 +13,7 @@ import threading
 import dkim
 import pytest
 
-from harness import ROOT, Api, Client, Sluice, answer_json, free_port, key_pair, text_message, wait_for
+from harness import ROOT, SLUICE, Api, Client, Sluice, answer_json, free_port, key_pair, text_message, wait_for
 from postfix import fetch_postfix
 
 CONFIG = """return {
@@ -301,6 +301,26 @@ def test_quarantine_is_postfix_hold(make, mta):
     wait_for(lambda: any(p.name == queueid for p in mta.held()), "the message on hold")
     assert f"{queueid}: milter-hold: END-OF-MESSAGE" in mta.text()
     assert mta.messages() == []
+
+
+def test_why_by_the_queue_id_of_postfix(make, mta, tmp_path):
+    """The reply that a client got of Postfix is enough: our story, and the lines of Postfix's log."""
+    server = make(data='if sender == "eve@example.com" then Reject("not this one") end')
+    reply = send(mta.port, text_message(extra=b"Message-ID: <it@client.example>\r\n"))
+    assert reply.startswith("250")
+    wait_for(mta.messages, "the message")
+    queueid, log = reply.split()[-1], tmp_path / "mail.log"
+    wait_for(lambda: f"{queueid}: removed" in mta.text(), "the end in Postfix's log")
+    log.write_text(mta.text())
+    run = subprocess.run([SLUICE, "why", "--json", reply, server.log, log], capture_output=True, check=True)
+    story = json.loads(run.stdout)
+    [message] = story["messages"]
+    assert (message["queueid"], message["msgid"]) == (queueid, "<it@client.example>")
+    assert [r["state"] for r in message["recipients"]] == ["accepted"]
+    text = subprocess.run([SLUICE, "why", queueid, server.log], capture_output=True, check=True).stdout
+    assert b": accepted; the mail server that asked delivers it" in text
+    assert any(f"{queueid}: removed" in line["line"] for line in story["lines"])
+    assert all(queueid in line["line"] for line in story["lines"])
 
 
 @pytest.mark.parametrize("script,reply", [

@@ -186,7 +186,7 @@ put_event(struct sl_buf *out, const json_t *e)
 /* ---- the end ----------------------------------------------------------------------------- */
 
 static void
-put_recipient(struct sl_buf *out, const json_t *r)
+put_recipient(struct sl_buf *out, const json_t *m, const json_t *r)
 {
 	const char *state = text_of(r, "state");
 
@@ -194,7 +194,9 @@ put_recipient(struct sl_buf *out, const json_t *r)
 	put(out, text_of(r, "recipient"));
 	put_part(out, ": ", state);
 	if (strcmp(state, "accepted") == 0) {
-		sl_buf_puts(out, ", and the log tells no attempt to deliver it\n");
+		/* What a mail server has us look at, it delivers itself. */
+		sl_buf_puts(out, text_of(m, "queueid")[0] != '\0' ? "; the mail server that asked delivers it\n" :
+		    ", and the log tells no attempt to deliver it\n");
 		return;
 	}
 	if (strcmp(state, "waiting") == 0)
@@ -220,7 +222,7 @@ why_show(struct sl_buf *out, const json_t *m)
 	if (json_array_size(recipients) > 0)
 		sl_buf_puts(out, "\nIn short:\n");
 	json_array_foreach(recipients, i, item)
-		put_recipient(out, item);
+		put_recipient(out, m, item);
 }
 
 void

@@ -16,7 +16,7 @@ import urllib.request
 
 import pytest
 
-from harness import ROOT, SLUICE, Client, Sluice, free_port, text_message, wait_for
+from harness import ROOT, SLUICE, Client, Sluice, descriptors, free_port, text_message, wait_for
 
 CONFIG = """return {
   hostname = "mx.example.org", workers = 2,
@@ -164,9 +164,10 @@ def test_without_state_rates_allow(make):
 def test_a_broken_connection_to_state_is_made_anew(make):
     server = make(files={"mailfrom.lua": """
         if memory_add("seen", sender) == false then Reject("seen already") end"""})
+    pid = server.children("state")[0]
+    assert descriptors(pid) > 0
     one, two = on_both_workers(server)
     assert one.say("MAIL FROM:<x@example.com>")[:3] == "250"
-    pid = server.children("state")[0]
     for fd in sockets_of(pid) - {3}:    # 3 leads to the master
         with taken_from(pid, fd) as s:
             s.shutdown(socket.SHUT_RDWR)
@@ -349,7 +350,7 @@ def test_limits_count_over_all_workers(make):
 def test_connections_go_to_the_least_loaded(make):
     server = make()
     clients = [connect(server) for _ in range(10)]
-    fds = [len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir())) for pid in server.children("worker")]
+    fds = [descriptors(pid) for pid in server.children("worker")]
     assert abs(fds[0] - fds[1]) <= 1, fds
     for client in clients:
         client.close()

@@ -122,7 +122,7 @@ $(B)/modules.o: $(B)/modules.c
 	$(Q)$(CC) $(CFLAGS) -Icore -c -o $@ $<
 
 # Where the library's modules are is compiled in: another PREFIX makes these anew.
-$(B)/core/cmd/main.o $(B)/core/policy/engine.o: $(B)/prefix
+$(B)/core/cmd/stdlib.o $(B)/core/policy/engine.o: $(B)/prefix
 $(B)/prefix: FORCE
 	$(Q)mkdir -p $(B)
 	$(Q)echo '$(STDLIB)' | cmp -s - $@ || echo '$(STDLIB)' > $@

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -335,3 +336,23 @@ def test_help_is_an_answer_and_no_mistake(words):
     result = subprocess.run([SLUICE, *words], capture_output=True, text=True)
     assert result.returncode == 0 and result.stderr == ""
     assert "sluice " + words[0].strip("-") in result.stdout or "sluice COMMAND" in result.stdout
+
+
+def test_a_build_is_tried_where_it_is_without_telling_it_where_its_library_is(tmp_path):
+    alone = {name: value for name, value in os.environ.items() if name != "SLUICE_STDLIB"}
+    for words, last in ([["init", "mail"], "mail/.luarc.json"], [["test", "mail"], " passed, 0 failed"]):
+        done = subprocess.run([SLUICE, *words], cwd=tmp_path, env=alone, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.rstrip().endswith(last)
+
+
+def test_a_tree_that_was_moved_whole_finds_its_own_library(tmp_path):
+    stdlib = tmp_path / "share" / "sluice" / "stdlib"
+    shutil.copytree(os.environ["SLUICE_STDLIB"], stdlib)
+    (stdlib / "sluice.d.lua").touch()
+    (tmp_path / "bin").mkdir()
+    program = shutil.copy(SLUICE, tmp_path / "bin" / "sluice")
+    alone = {name: value for name, value in os.environ.items() if name != "SLUICE_STDLIB"}
+    done = subprocess.run([program, "init", "mail"], cwd=tmp_path, env=alone, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path / "share") in (tmp_path / "mail" / ".luarc.json").read_text()

@@ -34,7 +34,10 @@ int	 cmd_domain(int argc, char **argv);
 int	 cmd_builtins(int argc, char **argv);
 int	 cmd_schema(int argc, char **argv);
 
-/* stdlib's folder: $SLUICE_STDLIB, else the installed one. */
+/*
+ * stdlib's folder: $SLUICE_STDLIB; else the one that belongs to the running program by its place (so that
+ * a build is tried without installing it, and never with another version's); else PREFIX's.
+ */
 const char *cmd_stdlib(void);
 
 /* Says on standard error what is wrong with a file; "-" is standard input. */

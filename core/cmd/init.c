@@ -106,7 +106,7 @@ lay_out(const char *folder, const char *domain)
 
 	for (i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
 		snprintf(path, sizeof(path), "%s%s", folder, folders[i]);
-		if (mkdir(path, 0777) != 0 && (i > 0 || errno != EEXIST))
+		if (mkdir(path, 0777) != 0 && errno != EEXIST)
 			return fail(path);
 	}
 	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++)

@@ -1,7 +1,6 @@
 /* sluice: one program, one word for what to do. See sluice(1). */
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../sluice_host.h"
@@ -49,14 +48,6 @@ static const struct {
 	{ "version", cmd_version, "print the version" },
 	{ "child", cmd_child, NULL },
 };
-
-const char *
-cmd_stdlib(void)
-{
-	const char *folder = getenv("SLUICE_STDLIB");
-
-	return folder != NULL ? folder : SL_STDLIB;
-}
 
 static int
 usage(FILE *to)

@@ -175,11 +175,10 @@ int	 sl_engine_dispatch(struct sl_engine *engine);	/* what can be done now; does
 /* Waits up to timeout_ms (-1 = for ever) for something to do, and does it. */
 int	 sl_engine_wait(struct sl_engine *engine, int timeout_ms);
 
-/* Which parts of a message some flow of the running policy may look at. A host that gets
- * messages in pieces needn't ask for the others. */
-#define SL_NEEDS_HEADER	1u
-#define SL_NEEDS_BODY	2u
-unsigned sl_engine_needs(const struct sl_engine *engine);
+/* Whether some flow of the running policy may look at the body of a message; if none does, a
+ * host that gets messages in pieces needn't ask for it. The header is always needed: results
+ * of authentication that others wrote in our name are removed from it, scripts or not. */
+bool	 sl_engine_needs_body(const struct sl_engine *engine);
 
 /* ---- builtins of the host -------------------------------------------- */
 

@@ -67,9 +67,9 @@ class TestNegotiation:
     def test_only_what_the_policy_needs(self, make):
         nothing = NO_BODY | NO_HEADER | NO_EOH
         with Milter(make().port) as m:
-            assert m.steps & nothing == nothing
+            assert m.steps & nothing == NO_BODY
         with Milter(make(rcptto="Accept()").port) as m:
-            assert m.steps & nothing == nothing
+            assert m.steps & nothing == NO_BODY
         for script in ('AddHeader("X-A", "1") builtin.Deliver()', "Deliver()", 'dnstxt("x.example") Deliver()', 'Reject(GetHeader("Subject"))'):
             with Milter(make(data=script).port) as m:
                 assert m.steps & nothing == NO_BODY, script
@@ -79,6 +79,11 @@ class TestNegotiation:
                 assert m.steps & nothing == 0, script
         with Milter(make(eod="Accept()", data="ScanDKIM()").port) as m:
             assert m.steps & nothing == 0
+
+    def test_results_in_our_name_are_removed_without_any_script(self, make):
+        forged = b"Authentication-Results: mx.example.org; dmarc=pass header.from=bank.example\r\n"
+        reply, m = run(make(), forged + MESSAGE)
+        assert reply.command == "c" and m.delivered(forged + MESSAGE) == MESSAGE
 
     def test_without_the_body(self, make):
         reply, m = run(make(data='AddHeader("X-A", GetHeader("Subject"))'))
@@ -573,7 +578,7 @@ class TestConnections:
         with session(server.port) as m:
             assert m.steps & NO_BODY and m.transaction(MESSAGE).command == "c"
             config = (server.policy / "sluice.lua").read_text()
-            (server.policy / "data.lua").write_text('AddHeader("X-Policy", "new")')
+            (server.policy / "data.lua").write_text('AddHeader("X-Policy", "new") ScanDKIM()')
             (server.policy / "sluice.lua").write_text(config.replace(
                 "rcptto =", 'data = "data.lua", rcptto ='))
             server.reload()

@@ -27,14 +27,11 @@ continue_unless(struct sl_milter_session *s, uint32_t quiet)
 static uint32_t
 wanted_steps(const struct sl_milter_session *s)
 {
-	unsigned needs = sl_engine_needs(s->server->o.engine);
 	uint32_t steps = SL_MILTER_NO_UNKNOWN | SL_MILTER_NO_DATA | SL_MILTER_QUIET_HEADER |
 	    SL_MILTER_QUIET_EOH | SL_MILTER_QUIET_BODY | SL_MILTER_SKIPS | SL_MILTER_LEADING_SPACE;
 
-	if ((needs & SL_NEEDS_BODY) == 0)
+	if (!sl_engine_needs_body(s->server->o.engine))
 		steps |= SL_MILTER_NO_BODY;
-	if ((needs & SL_NEEDS_HEADER) == 0)
-		steps |= SL_MILTER_NO_HEADER | SL_MILTER_NO_EOH;
 	return steps;
 }
 
@@ -253,12 +250,10 @@ choose_server(const struct sl_milter_session *s, const char *daemon)
 
 /* A policy that came meanwhile may look at what this mail server was told not to send. */
 static bool
-lacks_parts(const struct sl_milter_session *s)
+lacks_body(const struct sl_milter_session *s)
 {
-	unsigned needs = sl_engine_needs(s->server->o.engine);
-
-	return ((needs & SL_NEEDS_BODY) != 0 && (s->agreed.steps & SL_MILTER_NO_BODY) != 0) ||
-	    ((needs & SL_NEEDS_HEADER) != 0 && (s->agreed.steps & SL_MILTER_NO_HEADER) != 0);
+	return (s->agreed.steps & SL_MILTER_NO_BODY) != 0 &&
+	    sl_engine_needs_body(s->server->o.engine);
 }
 
 static int
@@ -293,7 +288,7 @@ mail(struct sl_milter_session *s, struct sl_str data, struct sl_err *err)
 		return err->code;
 	sl_milter_transaction_reset(s);
 	sl_milter_macros_enter(&s->macros, SL_MILTER_MAIL);
-	if (lacks_parts(s)) {
+	if (lacks_body(s)) {
 		s->leaving = true;	/* it agrees anew when it comes back */
 		sl_milter_reply_text(s, 451, "4.3.0", "The policy has changed, try again");
 		return 0;

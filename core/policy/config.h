@@ -124,7 +124,7 @@ struct sl_config {
 	struct sl_network *trusted;
 	size_t ntrusted;
 	struct sl_users *users;		/* NULL = no users file */
-	unsigned needs;			/* SL_NEEDS_* of all flows */
+	bool needs_body;		/* some flow does */
 };
 
 /*

@@ -107,7 +107,7 @@ static void
 note_needs(struct loader *l, int phase, const struct sl_flow *flow)
 {
 	if (phase == SL_EOD || phase == SL_DATA)
-		l->config->needs |= sl_flow_needs(flow, l->config->image);
+		l->config->needs_body |= sl_flow_needs_body(flow, l->config->image);
 }
 
 /* The script that a phase has by its file's name: "data.lua" or "data.hsl". */

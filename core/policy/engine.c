@@ -208,10 +208,10 @@ sl_engine_interrupt(struct sl_engine *e)
 	sl_vm_interrupt(e->vm);
 }
 
-unsigned
-sl_engine_needs(const struct sl_engine *e)
+bool
+sl_engine_needs_body(const struct sl_engine *e)
 {
-	return e->generation != NULL ? e->generation->config->needs : 0;
+	return e->generation != NULL && e->generation->config->needs_body;
 }
 
 struct sl_dns *

@@ -76,17 +76,17 @@ script_reads_body(struct sl_str text)
 	return false;
 }
 
-unsigned
-sl_flow_needs(const struct sl_flow *flow, const struct sl_image *image)
+bool
+sl_flow_needs_body(const struct sl_flow *flow, const struct sl_image *image)
 {
 	const struct sl_element *e;
 	struct sl_str text;
 
 	if (flow == NULL || flow->n == 0)
-		return 0;
+		return false;
 	for (e = flow->elements; e < flow->elements + flow->n; e++)
 		if (e->script == NULL || !sl_str_ends(sl_str_of(e->script), SL_STR(".lua")) ||
 		    !sl_image_find(image, e->script, &text) || script_reads_body(text))
-			return SL_NEEDS_HEADER | SL_NEEDS_BODY;
-	return SL_NEEDS_HEADER;
+			return true;
+	return false;
 }

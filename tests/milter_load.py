@@ -16,17 +16,19 @@ def packet(command, data=b""):
 
 
 class Connection:
-    """Sends what a mail server sends at once, and waits where it does: MAIL, RCPT, end of message."""
+    """Sends what a mail server sends at once, and waits where it does: MAIL, RCPT, end of message.
+    Each has a sender of its own."""
 
-    def __init__(self, port, size):
+    def __init__(self, port, size, number=0):
         self.milter = Milter(port)
         self.milter.connect("127.0.0.1")
         self.milter.helo()
         self.socket = self.milter.socket
         self.socket.setblocking(False)
         self.input, self.turn, self.messages, self.refused, self.signed = b"", 0, 0, 0, 0
+        self.refusal = b""
         body = (b"x" * 70 + b"\r\n") * ((size - len(HEADER)) // 72)
-        self.turns = [(packet(b"D", b"Mi\0ID\0") + packet(b"M", b"<ann@example.org>\0"), 1),
+        self.turns = [(packet(b"D", b"Mi\0ID\0") + packet(b"M", b"<ann%d@example.org>\0" % number), 1),
                       (packet(b"R", b"<bob@example.net>\0"), 1), self.message(body)]
 
     def message(self, body):
@@ -54,14 +56,16 @@ class Connection:
             n = 4 + int.from_bytes(self.input[:4], "big")
             if len(self.input) < n:
                 return
-            command, self.input = self.input[4:5], self.input[n:]
+            command, said, self.input = self.input[4:5], self.input[5:n], self.input[n:]
             if command in (b"i", b"h"):
                 self.signed += 1
             elif command not in (b"m", b"p"):
-                self.replied(command)
+                self.replied(command, said)
 
-    def replied(self, command):
-        self.refused += command not in (b"c", b"a", b"s")
+    def replied(self, command, said):
+        if command not in (b"c", b"a", b"s"):
+            self.refused += 1
+            self.refusal = said
         self.wanted -= 1
         if self.wanted == 0:
             self.messages += self.turn == 2
@@ -72,8 +76,8 @@ class Connection:
 def rate(port, connections, seconds, size):
     """Messages per second."""
     selector, all_of_them = selectors.DefaultSelector(), []
-    for _ in range(connections):
-        connection = Connection(port, size)
+    for number in range(connections):
+        connection = Connection(port, size, number)
         all_of_them.append(connection)
         selector.register(connection.socket, selectors.EVENT_READ, connection)
     begun = time.monotonic()
@@ -84,7 +88,7 @@ def rate(port, connections, seconds, size):
             key.data.readable()
     took = time.monotonic() - begun
     for connection in all_of_them:
-        assert connection.refused == 0, f"{connection.refused} refused"
+        assert connection.refused == 0, f"{connection.refused} refused: {connection.refusal}"
         assert connection.signed >= connection.messages, "not signed"
         connection.socket.close()
     return sum(c.messages for c in all_of_them) / took

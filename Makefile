@@ -213,7 +213,8 @@ format:
 	clang-format -i $(wildcard core/*/*.[ch] lua/*/*.c)
 
 docs: $(B)/sluice
-	@lua5.4 tools/reference.lua $(B)/sluice > doc/reference.md
+	@mkdir -p doc/reference && rm -f doc/reference/*.md
+	@lua5.4 tools/reference.lua $(B)/sluice doc/reference
 	@lua5.4 tools/manual.lua $(B)/sluice > doc/sluice.lua.5
 	@lua5.4 tools/signatures.lua $(B)/sluice check > stdlib/check/signatures.lua
 	@lua5.4 tools/signatures.lua $(B)/sluice editor > doc/sluice.d.lua
@@ -223,7 +224,10 @@ install: all
 	    $(DESTDIR)$(PREFIX)/share/man/man5
 	install $(B)/sluice $(DESTDIR)$(PREFIX)/bin/sluice
 	cp -r stdlib/. $(DESTDIR)$(STDLIB)
-	install -m 644 doc/reference.md doc/sluice.d.lua $(DESTDIR)$(STDLIB)
+	install -m 644 doc/sluice.d.lua $(DESTDIR)$(STDLIB)
+	install -d $(DESTDIR)$(PREFIX)/share/doc/sluice/reference
+	install -m 644 doc/*.md $(DESTDIR)$(PREFIX)/share/doc/sluice
+	install -m 644 doc/reference/*.md $(DESTDIR)$(PREFIX)/share/doc/sluice/reference
 	install -m 644 doc/sluice.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 doc/sluice.lua.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/sluice/base

@@ -347,8 +347,14 @@ def test_trace(talking):
 
 def test_doc():
     result = repl(":doc dnstxt\n")
-    assert result.stdout.startswith("### dnstxt(name, options)\n") and "Waits." in result.stdout
-    assert "dnscname" not in result.stdout
+    assert result.stdout.startswith("## dnstxt\n\n    txt, err, code = dnstxt(name [, options])\n")
+    assert "Waits." in result.stdout and "dnscname" not in result.stdout and "](" not in result.stdout
+    result = repl(":doc Block\n:doc MIMEPart:getID\n:doc recipients\n")
+    assert "Another name of `Reject`. In connect." in result.stdout and "\n## Reject\n" in result.stdout
+    assert "id = MIMEPart:getID()" in result.stdout
+    assert result.stdout.endswith("recipients: list of the recipients accepted so far\nin rcptto, eod, data\n")
+    result = repl(":doc nothing\n")
+    assert "there is no such builtin or variable" in result.stdout + result.stderr and result.returncode == 1
 
 
 def test_completion_and_interrupts(tmp_path, talking):

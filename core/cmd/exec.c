@@ -151,6 +151,21 @@ cmd_hsl(int argc, char **argv)
 	return rc;
 }
 
+/* "any" is also outside of phases: in exec and repl. */
+static void
+print_phases(unsigned flags)
+{
+	int phase;
+
+	if ((flags & SL_AT_ANY) == SL_AT_ANY)
+		printf("any");
+	else
+		for (phase = 0; phase < SL_PHASES; phase++)
+			if (flags & (1u << phase))
+				printf("%s ", sl_phase_name((enum sl_phase)phase));
+	putchar('\n');
+}
+
 int
 cmd_builtins(int argc, char **argv)
 {
@@ -160,9 +175,11 @@ cmd_builtins(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	for (m = sl_modules; m->name != NULL; m++)
-		for (row = m->builtins; row->name != NULL; row++)
-			printf("%s\t%s\t%s%s%s%s\n", m->name, row->name,
+		for (row = m->builtins; row->name != NULL; row++) {
+			printf("%s\t%s\t%s%s%s%s\t", m->name, row->name,
 			    row->flags & SL_WAITS ? "waits " : "", row->flags & SL_IMPURE ? "impure " : "",
 			    row->flags & SL_FINAL ? "final" : "", row->flags & SL_HSL ? "hsl" : "");
+			print_phases(row->flags);
+		}
 	return 0;
 }

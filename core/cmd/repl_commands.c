@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../engine/builtin.h"
+#include "../policy/facts.h"
 #include "cmd.h"
 #include "desk_show.h"
 #include "repl.h"
@@ -66,61 +68,120 @@ builtins(struct repl *r, int argc, char **argv)
 		repl_complain(r, "there is no such builtin");
 }
 
-/* Beside the library where it is installed, in doc/ where it is built. */
+/* The page of a module: in share/doc where it is installed, in doc/ where it is built. */
 static int
-open_reference(struct sl_buf *text)
+open_reference(const char *module, struct sl_buf *text)
 {
-	static const char *const places[] = { "reference.md", "../doc/reference.md" };
+	static const char *const places[] = { "../../doc/sluice/reference", "../doc/reference" };
 	char path[PATH_MAX];
-	FILE *f;
 	size_t i;
 
 	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", cmd_stdlib(), places[i]);
-		if ((f = fopen(path, "r")) != NULL) {
-			fclose(f);
+		snprintf(path, sizeof(path), "%s/%s/%s.md", cmd_stdlib(), places[i], module);
+		if (access(path, R_OK) == 0)
 			return cmd_read(path, MAX_REFERENCE, text);
-		}
 	}
 	return -1;
 }
 
-static bool
-is_heading_of(struct sl_str line, const char *name)
+/* A line of Markdown without where its links go: [text](place) is "text". */
+static void
+print_unlinked(struct sl_str line)
 {
+	ssize_t middle, open, close;
 	struct sl_str rest;
 
-	if (!sl_str_starts(line, SL_STR("### ")))
-		return false;
-	rest = sl_str_sub(line, 4, line.n);
-	return sl_str_starts(rest, sl_str_of(name)) && (rest.n == strlen(name) ||
-	    rest.p[strlen(name)] == '(');
+	while ((middle = sl_str_find(line, SL_STR("]("))) >= 0) {
+		rest = sl_str_sub(line, (size_t)middle, line.n);
+		close = sl_str_find(rest, SL_STR(")"));
+		for (open = middle; open >= 0 && line.p[open] != '['; open--)
+			;
+		if (open < 0 || close < 0)
+			break;
+		printf("%.*s%.*s", (int)open, line.p, (int)(middle - open - 1), line.p + open + 1);
+		line = sl_str_sub(rest, (size_t)close + 1, rest.n);
+	}
+	printf("%.*s\n", (int)line.n, line.n > 0 ? line.p : "");
+}
+
+/* What a page says under the heading 'name'. Puts the name that it is another word for into 'other'. */
+static void
+print_section(struct sl_str page, const char *name, char *other, size_t size)
+{
+	bool inside = false, code = false;
+	struct sl_str line;
+
+	other[0] = '\0';
+	while (sl_str_split(&page, '\n', &line)) {
+		if (!code && sl_str_starts(line, SL_STR("## ")))
+			inside = sl_str_eq(sl_str_sub(line, 3, line.n), sl_str_of(name));
+		if (sl_str_starts(line, SL_STR("```"))) {
+			code = !code;
+			continue;
+		}
+		if (!inside)
+			continue;
+		if (code)
+			printf("    %.*s\n", (int)line.n, line.n > 0 ? line.p : "");
+		else
+			print_unlinked(line);
+		if (sl_str_starts(line, SL_STR("Another name of [`")))
+			snprintf(other, size, "%.*s", (int)(line.n - 18), line.p + 18);
+	}
+	other[strcspn(other, "`")] = '\0';
+}
+
+static const char *
+module_of(const char *name)
+{
+	const struct sl_module *m;
+	const struct sl_builtin *row;
+
+	for (m = sl_modules; m->name != NULL; m++)
+		for (row = m->builtins; row->name != NULL; row++)
+			if (strcmp(row->name, name) == 0)
+				return m->name;
+	return NULL;
+}
+
+static bool
+doc_variable(const char *name)
+{
+	const char *fact, *text;
+	unsigned phases;
+	size_t i;
+
+	for (i = 0; (fact = sl_fact_at(i, &phases, &text)) != NULL; i++)
+		if (strcmp(fact, name) == 0) {
+			printf("%s: %s\n", name, text);
+			print_phases(phases);
+			printf("\n");
+			return true;
+		}
+	return false;
 }
 
 static void
 doc(struct repl *r, int argc, char **argv)
 {
+	const char *module = module_of(argv[1]);
 	struct sl_buf text = SL_BUF_INIT;
-	struct sl_str rest, line;
-	bool inside = false, found = false;
+	char other[100], unused[2];
 
 	(void)argc;
-	if (open_reference(&text) != 0) {
+	if (module == NULL) {
+		if (!doc_variable(argv[1]))
+			repl_complain(r, "there is no such builtin or variable");
+		return;
+	}
+	if (open_reference(module, &text) != 0) {
 		repl_complain(r, "the reference isn't installed");
 		return;
 	}
-	for (rest = sl_buf_str(&text); sl_str_split(&rest, '\n', &line);) {
-		if (sl_str_starts(line, SL_STR("##")))
-			inside = is_heading_of(line, argv[1]);
-		if (!inside)
-			continue;
-		found = true;
-		if (!sl_str_starts(line, SL_STR("```")))
-			printf("%.*s\n", (int)line.n, line.n > 0 ? line.p : "");
-	}
+	print_section(sl_buf_str(&text), argv[1], other, sizeof(other));
+	if (other[0] != '\0')
+		print_section(sl_buf_str(&text), other, unused, sizeof(unused));
 	sl_buf_clear(&text);
-	if (!found)
-		repl_complain(r, "there is no such builtin");
 }
 
 static void
@@ -306,7 +367,7 @@ static const struct repl_command commands[] = {
 	{ ":vars", "", "the conversation so far, and the names that lines assigned", vars, 0, 0 },
 	{ ":reload", "", "read the policy again", reload, 0, 0 },
 	{ ":builtins", "[NAME]", "the builtins whose name has NAME in it", builtins, 0, 1 },
-	{ ":doc", "NAME", "what the reference says of a builtin", doc, 1, 1 },
+	{ ":doc", "NAME", "what the reference says of a builtin or variable", doc, 1, 1 },
 	{ ":help", "", "this", help, 0, 0 },
 	{ ":quit", "", "or the end of input", quit, 0, 0 },
 };

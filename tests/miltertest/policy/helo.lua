@@ -1,0 +1,1 @@
+if senderhelo == "later.example" then Defer("come back") end

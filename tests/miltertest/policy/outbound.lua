@@ -1,0 +1,2 @@
+AddHeader("X-Account", saslusername)
+AddHeader("X-Queue", queueid)

@@ -134,6 +134,43 @@ def test_data(tmp_path):
     assert run(folder, times=2) == once * 2       # nothing of a run is left in the data
 
 
+def test_data_is_read_as_the_options_say(tmp_path):
+    folder = lay_out(tmp_path, """
+        import $rows from "semicolons.csv" with ["delimiter" => ";", "header" => false];
+        import $named from "semicolons.csv" with ["delimiter" => ";"]; import $plain from "t.csv" with [];
+        echo $rows; echo $named; echo $plain[0];""", **{"data/semicolons.csv": 'a;"b;c"\n1;2,3\n'})
+    assert run(folder) == ['[0=>[0=>"a",1=>"b;c"],1=>[0=>"1",1=>"2,3"]]', '[0=>["a"=>"1","b;c"=>"2,3"]]',
+                           '["name"=>"x","v"=>"1"]']
+
+
+def execute(script, cwd):
+    done = subprocess.run([SLUICE, "exec", script], cwd=cwd, capture_output=True, text=True, timeout=60)
+    assert done.stderr == "", done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("named", ["tests/a.hsl", "whole"])
+def test_exec_finds_what_stands_beside_the_script(tmp_path, named):
+    """Wherever the command is called, and one file is one module however it is named."""
+    for name, text in {
+            "tests/a.hsl": """include "inc.hsl"; import { count } from "../counter"; import $t from "t.csv";
+                import { count as again } from "./../counter.hsl"; import $d from "l.txt";
+                echo $included . count() . again(); echo $t[0]["v"] . $d[0];""",
+            "tests/inc.hsl": '$included = "included ";', "counter.hsl": COUNTER,
+            "tests/t.csv": FILES["data/t.csv"], "tests/data/l.txt": FILES["data/l.txt"]}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    script = tmp_path / "tests/a.hsl" if named == "whole" else named
+    assert execute(script, "/" if named == "whole" else tmp_path) == [
+        "counter runs", "included 12", "1one"]
+    if named == "whole":
+        return
+    assert execute("a.hsl", tmp_path / "tests") == ["counter runs", "included 12", "1one"]
+    (tmp_path / "tests/inc.hsl").write_text("$x = ;")
+    done = subprocess.run([SLUICE, "exec", named], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "inc.hsl:1:6:" in done.stderr, done.stderr
+
+
 REFUSED = {
     "no such module": ('import { f } from "none";', 'a.hsl:1:1: "none" is not in the policy'),
     "no such function": ('import { f } from "counter";', "a.hsl:1:10: lib/counter.hsl has no f"),
@@ -145,7 +182,11 @@ REFUSED = {
     "in a block": ('if (1) { import { count } from "counter"; }', "'import' stands at the top"),
     "no such data": ('import $x from "none.json";', '"none.json" is not in the policy\'s data/'),
     "code is no data": ('import $x from "counter.hsl";', "is imported from a .json, .csv or .txt file"),
-    "options": ('import $x from "t.csv" with ["header" => false];', "options of an import aren't built"),
+    "an option": ('import $x from "t.csv" with ["headers" => false];', '1:43: option "headers" of an import'),
+    "an option's value": ('import $x from "t.csv" with ["delimiter" => ";;"];', 'option "delimiter" of an import'),
+    "options that aren't constants": ('import $x from "t.csv" with ["header" => f()]; function f() { }',
+                                      "an import's options are constants"),
+    "options of JSON": ('import $x from "config.json" with ["header" => false];', "options of an import are for .csv"),
     "data isn't included": ('include "data/t.csv";', '"data/t.csv" is not in the policy'),
     "itself": ('import { f } from "b.hsl"; function f() { }', "imports leads back to itself"),
 }

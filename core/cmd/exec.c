@@ -47,7 +47,8 @@ run(const char *name, struct sl_str source)
 		return 1;
 	}
 	sl_engine_on_echo(engine, on_echo, NULL);
-	if (sl_engine_exec(engine, name, source, done, &s, &err) != 0) {
+	if (sl_engine_exec_beside(engine, name, &err) != 0 ||
+	    sl_engine_exec(engine, name, source, done, &s, &err) != 0) {
 		report = sl_engine_exec_report(engine);
 		fprintf(stderr, "%s%s", report[0] != '\0' ? report : err.text,
 		    report[0] != '\0' ? "" : "\n");
@@ -120,8 +121,10 @@ translate(const char *name, struct sl_str source)
 	struct sl_buf code = SL_BUF_INIT;
 	struct sl_err err;
 	struct sl_engine *engine = sl_engine_new(&options, &err);
-	int rc = engine != NULL ? sl_engine_translate(engine, name, source, &code, &err) : err.code;
+	int rc = engine == NULL ? err.code : sl_engine_exec_beside(engine, name, &err);
 
+	if (rc == 0)
+		rc = sl_engine_translate(engine, name, source, &code, &err);
 	if (rc == 0)
 		print_beside(source, sl_buf_str(&code));
 	else if (engine != NULL && sl_engine_exec_report(engine)[0] != '\0')

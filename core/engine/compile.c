@@ -89,6 +89,15 @@ host_by_id(lua_State *L)
 	return 1;
 }
 
+static int
+host_folder(lua_State *L)
+{
+	const struct sl_program *p = lua_touserdata(L, lua_upvalueindex(1));
+
+	sl_text(L, p->files != NULL && p->files->folder != NULL ? p->files->folder : "");
+	return 1;
+}
+
 static void
 push_builtins(lua_State *L)
 {
@@ -127,16 +136,14 @@ push_facts(lua_State *L)
 static void
 push_host(lua_State *L, struct sl_program *p)
 {
+	static const luaL_Reg functions[] = {
+		{ "read", host_read }, { "has", host_has }, { "by_id", host_by_id },
+		{ "folder", host_folder }, { NULL, NULL },
+	};
+
 	lua_newtable(L);
 	lua_pushlightuserdata(L, p);
-	lua_pushcclosure(L, host_read, 1);
-	lua_setfield(L, -2, "read");
-	lua_pushlightuserdata(L, p);
-	lua_pushcclosure(L, host_has, 1);
-	lua_setfield(L, -2, "has");
-	lua_pushlightuserdata(L, p);
-	lua_pushcclosure(L, host_by_id, 1);
-	lua_setfield(L, -2, "by_id");
+	luaL_setfuncs(L, functions, 1);
 	push_builtins(L);
 	lua_setfield(L, -2, "builtins");
 	push_facts(L);

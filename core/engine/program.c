@@ -229,8 +229,13 @@ sl_program_level(const struct sl_program *p, const char *path)
 
 static int add_hsl(struct sl_program *p, const char *path, struct sl_str source, bool included,
     struct sl_err *err);
+struct sl_csv_form {
+	char delimiter;
+	bool header;		/* the first line names the columns */
+};
+
 static int add_data(struct sl_program *p, const char *key, const char *path, struct sl_str text,
-    bool hsl, struct sl_err *err);
+    const struct sl_csv_form *csv, bool hsl, struct sl_err *err);
 
 /* Files that are included have a chunk of their own for that. */
 static int
@@ -249,22 +254,30 @@ add_included(struct sl_program *p, const char *path, struct sl_err *err)
 	return add_hsl(p, path, source, true, err);
 }
 
+#define IMPORT_FORM	'\x1f'	/* behind the path: the delimiter, and 1 or 0 for a header */
+static const struct sl_csv_form usual_csv = { ',', true };
+
 /* Data that is imported is kept as HSL's values, beside those that Lua's code gets. */
 static int
 add_imported(struct sl_program *p, const char *path, struct sl_err *err)
 {
+	struct sl_csv_form csv = usual_csv;
 	struct sl_str text;
-	char key[512], file[512];
+	char key[512], file[512], *form;
 
 	snprintf(key, sizeof(key), SL_HSL_DATA "%s", path);
 	snprintf(file, sizeof(file), "data/%s", path);
+	if ((form = strchr(file, IMPORT_FORM)) != NULL && form[1] != '\0') {
+		*form = '\0';
+		csv = (struct sl_csv_form){ form[1], form[2] == '1' };
+	}
 	if (sl_data_push(p->vm->L, p, key)) {
 		lua_pop(p->vm->L, 1);
 		return 0;
 	}
 	if (p->files == NULL || !p->files->read(p->files->arg, file, &text))
 		return 0;
-	return add_data(p, key, path, text, true, err);
+	return add_data(p, key, file + strlen("data/"), text, &csv, true, err);
 }
 
 /* What the compiler said that a file needs. */
@@ -463,7 +476,7 @@ sl_csv_skip(struct sl_str *rest)
 
 /* The first line names the columns; each further line is a map. */
 static void
-push_csv(lua_State *L, struct sl_str text)
+push_csv(lua_State *L, struct sl_str text, char delimiter)
 {
 	const char *name;
 	bool ended;
@@ -471,7 +484,7 @@ push_csv(lua_State *L, struct sl_str text)
 
 	lua_newtable(L);		/* names */
 	for (ended = text.n == 0; !ended;) {
-		ended = sl_csv_field(L, &text);
+		ended = sl_csv_field_by(L, &text, delimiter);
 		lua_rawseti(L, -2, ++n);
 	}
 	sl_list_new(L);
@@ -481,7 +494,7 @@ push_csv(lua_State *L, struct sl_str text)
 			lua_rawgeti(L, -3, i);
 			name = lua_tostring(L, -1);	/* the list of names holds it */
 			lua_pop(L, 1);
-			ended = sl_csv_field(L, &text);
+			ended = sl_csv_field_by(L, &text, delimiter);
 			if (name != NULL)
 				sl_map_set(L, name);
 			else
@@ -490,6 +503,23 @@ push_csv(lua_State *L, struct sl_str text)
 		sl_list_add(L);
 	}
 	lua_remove(L, -2);
+}
+
+/* Without names of columns: each line is a list. */
+static void
+push_csv_rows(lua_State *L, struct sl_str text, char delimiter)
+{
+	bool ended;
+
+	sl_list_new(L);
+	while (text.n > 0) {
+		sl_list_new(L);
+		for (ended = false; !ended;) {
+			ended = sl_csv_field_by(L, &text, delimiter);
+			sl_list_add(L);
+		}
+		sl_list_add(L);
+	}
 }
 
 static void
@@ -512,6 +542,7 @@ struct data {
 	const char *key, *path;
 	struct sl_str text;
 	struct sl_err *err;
+	struct sl_csv_form csv;
 	bool hsl;		/* HSL's values, which no script sees: import copies them */
 };
 
@@ -525,7 +556,10 @@ parse_data(lua_State *L)
 		if (sl_json_decode(L, d->text, 64 * 1024 * 1024, d->err) != 0)
 			return luaL_error(L, "%s", d->err->text);
 	} else if (sl_str_ends(path, SL_STR(".csv"))) {
-		push_csv(L, d->text);
+		if (d->csv.header)
+			push_csv(L, d->text, d->csv.delimiter);
+		else
+			push_csv_rows(L, d->text, d->csv.delimiter);
 	} else {
 		push_lines(L, d->text);
 	}
@@ -538,11 +572,11 @@ parse_data(lua_State *L)
 }
 
 static int
-add_data(struct sl_program *p, const char *key, const char *path, struct sl_str text, bool hsl,
-    struct sl_err *err)
+add_data(struct sl_program *p, const char *key, const char *path, struct sl_str text,
+    const struct sl_csv_form *csv, bool hsl, struct sl_err *err)
 {
 	struct sl_err why;
-	struct data d = { p, key, path, skip_mark(text), &why, hsl };
+	struct data d = { p, key, path, skip_mark(text), &why, *csv, hsl };
 	lua_State *L = p->vm->L;
 	char prefix[512];
 	int rc;
@@ -562,7 +596,7 @@ add_data(struct sl_program *p, const char *key, const char *path, struct sl_str 
 int
 sl_program_add_data(struct sl_program *p, const char *path, struct sl_str text, struct sl_err *err)
 {
-	return add_data(p, path, path, text, false, err);
+	return add_data(p, path, path, text, &usual_csv, false, err);
 }
 
 bool

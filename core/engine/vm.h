@@ -78,6 +78,9 @@ struct sl_program_files {
 	/* The path of "file:ID" (sluice.lua's files), NULL = none has this id. */
 	const char *(*by_id)(void *arg, struct sl_str id);
 	void *arg;
+	/* The folder, with its slash, that scripts without a policy have in their own paths and
+	 * what they name doesn't; NULL = all are names of the policy. */
+	const char *folder;
 };
 /* Borrowed until it is set again (NULL: no files). */
 void		 sl_program_set_files(struct sl_program *program, const struct sl_program_files *files);

@@ -15,6 +15,7 @@
 #include "../dns/dns.h"
 #include "../engine/value.h"
 #include "../state/state.h"
+#include "beside.h"
 #include "counters.h"
 #include "facts.h"
 #include "owner.h"
@@ -109,6 +110,7 @@ sl_engine_free(struct sl_engine *e)
 	sl_sessions_drop(e);		/* those whose disconnect flow still runs */
 	sl_generation_unref(e->generation);
 	sl_program_unref(e->library);
+	sl_beside_free(e->beside);
 	sl_buf_clear(&e->report);
 	sl_scope_free(e->names);
 	sl_vm_free(e->vm);

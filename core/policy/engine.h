@@ -42,6 +42,7 @@ struct sl_engine {
 	struct sl_repeats *repeats;	/* script errors on their way to the log */
 	struct sl_counters *counters;	/* metrics; NULL = none */
 	struct sl_program *library;	/* stdlib, where exec has no policy; made on first use */
+	struct sl_beside *beside;	/* files for exec without a policy; NULL = none */
 	struct sl_buf report;		/* of the last exec that didn't compile */
 	struct sl_scope *names;		/* of exec; NULL = each has its own */
 	char *stdlib;

@@ -3,6 +3,7 @@
 
 #include "../base/alloc.h"
 #include "../engine/value.h"
+#include "beside.h"
 #include "engine.h"
 #include "library.h"
 
@@ -133,6 +134,29 @@ library(struct sl_engine *e, struct sl_err *err)
 	return e->library;
 }
 
+/* What HSL's compiler and its code read of files: the policy's, or those beside the script. */
+static const struct sl_program_files *
+files_of(const struct sl_engine *e)
+{
+	if (e->generation != NULL)
+		return &e->generation->files;
+	return e->beside != NULL ? sl_beside_files(e->beside) : NULL;
+}
+
+int
+sl_engine_exec_beside(struct sl_engine *e, const char *script, struct sl_err *err)
+{
+	struct sl_beside *beside = sl_beside_new(script);
+
+	if (beside == NULL)
+		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	sl_beside_free(e->beside);
+	e->beside = beside;
+	if (e->library != NULL)
+		sl_program_set_files(e->library, files_of(e));
+	return 0;
+}
+
 /* What a compiler said at length is kept for who asks: the program may be gone then. */
 static void
 tell_report(struct sl_engine *e, const struct sl_program *program)
@@ -156,6 +180,7 @@ sl_engine_translate(struct sl_engine *e, const char *name, struct sl_str source,
 
 	if (base == NULL)
 		return err->code;
+	sl_program_set_files(base, files_of(e));
 	rc = sl_program_translate(base, name, source, code, err);
 	tell_report(e, base);
 	return rc;
@@ -188,8 +213,7 @@ sl_engine_exec(struct sl_engine *e, const char *name, struct sl_str source, sl_e
 	spec.elements = &x->element;
 	spec.id = x->name;
 	spec.host = x;
-	if (e->generation != NULL)
-		sl_program_set_files(x->program, &e->generation->files);
+	sl_program_set_files(x->program, files_of(e));
 	if (e->names != NULL)
 		sl_program_share_variables(x->program);
 	rc = sl_program_add(x->program, x->name, source, err);

@@ -66,24 +66,67 @@ local function settle_include(node, host, diag)
   if not is_code[suffix(node.path)] or not host.has(node.path) then not_there(node, diag) end
 end
 
+-- What stands behind "with": key -> node of a constant.
+local function import_options(node, diag)
+  local options = {}
+  for _, item in ipairs(node.options.t == "array" and node.options.items or {}) do
+    local name = item.key and item.key.t == "str" and item.key.value
+    if not name or item.value.t ~= "str" and item.value.t ~= "const" then
+      diag:error(item.key or item.value, "an import's options are constants: [\"header\" => false]")
+      return {}
+    end
+    options[name] = item.value
+  end
+  if node.options.t ~= "array" then diag:error(node.options, "an import's options are an array") end
+  return options
+end
+
+-- How core/engine/program.c is to read the file, behind its path: delimiter, header.
+local function csv_form(node, diag)
+  local delimiter, header = ",", "1"
+  for name, value in pairs(import_options(node, diag)) do
+    if name == "delimiter" and value.t == "str" and value.value and #value.value == 1 then
+      delimiter = value.value
+    elseif name == "header" and value.t == "const" and value.value ~= nil then
+      header = value.value and "1" or "0"
+    else
+      diag:error(value, ('option "%s" of an import: delimiter (one byte) and header (true or ' ..
+        "false) are known, of .csv files"):format(name))
+    end
+  end
+  return "\x1f" .. delimiter .. header
+end
+
 local function settle_data(node, host, diag)
   local path = path_of(host, node.path):gsub("^%./", ""):gsub("^data/", "")
-  if node.options then
-    diag:error(node.options, "options of an import aren't built in this version")
-  elseif not is_data[suffix(path)] then
+  if not is_data[suffix(path)] then
     diag:error(node, "a variable is imported from a .json, .csv or .txt file")
   elseif not host.has("data/" .. path) then
     diag:error(node, '"' .. path .. '" is not in the policy\'s data/')
   end
   node.path = path
+  if node.options and suffix(path) == "csv" then
+    node.path = path .. csv_form(node, diag)
+  elseif node.options and next(import_options(node, diag)) then
+    diag:error(node.options, "options of an import are for .csv files")
+  end
+end
+
+-- "a/../b" is "b": one module has one name.
+local function without_dots(path)
+  local n
+  repeat path, n = path:gsub("[^/.][^/]*/%.%./", "", 1) until n == 0
+  return path
 end
 
 -- "./x.hsl" stands beside the file, other names in the policy or its lib/.
 local function settle_module(node, host, diag)
-  local beside = node.path:match("^%./(.+)$")
+  local beside = (node.path:match("^%./(.+)$") or node.path:match("^%.%./.+$"))
   if beside then
-    local folder = diag.path:match("^(.*/)[^/]*$") or ""
-    node.path = find(host, folder .. beside, { "?", "?.hsl" }) or folder .. beside
+    local folder, base = diag.path:match("^(.*/)[^/]*$") or "", host.folder()
+    if folder:sub(1, #base) == base then folder = folder:sub(#base + 1) end
+    beside = without_dots(folder .. beside)
+    node.path = find(host, beside, { "?", "?.hsl" }) or beside
   else
     local path = path_of(host, (node.path:gsub("^extras://", "")))
     node.path = find(host, path, { "?", "?.hsl", "lib/?", "lib/?.hsl", "lib/?/main.hsl" }) or path
@@ -143,7 +186,8 @@ local function needs_of(file, found)
 end
 
 --- Compiles a file. 'host': read(path) -> source or nil, has(path), builtins (name -> true or
---- "final"), facts (name -> true), by_id(id) -> path or nil. 'included': made for a file that
+--- "final"), facts (name -> true), by_id(id) -> path or nil, folder() -> the folder that stands before the path of a script that
+--- has no policy, or "". 'included': made for a file that
 --- includes or imports it. Gives code, warnings, list of the .hsl files that it includes or
 --- imports and of the data it imports; or nil, errors.
 function compiler.compile(source, path, host, included)

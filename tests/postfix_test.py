@@ -18,9 +18,9 @@ from postfix import fetch_postfix
 
 CONFIG = """return {
   hostname = "mx.example.org", workers = 2, quarantine = { "spam" },
-  listen = { { milter = "inet:127.0.0.1:MILTER", server = "inbound" } },
+  listen = { { milter = "inet:127.0.0.1:MILTER", server = "inbound" OPTIONS } },
   servers = { inbound = { flows = { FLOWS }, relay = {} },
-              outbound = { flows = { data = "outbound.lua" }, relay = {} } },
+              outbound = { flows = { data = "outbound.lua" }, relay = {} } MORE },
   dns = { zone = "zone.txt", zone_only = true }, EXTRA
 }"""
 
@@ -33,6 +33,8 @@ virtual_gid_maps = static:GID
 smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
 milter_connect_timeout = 5s
 local_header_rewrite_clients =
+smtpd_authorized_xclient_hosts = 127.0.0.1
+smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination
 relay_domains =
 command_directory = TOOLS
 """
@@ -105,11 +107,11 @@ def make(mta, tmp_path):
     """make(data="...", ...) starts sluice where the Postfix asks."""
     started = []
 
-    def start(files=None, extra="", **scripts):
+    def start(files=None, extra="", options="", more="", **scripts):
         base = {"zone.txt": "example.org. IN A 127.0.0.1\n", "outbound.lua": "", **(files or {})}
         base.update({phase + "-script.lua": text for phase, text in scripts.items()})
         config = CONFIG.replace("MILTER", str(mta.milter)).replace("EXTRA", extra).replace(
-            "FLOWS", ", ".join(f'{phase} = "{phase}-script.lua"' for phase in scripts))
+            "OPTIONS", options).replace("MORE", more).replace("FLOWS", ", ".join(f'{phase} = "{phase}-script.lua"' for phase in scripts))
         server = Sluice(tmp_path / str(len(started)), config, base)
         started.append(server)
         return server.start()
@@ -121,9 +123,12 @@ def make(mta, tmp_path):
         assert "AddressSanitizer" not in server.text() and "runtime error" not in server.text()
 
 
-def send(port, message, recipients=("bob@example.org",), sender="ann@example.net"):
+def send(port, message, recipients=("bob@example.org",), sender="ann@example.net", client_ip=None):
     client = Client(port)
     client.say("EHLO client.example")
+    if client_ip is not None:
+        assert client.say(f"XCLIENT ADDR={client_ip} NAME=client.example").startswith("220")
+        client.say("EHLO client.example")
     rcpt, reply = client.send(sender, recipients, message[:-2] if message.endswith(b"\r\n") else message)
     client.close()
     return reply
@@ -379,6 +384,25 @@ def test_mail_that_didnt_come_by_smtp(make, mta):
     assert b"X-Facts: 127.0.0.1 ann@example.net" in one(mta)
 
 
+def test_one_entry_serves_port_25_submission_and_the_sendmail_command(make, mta):
+    """Each with its server's flows: by the daemon's name, by being on the mail server's own machine, else
+    the listener's."""
+    make(data='AddHeader("X-Flows", "inbound " .. senderip)', options=', trusted = "local_mail"',
+         files={"outbound.lua": 'AddHeader("X-Flows", "outbound")',
+                "local.lua": 'AddHeader("X-Flows", "local_mail")'},
+         more=', local_mail = { flows = { data = "local.lua" } }')
+    assert send(mta.port, text_message(), sender="25@example.net",
+                client_ip="192.0.2.7").startswith("250")
+    assert send(mta.submission, text_message(), sender="submission@example.net").startswith("250")
+    subprocess.run([mta.folder / "tools" / "sendmail", "-C", mta.folder / "postfix" / "etc", "-f",
+                    "command@example.net", "bob@example.org"], input=b"Subject: x\n\nHello\n",
+                   capture_output=True, timeout=30, check=True)
+    wait_for(lambda: len(mta.messages()) == 3, "three messages: " + mta.text()[-1500:])
+    got = {re.search(rb"Return-Path: <(\w+)@", m).group(1): re.findall(rb"X-Flows: (.*)", m)
+           for m in mta.messages()}
+    assert got == {b"25": [b"inbound 192.0.2.7"], b"submission": [b"outbound"], b"command": [b"local_mail"]}
+
+
 # ---- load and life ------------------------------------------------------------------------------------------
 
 
@@ -389,13 +413,32 @@ def source(mta, sessions, count, *options):
 
 
 @pytest.mark.parametrize("options", [["-d"], []], ids=["connections stay", "one message each"])
-def test_many_at_once(make, mta, key, options):
+def test_a_hundred_sessions_at_once(make, mta, key, options):
     server = make(files={"keys/k.pem": key[0]}, data='DKIMSign("s1", "example.net", "pki:k")')
-    source(mta, 20, 200, *options)
-    wait_for(lambda: len(mta.messages()) == 200, "200 messages", 60)
-    for stored in mta.messages()[::20]:
+    source(mta, 100, 1000, *options)
+    wait_for(lambda: len(mta.messages()) == 1000, "1000 messages", 60)
+    for stored in mta.messages()[::50]:
         assert dkim.verify(stored.replace(b"\n", b"\r\n"), dnsfunc=lambda name, timeout=5: key[1].encode())
+    assert len(set(re.findall(r"queueid=(\S+)", server.text()))) == 1000
     assert "milter_error" not in server.text()
+
+
+def test_reload_under_load(make, mta):
+    """Every message has one policy or the next, whole; none is lost, none comes twice."""
+    script = 'AddHeader("X-First", "{0}") dnstxt("x.example") AddHeader("X-Second", "{0}")'
+    server = make(data=script.format(0), files={"zone.txt": 'x.example. IN TXT "x"\nx.example. DELAY 5\n'})
+    load = threading.Thread(target=source, args=(mta, 50, 1000, "-d"))
+    load.start()
+    loads = 0
+    while load.is_alive() or loads < 3:
+        loads += 1
+        (server.policy / "data-script.lua").write_text(script.format(loads))
+        server.reload()
+    load.join()
+    wait_for(lambda: len(mta.messages()) == 1000, "1000 messages", 60)
+    policies = [(re.findall(rb"X-First: (\d+)", m), re.findall(rb"X-Second: (\d+)", m)) for m in mta.messages()]
+    assert all(len(first) == 1 and first == second for first, second in policies)
+    assert len({first[0] for first, _ in policies}) >= 2, loads
 
 
 def test_several_messages_per_connection(make, mta):

@@ -16,6 +16,7 @@ return {
                           relay = { ["example.org"] = { transport = "box",
                                                         flows = { rcptto = "row.lua" } } } } },
   transports = { box = { discard = true } },
+  quarantine = { "held" }, files = { ["1"] = "data/list.txt" }, apis = { keys = { url = "http://127.0.0.1:1/" } },
 }
 """
 
@@ -23,8 +24,14 @@ return {
 @pytest.fixture
 def policy(tmp_path):
     (tmp_path / "sluice.lua").write_text(CONFIG)
-    for name in ("both", "rcptto", "row", "data"):
+    for name in ("both", "rcptto", "row", "data", "lib/lists"):
+        (tmp_path / (name + ".lua")).parent.mkdir(exist_ok=True)
         (tmp_path / (name + ".lua")).write_text("")
+    for name in ("data", "keys"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "data/list.txt").write_text("x\n")
+    (tmp_path / "keys/k.pem").write_text("")
+    (tmp_path / "keys/k.pem").chmod(0o600)
     return tmp_path
 
 
@@ -74,6 +81,33 @@ WRONG = {
     "a fact of another phase": (
         "both", "echo(recipient)\n",
         (1, 6, "warning", "wrong-phase", "recipient isn't known in mailfrom")),
+    "a module": (
+        "data", 'local m = require "acme.keys"\nlocal l = require("lists")\nlocal s = require("blocks.verify_sender")\n',
+        (1, 19, "error", "missing-module", 'there is no module "acme.keys"')),
+    "an included file": (
+        "data", 'include("none.lua")\ninclude "both.lua"\n',
+        (1, 9, "error", "missing-file", "the policy has no file none.lua")),
+    "a file of data": (
+        "data", 'local l = data("none.csv") and data("list.txt")\n',
+        (1, 16, "error", "missing-file", "the policy has no file data/none.csv")),
+    "a named file": (
+        "data", 'local l = in_file("x", "2") or in_file("x", "1") or file "list.txt"\n',
+        (1, 24, "error", "missing-file", "the policy has no file data/2")),
+    "a key": (
+        "data", 'DKIMSign("s", "d.example", "pki:d.example/s")\nDKIMSign("s", "d.example", "pki:k")\n',
+        (1, 28, "error", "missing-key", "the policy has no keys/d.example/s.pem")),
+    "a transport": (
+        "data", 'SetMailTransport("box") Deliver{ transportid = "boxx" }\n',
+        (1, 48, "error", "missing-name", 'transport "boxx" is not in sluice.lua (box?)')),
+    "a transport of an original": (
+        "data", 'function Deliver(o) builtin.Deliver{ transportid = "other" } end\n',
+        (1, 52, "error", "missing-name", 'transport "other" is not in sluice.lua')),
+    "a quarantine": (
+        "data", 'if recipient then Quarantine("held") end Quarantine("spam")\n',
+        (1, 53, "error", "missing-name", 'quarantine "spam" is not in sluice.lua')),
+    "an API": (
+        "data", 'api_call("?x=$1", { "y" }, { api = "keys" }) api_call("?x=$1", {}, { api = "kyes" })\n',
+        (1, 76, "error", "missing-name", 'API "kyes" is not in sluice.lua (keys?)')),
     "behind a final action": (
         "data", "if recipient then\n  Reject('no')\n  echo('never')\nend\n",
         (3, 3, "warning", "unreachable", "never runs: Reject in line 2 ends the script")),
@@ -147,7 +181,6 @@ def test_globals_are_those_of_lua(path, tmp_path):
 
 def test_text_and_secrets(policy):
     (policy / "data.lua").write_text("echo(nothing)\n")
-    (policy / "keys").mkdir()
     (policy / "keys/a.pem").write_text("x")
     (policy / "keys/a.pem").chmod(0o644)
     done = check(policy)
@@ -155,7 +188,7 @@ def test_text_and_secrets(policy):
     assert done.stdout == (
         "data.lua:1:6: error: nothing is not defined [undefined-name]\n"
         "    reading it stops the script: define it, or correct its name\n"
-        "keys/a.pem: warning: others may read it (mode 0644) [readable-secret]\n"
+        "keys/a.pem:1:1: warning: others may read it (mode 0644) [readable-secret]\n"
         "    chmod 600\n")
     (policy / "data.lua").write_text("")
     assert check(policy).returncode == 0            # warnings alone
@@ -163,9 +196,89 @@ def test_text_and_secrets(policy):
     assert check(policy).stdout == f"{policy}: no errors\n"
 
 
+def test_readable_secrets(policy):
+    """Of folders in folders too, and what sluice.lua names elsewhere."""
+    (policy / "sluice.lua").write_text(CONFIG.replace("return {\n", 'return { users = "accounts",\n'))
+    for name in ("keys/example.org/s1.pem", "secrets/api/token", "accounts"):
+        (policy / name).parent.mkdir(parents=True, exist_ok=True)
+        (policy / name).write_text("")
+        (policy / name).chmod(0o640)
+    found = [("keys/example.org/s1.pem", 1, 1), ("secrets/api/token", 1, 1), ("accounts", 1, 1)]
+    assert [f[:3] for f in findings(policy)] == found
+    assert {f[3:5] for f in findings(policy)} == {("warning", "readable-secret")}
+    for name, _, _ in found:
+        (policy / name).chmod(0o600)
+    assert findings(policy) == []
+
+
+def test_a_policy_that_relays_for_everybody(policy):
+    (policy / "sluice.lua").write_text(CONFIG.replace("return {\n", "return {\n  open_relay = true,\n"))
+    assert findings(policy) == [("sluice.lua", 3, 3, "warning", "open-relay",
+                                 "open_relay lets anybody send to anybody")]
+
+
+SYNTAX = {
+    "if x then\n": (2, 1, "'end' expected (to close 'if' at line 1) near <eof>"),
+    "if x then": (1, 10, "'end' expected near <eof>"),
+    "f(1, , 2)": (1, 6, "unexpected symbol near ','"),
+    "f(1, g(), g(), , 2)": (1, 16, "unexpected symbol near ','"),
+    "x = 'abc\n": (1, 5, "unfinished string near ''abc'"),
+    "a = {\n  1, 2\nb = 3": (3, 1, "'}' expected (to close '{' at line 1) near 'b'"),
+    "local end_ = 1 end": (1, 16, "<eof> expected near 'end'"),
+    "goto nowhere": (1, 1, "no visible label 'nowhere' for <goto> at line 1"),
+    "x = 3x": (1, 5, "malformed number near '3x'"),
+}
+
+
+@pytest.mark.parametrize("source", SYNTAX)
+def test_a_syntax_error_has_its_column(policy, source):
+    """Lua tells the line: the column is where the token stands that it names, the one of several that it means."""
+    (policy / "data.lua").write_text(source)
+    line, column, text = SYNTAX[source]
+    assert findings(policy) == [("data.lua", line, column, "error", "syntax", text)]
+    (policy / "data.lua").write_text("")
+    config = CONFIG.strip() + "\n" + source
+    (policy / "sluice.lua").write_text(config)
+    assert findings(policy)[0][3:5] == ("error", "configuration")
+
+
 def test_what_does_not_load(policy):
     (policy / "data.lua").write_text("if x then\n")
-    assert findings(policy)[0][:2] == ("data.lua", 2) or findings(policy)[0][:2] == ("data.lua", 1)
-    assert findings(policy)[0][3:5] == ("error", "load")
     done = check(policy)
-    assert done.returncode == 1 and done.stderr.startswith("data.lua:") and done.stdout == ""
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout == ("data.lua:2:1: error: 'end' expected (to close 'if' at line 1) near <eof> [syntax]\n"
+                           "    correct it: nothing of the policy is loaded until then\n")
+    done = check(policy / "nowhere")
+    assert done.returncode == 1 and "No such file" in done.stderr and done.stdout == ""
+
+
+def explained():
+    """code -> what doc/reference/findings.md says to do."""
+    page = (ROOT / "doc/reference/findings.md").read_text()
+    return dict(re.findall(r"^## ([a-z-]+)\n.*?^What to do: (.*?)\.\n", page, re.M | re.S))
+
+
+def test_every_code_is_explained_and_found(policy):
+    """Each finding of these has a place, a severity, a code of the table and what to do; each code is found."""
+    (policy / "sluice.lua").write_text(CONFIG.replace("return {\n", "return {\n  open_relay = true,\n")
+                                       .replace("discard = true", "discard = true, tls = 'none'"))
+    (policy / "a.hsl").write_text("$x = foo();\n")
+    (policy / "keys/k.pem").chmod(0o644)
+    scripts = {}
+    for script, text, finding in WRONG.values():
+        scripts[script] = scripts.get(script, "") + ("do\n" if script != "both" else "") + text + \
+            ("end\n" if script != "both" else "")
+    for script, text in scripts.items():
+        (policy / (script + ".lua")).write_text(text)
+    found = json.loads(check(policy, "--json").stdout)
+    (policy / "users").write_text("nonsense")
+    for text in ("return { hostnam = 1 }", CONFIG.replace("return {\n", 'return { users = "users",\n')):
+        (policy / "sluice.lua").write_text(text)
+        found += json.loads(check(policy, "--json").stdout)
+    (policy / "sluice.lua").write_text(CONFIG)
+    (policy / "data.lua").write_text("if x then\n")
+    found += json.loads(check(policy, "--json").stdout)
+    for f in found:
+        assert f["line"] >= 1 and f["column"] >= 1 and f["severity"] in ("error", "warning") and f["text"], f
+        assert f["code"] in explained() and f["remedy"], f
+    assert {f["code"] for f in found} == set(explained())

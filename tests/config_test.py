@@ -1,4 +1,5 @@
 """sluice check: every error, with line and column, and what was meant."""
+import re
 import subprocess
 
 import pytest
@@ -28,13 +29,17 @@ ERRORS = [
     'sluice.lua:5:18: tls = "dane" isn\'t built in this version',
     'transports.b: exactly one of host, mx, lmtp, maildir, discard expected',
     'sluice.lua:6:22: transports.c.connections: 0 is not between 1 and 10000',
-    'users:2: the second field is not a hash that crypt(3) knows',
-    'users:3: name:hash:domain,domain expected',
+    'users:2:1: the second field is not a hash that crypt(3) knows',
+    'users:3:1: name:hash:domain,domain expected',
 ]
 
 
 def check(folder, *args):
-    return subprocess.run([SLUICE, "check", folder, *args], capture_output=True, text=True)
+    """Findings are on standard output; here each is its place and its text."""
+    result = subprocess.run([SLUICE, "check", folder, *args], capture_output=True, text=True)
+    result.stdout = re.sub(r"^(\S+:\d+:\d+): error: (.*) \[[a-z-]+\]$", r"\1: \2", result.stdout, flags=re.M)
+    assert result.stderr == ""
+    return result
 
 
 def test_all_errors_at_once(tmp_path):
@@ -43,7 +48,7 @@ def test_all_errors_at_once(tmp_path):
     result = check(tmp_path)
     assert result.returncode == 1
     for error in ERRORS:
-        assert error in result.stderr, error + "\n" + result.stderr
+        assert error in result.stdout, error + "\n" + result.stdout
 
 
 def test_what_is_no_table_is_told(tmp_path):
@@ -52,7 +57,7 @@ def test_what_is_no_table_is_told(tmp_path):
     (tmp_path / "sluice.lua").write_text("""return { connections = 5, limits = "x", dns = "1.1.1.1",
       hostname = "mx\\r\\n250 x", size = "1e30", tls = "mx.pem",
       servers = { s = { flows = "data.lua", relay = "domains.csv" } } }""")
-    text = check(tmp_path).stderr
+    text = check(tmp_path).stdout
     for key in ("connections", "limits", "dns", "tls"):
         assert f"{key}: table expected, got a" in text, text
     for part in ("hostname:", "size: size", "servers.s.flows: a table of phases expected",
@@ -65,16 +70,16 @@ def test_links_and_secrets_stay_where_they_are(tmp_path):
     (policy / "secrets").mkdir(parents=True)
     (policy / "secrets" / "token").write_text("x")
     (policy / "sluice.lua").write_text('local t = lines "secrets/token" return {}')
-    assert "isn't data: use secret" in check(policy).stderr
+    assert "isn't data: use secret" in check(policy).stdout
     (policy / "outside").symlink_to("/etc/hostname")
-    assert "the link leaves the policy's folder" in check(policy).stderr
+    assert "the link leaves the policy's folder" in check(policy).stdout
 
 
 def test_open_relay_is_refused_off_loopback(tmp_path):
     policy = """return { open_relay = true, listen = { { smtp = "%s:25", server = "s" } },
       servers = { s = { relay = { ["*"] = { transport = "t" } } } }, transports = { t = { mx = true } } }"""
     (tmp_path / "sluice.lua").write_text(policy % "192.0.2.1")
-    assert "open_relay is refused" in check(tmp_path).stderr
+    assert "open_relay is refused" in check(tmp_path).stdout
     (tmp_path / "sluice.lua").write_text(policy % "127.0.0.1")
     assert check(tmp_path).returncode == 0
 
@@ -82,7 +87,7 @@ def test_open_relay_is_refused_off_loopback(tmp_path):
 def test_runaway_configuration(tmp_path):
     (tmp_path / "sluice.lua").write_text("while true do end")
     result = check(tmp_path)
-    assert result.returncode == 1 and "steps" in result.stderr
+    assert result.returncode == 1 and "steps" in result.stdout
 
 
 def test_100000_relay_rows(tmp_path):
@@ -99,7 +104,7 @@ def test_defaults_tell_where_values_come_from(tmp_path):
   hops = 7,
   servers = { s = {} } }""")
     result = check(tmp_path, "--defaults")
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 0, result.stdout
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert "hops 7 -- sluice.lua:2" in lines and "recipients 1000 -- default" in lines
 
@@ -158,7 +163,7 @@ def policy_of(folder, extra="", listen="", transport=""):
 def test_what_is_wrong_is_told(tmp_path, extra):
     result = check(policy_of(tmp_path, extra))
     assert result.returncode == 1
-    assert WRONG[extra] in result.stderr, result.stderr
+    assert WRONG[extra] in result.stdout, result.stdout
 
 
 def test_auth_needs_tls_or_the_permission_to_do_without(tmp_path):
@@ -169,15 +174,15 @@ def test_auth_needs_tls_or_the_permission_to_do_without(tmp_path):
         folder = tmp_path / str(i)
         folder.mkdir()
         result = check(policy_of(folder, extra, listen))
-        assert (result.returncode == 0) == good, result.stderr
-        assert good or "sluice.lua:2:14: listen.1: auth is offered over TLS only" in result.stderr
+        assert (result.returncode == 0) == good, result.stdout
+        assert good or "sluice.lua:2:14: listen.1: auth is offered over TLS only" in result.stdout
 
 
 def test_spellings(tmp_path):
     result = check(policy_of(tmp_path, 'from_check = "accept", sender_login = "domain", '
                              'trusted = { "10.0.0.0/8", "2001:db8::/32" }',
                              transport=', tls = "required"'), "--defaults")
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 0, result.stdout
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert 'from_check "accept" -- sluice.lua:5' in lines
     assert 'sender_login "domain" -- sluice.lua:5' in lines
@@ -188,6 +193,6 @@ def test_csv_with_quotes(tmp_path):
                                     '"a.example" , "t"\r\n"b""c",t\r\nd.example,"none,such"\r\n')
     (tmp_path / "sluice.lua").write_text("""return { listen = {},
       servers = { s = { relay = csv "d.csv" } }, transports = { t = { mx = true } } }""")
-    text = check(tmp_path).stderr
+    text = check(tmp_path).stdout
     assert '"b"c": ' in text and 'transport "none,such" is not in transports' in text
     assert "a.example" not in text

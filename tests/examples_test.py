@@ -81,7 +81,7 @@ def test_policies_load(tmp_path):
     """The demo's policy, as "sluice check" sees it without its generated files."""
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
     result = subprocess.run([SLUICE, "check", tmp_path / "scripts"], capture_output=True, text=True)
-    assert result.returncode == 1 and "has no file secrets/api-token" in result.stderr
+    assert result.returncode == 1 and "has no file secrets/api-token" in result.stdout
 
 
 def test_the_demo_with_blocks(tmp_path):

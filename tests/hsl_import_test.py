@@ -50,7 +50,7 @@ def run(folder, times=1):
 def refused(folder):
     result = subprocess.run([SLUICE, "check", folder], capture_output=True, text=True, timeout=60)
     assert result.returncode == 1
-    return result.stderr
+    return result.stdout.replace(": error: ", ": ")
 
 
 COUNT = 'import { count, $n } from "counter"; '

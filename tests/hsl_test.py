@@ -233,12 +233,12 @@ def test_errors_of_included_files_have_their_place(tmp_path):
         data = "a.hsl" } } } }''')
     (tmp_path / "a.hsl").write_text('include "b.hsl";\ninclude "none.hsl";\n')
     (tmp_path / "b.hsl").write_text('include "a.hsl";\n$a = ;\n')
-    text = subprocess.run([SLUICE, "check", tmp_path], capture_output=True, text=True).stderr
-    assert 'a.hsl:2:1: "none.hsl" is not in the policy' in text
-    assert "b.hsl:2:6: ';' can't begin a value" in text
+    text = subprocess.run([SLUICE, "check", tmp_path], capture_output=True, text=True).stdout
+    assert 'a.hsl:2:1: error: "none.hsl" is not in the policy' in text
+    assert "b.hsl:2:6: error: ';' can't begin a value" in text
     (tmp_path / "a.hsl").write_text('include "b.hsl";\n')
     (tmp_path / "b.hsl").write_text('include "a.hsl";\n')
-    text = subprocess.run([SLUICE, "check", tmp_path], capture_output=True, text=True).stderr
+    text = subprocess.run([SLUICE, "check", tmp_path], capture_output=True, text=True).stdout
     assert "b.hsl includes itself" in text or "a.hsl includes itself" in text
 
 
@@ -259,7 +259,7 @@ function Deliver() { global $x; if ($x) $y = 1; echo $y; echo $senderip; }
                   "$senderip?", "a.hsl:3:54: warning: $y may not be assigned here",
                   "Deliver is redefined and never calls builtin Deliver",
                   "functions see facts by: global $senderip;"):
-        assert words in result.stderr, words + "\n" + result.stderr
+        assert words in result.stdout, words + "\n" + result.stdout
 
 
 def test_a_builtin_that_sluice_does_not_have_is_refused(tmp_path):
@@ -323,7 +323,7 @@ def test_a_level_that_is_none_is_a_warning(tmp_path):
         data = "a.hsl" } } } }''')
     (tmp_path / "a.hsl").write_text("// level: 2015\nAccept();\n")
     result = subprocess.run([SLUICE, "check", tmp_path], capture_output=True, text=True)
-    assert "a.hsl:1:1: warning: there is no level 2015" in result.stderr
+    assert "a.hsl:1:1: warning: there is no level 2015" in result.stdout
 
 
 def test_context_is_written_and_facts_are_not(world):

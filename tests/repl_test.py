@@ -86,7 +86,7 @@ FAILED = {
     "undefined": ("nope\n", "nope is not defined"),
     "an error": ("error('bad')\n", ": bad"),
     "the third chunk": ("1\n2\nnope()\n", "input 3:1:"),
-    "a syntax error": ("x = = 1\n", "input 1:1: unexpected symbol near '='"),
+    "a syntax error": ("x = = 1\n", "input 1:1:5: unexpected symbol near '='"),
     "an unfinished chunk": ("if true then\n", "near <eof>"),
     "steps": ("while true do end\n", "more than 10000000 steps"),
     "memory": ("t = ('x'):rep(1e6) while true do t = t .. t end\n", "out of memory"),

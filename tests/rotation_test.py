@@ -186,5 +186,5 @@ def test_configuration(tmp_path, pairs, keys, error):
     (tmp_path / "data.lua").write_text("")
     (tmp_path / "sluice.lua").write_text((CONFIG % keys).replace("PORT", "2525"))
     done = subprocess.run([SLUICE, "check", tmp_path], capture_output=True, text=True)
-    assert done.returncode == 1 and error in done.stdout + done.stderr
-    assert re.search(r"sluice\.lua:\d+:\d+: ", done.stdout + done.stderr)
+    assert done.returncode == 1 and error in done.stdout
+    assert re.search(r"sluice\.lua:\d+:\d+: error: ", done.stdout)

@@ -1,5 +1,5 @@
 -- Writes the reference: reference.lua SLUICE FOLDER. A page per module and per phase, and those of the
--- configuration, the blocks, the variables and the index. With "check" instead of a folder: says which row has
+-- configuration, the blocks, the variables, the findings of check, and the index. With "check" instead of a folder: says which row has
 -- no comment, which comment no row, and which words of prose.lua belong to nothing or are missing.
 local sluice, folder = arg[1], arg[2]
 local tables = dofile("tools/tables.lua")(sluice)
@@ -343,6 +343,20 @@ local function configuration_page()
   return out
 end
 
+local function findings_page()
+  local out = { "# Findings: what sluice check says", "", (head:gsub("from the builtins' comments and the program's tables",
+    "from stdlib/check/codes.lua")) }
+  put(out, "`sluice check POLICY` prints each finding as `file:line:column: severity: text [code]` and below it what to " ..
+    "do;\n`--json` prints a list of objects with the members file, line, column, severity, code, text and remedy. " ..
+    "Exit status\n1 means that there is an error; warnings alone are 0. What is about a whole file stands at 1:1.\n")
+  for _, c in ipairs(dofile("stdlib/check/codes.lua")) do
+    put(out, "## " .. c.code .. "\n")
+    put(out, (c.severity == "error" and "Error. " or "Warning. ") .. c.cause .. "\n")
+    put(out, "What to do: " .. c.remedy .. ".\n")
+  end
+  return out
+end
+
 local function shown(value)
   if type(value) == "table" then return "`{}`" end
   if type(value) == "string" then return '`"' .. value .. '"`' end
@@ -385,7 +399,8 @@ local function index_page()
     put(out, ("- [%s](phase-%s.md): %s"):format(phase.name, phase.name, prose.phases[phase.name][1]))
   end
   put(out, "\n## Policy\n\n- [Variables](variables.md): what scripts are told\n- [Configuration](configuration.md): the keys of " ..
-    "sluice.lua\n- [Blocks](blocks.md): elements of flows that need no script\n\n## Modules\n\nBuiltins are " ..
+    "sluice.lua\n- [Blocks](blocks.md): elements of flows that need no script\n- [Findings](findings.md): what " ..
+    "`sluice check` says, and what to do\n\n## Modules\n\nBuiltins are " ..
     "globals of scripts, under their plain names; a module is where they are described.\n")
   for _, module in ipairs(tables.modules) do
     put(out, ("- [%s](%s.md): %s"):format(module, module, prose.modules[module][1]))
@@ -417,4 +432,5 @@ for _, phase in ipairs(tables.phases) do write("phase-" .. phase.name, phase_pag
 write("variables", variables_page())
 write("configuration", configuration_page())
 write("blocks", blocks_page())
+write("findings", findings_page())
 write("README", index_page())

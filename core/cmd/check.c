@@ -1,5 +1,6 @@
 /* sluice check: loads a policy as run does, and says everything that is wrong. */
 #include <dirent.h>
+#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
@@ -10,9 +11,8 @@
 
 #include "../net/loop.h"
 #include "../policy/config.h"
-#include "../policy/facts.h"
 #include "../policy/image.h"
-#include "../policy/phase.h"
+#include "../policy/lines.h"
 #include "../sluice_host.h"
 #include "check_scripts.h"
 #include "cmd.h"
@@ -22,43 +22,82 @@ struct options {
 	bool defaults, json;
 };
 
-/* ---- telling ----------------------------------------------------------------------------- */
+/* ---- findings ---------------------------------------------------------------------------- */
 
-static void
-add(json_t *findings, const char *file, const char *severity, const char *code, const char *text,
-    const char *remedy)
+/* Every finding has a place: what is about a whole file stands at its beginning. */
+static json_t *
+add(json_t *findings, const char *file, int line, int column, const char *severity,
+    const char *code, const char *text)
 {
-	json_array_append_new(findings, json_pack("{s:o, s:i, s:i, s:s, s:s, s:o, s:s}", "file",
-	    cmd_json_text(file), "line", 0, "column", 0, "severity", severity, "code", code, "text",
-	    cmd_json_text(text), "remedy", remedy));
+	json_t *finding = json_pack("{s:o, s:i, s:i, s:s, s:s, s:o, s:s}", "file", cmd_json_text(file),
+	    "line", line > 0 ? line : 1, "column", column > 0 ? column : 1, "severity", severity,
+	    "code", code, "text", cmd_json_text(text), "remedy", "");
+
+	json_array_append_new(findings, finding);
+	return finding;
+}
+
+static const char *
+code_of(const char *file, bool warning)
+{
+	struct sl_str name = sl_str_of(file);
+
+	if (sl_str_eq(name, SL_STR("sluice.lua")))
+		return "configuration";
+	if (sl_str_ends(name, SL_STR(".lua")) || sl_str_ends(name, SL_STR(".hsl")))
+		return warning ? "hsl" : "syntax";
+	return "data";
+}
+
+/* Source line, caret and suggestion below a finding: for people, as they are. */
+static void
+add_excerpt(json_t *finding, struct sl_str line)
+{
+	const char *before = json_string_value(json_object_get(finding, "excerpt"));
+	char text[2000];
+
+	if (finding == NULL)
+		return;
+	snprintf(text, sizeof(text), "%s%.*s\n", before != NULL ? before : "", (int)line.n, line.p);
+	json_object_set_new(finding, "excerpt", cmd_json_text(text));
 }
 
 /* Lines of a report, "file:line:column: text" or less of it. */
 static void
-add_report(json_t *findings, const char *severity, struct sl_str report)
+add_report(json_t *findings, struct sl_str report)
 {
 	char file[300], copy[2000];
-	int line, column, n;
+	json_t *last = NULL;
 	struct sl_str rest;
-	json_t *last;
+	int line, column, n;
+	const char *text;
+	bool warning;
 
 	while (sl_str_split(&report, '\n', &rest)) {
-		if (rest.n == 0 || rest.p[0] == ' ')
-			continue;	/* a source line, a caret */
+		if (rest.n == 0)
+			continue;
+		if (rest.p[0] == ' ') {
+			add_excerpt(last, rest);
+			continue;
+		}
 		snprintf(copy, sizeof(copy), "%.*s", (int)rest.n, rest.p);
 		n = line = column = 0;
-		file[0] = '\0';
-		if (sscanf(copy, "%299[^:]:%d:%d: %n", file, &line, &column, &n) < 3 || n == 0) {
+		if (sscanf(copy, "%299[^: ]:%d:%d: %n", file, &line, &column, &n) < 3 || n == 0) {
 			n = line = column = 0;
-			if (sscanf(copy, "%299[^:]:%d: %n", file, &line, &n) < 2 || n == 0)
+			if ((sscanf(copy, "%299[^: ]:%d: %n", file, &line, &n) < 2 || n == 0) &&
+			    (sscanf(copy, "%299[^: ]: %n", file, &n) < 1 || n == 0)) {
+				snprintf(file, sizeof(file), "sluice.lua");
 				n = line = 0;
+			}
 		}
-		add(findings, n > 0 ? file : "sluice.lua", severity, "load", copy + n, "");
-		last = json_array_get(findings, json_array_size(findings) - 1);
-		json_object_set_new(last, "line", json_integer(line));
-		json_object_set_new(last, "column", json_integer(column));
+		text = copy + n;
+		warning = strncmp(text, "warning: ", 9) == 0;
+		last = add(findings, file, line, column, warning ? "warning" : "error",
+		    code_of(file, warning), warning ? text + 9 : text);
 	}
 }
+
+/* ---- telling ----------------------------------------------------------------------------- */
 
 static const char *
 text_of(const json_t *finding, const char *key)
@@ -69,33 +108,41 @@ text_of(const json_t *finding, const char *key)
 static void
 print_finding(const json_t *f)
 {
-	int line = (int)json_integer_value(json_object_get(f, "line"));
+	const char *excerpt = text_of(f, "excerpt"), *line;
 
 	cmd_print(text_of(f, "file"));
-	if (line > 0)
-		printf(":%d:%d", line, (int)json_integer_value(json_object_get(f, "column")));
-	printf(": %s: ", text_of(f, "severity"));
+	printf(":%d:%d: %s: ", (int)json_integer_value(json_object_get(f, "line")),
+	    (int)json_integer_value(json_object_get(f, "column")), text_of(f, "severity"));
 	cmd_print(text_of(f, "text"));
 	printf(" [%s]\n", text_of(f, "code"));
-	if (text_of(f, "remedy")[0] != '\0') {
+	for (line = excerpt; line != NULL && *line != '\0'; line += strcspn(line, "\n") + 1)
+		printf("%.*s\n", (int)strcspn(line, "\n"), line);
+	if (excerpt == NULL) {
 		printf("    ");
 		cmd_print(text_of(f, "remedy"));
 		printf("\n");
 	}
 }
 
-/* 1 if there is an error. */
+/* 1 if there is an error, 2 if they can't be told. */
 static int
-tell(const json_t *findings, const struct options *o)
+tell(json_t *findings, const struct options *o)
 {
-	const json_t *f;
+	struct sl_err err;
 	int status = 0;
 	char *dump;
+	json_t *f;
 	size_t i;
 
+	if (check_explain(findings, &err) != 0) {
+		fprintf(stderr, "sluice: %s\n", err.text);
+		return 2;
+	}
 	json_array_foreach(findings, i, f) {
 		status = status || strcmp(text_of(f, "severity"), "error") == 0;
-		if (!o->json)
+		if (o->json)
+			json_object_del(f, "excerpt");
+		else
 			print_finding(f);
 	}
 	if (o->json && (dump = json_dumps(findings, JSON_INDENT(2))) != NULL) {
@@ -109,66 +156,122 @@ tell(const json_t *findings, const struct options *o)
 
 /* ---- looking ----------------------------------------------------------------------------- */
 
+#define MAX_DEPTH	8	/* of folders in keys/ and secrets/ */
+
+static void
+check_mode(json_t *findings, const char *name, const struct stat *st)
+{
+	char text[100];
+
+	if (!S_ISREG(st->st_mode) || (st->st_mode & 077) == 0)
+		return;
+	snprintf(text, sizeof(text), "others may read it (mode %04o)", (unsigned)st->st_mode & 07777);
+	add(findings, name, 1, 1, "warning", "readable-secret", text);
+}
+
 /* What is in keys/ and secrets/ is nobody else's. */
 static void
-check_modes(json_t *findings, const char *policy, const char *folder)
+check_modes(json_t *findings, const char *policy, const char *folder, int depth)
 {
-	char path[PATH_MAX], text[100];
-	struct dirent *e;
+	char path[PATH_MAX], name[PATH_MAX];
+	struct dirent **entries;
 	struct stat st;
-	DIR *dir;
+	int i, n;
 
 	snprintf(path, sizeof(path), "%s/%s", policy, folder);
-	if ((dir = opendir(path)) == NULL)
+	if (depth == MAX_DEPTH || (n = scandir(path, &entries, NULL, alphasort)) < 0)
 		return;
-	while ((e = readdir(dir)) != NULL) {
-		snprintf(path, sizeof(path), "%s/%s/%s", policy, folder, e->d_name);
-		if (e->d_name[0] == '.' || stat(path, &st) != 0 || !S_ISREG(st.st_mode) || (st.st_mode & 077) == 0)
-			continue;
-		snprintf(text, sizeof(text), "others may read it (mode %04o)", (unsigned)st.st_mode & 07777);
-		snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
-		add(findings, path, "warning", "readable-secret", text, "chmod 600");
+	for (i = 0; i < n; i++) {
+		if (entries[i]->d_name[0] != '.' &&
+		    snprintf(name, sizeof(name), "%s/%s", folder, entries[i]->d_name) < (int)sizeof(name) &&
+		    snprintf(path, sizeof(path), "%s/%s", policy, name) < (int)sizeof(path) &&
+		    stat(path, &st) == 0) {
+			if (S_ISDIR(st.st_mode))
+				check_modes(findings, policy, name, depth + 1);
+			else
+				check_mode(findings, name, &st);
+		}
+		free(entries[i]);
 	}
-	closedir(dir);
+	free(entries);
+}
+
+/* A file that sluice.lua names; what is in keys/ has been looked at. */
+static void
+check_named(json_t *findings, const char *policy, const char *name)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (name == NULL || strncmp(name, "pki:", 4) == 0 || strncmp(name, "keys/", 5) == 0 ||
+	    snprintf(path, sizeof(path), "%s/%s", policy, name) >= (int)sizeof(path) || stat(path, &st) != 0)
+		return;
+	check_mode(findings, name, &st);
+}
+
+/* Where in sluice.lua a key stands; line 0 = unknown. */
+static void
+find_key(const struct sl_config *config, const char *key, unsigned *line, unsigned *column)
+{
+	struct sl_lines *lines = NULL;
+	struct sl_str source;
+
+	*line = *column = 0;
+	if (sl_image_find(config->image, "sluice.lua", &source))
+		lines = sl_lines_scan(source);
+	if (lines != NULL)
+		sl_lines_find(lines, key, line, column);
+	sl_lines_free(lines);
+}
+
+static void
+check_config(json_t *findings, const struct sl_config *config, const char *policy)
+{
+	unsigned line, column;
+
+	if (config->open_relay) {
+		find_key(config, "open_relay", &line, &column);
+		add(findings, "sluice.lua", (int)line, (int)column, "warning", "open-relay",
+		    "open_relay lets anybody send to anybody");
+	}
+	check_modes(findings, policy, "keys", 0);
+	check_modes(findings, policy, "secrets", 0);
+	check_named(findings, policy, config->tls.key);
+	check_named(findings, policy, json_string_value(json_object_get(config->root, "users")));
 }
 
 static int
 look(struct sl_engine *engine, int image, struct sl_str warnings, const struct options *o)
 {
+	json_t *findings = json_array(), *scripts;
 	struct sl_err err;
-	json_t *findings = check_scripts(engine, image, &err);
 	int status;
 
-	if (findings == NULL) {
+	add_report(findings, warnings);
+	if ((scripts = check_scripts(engine, image, &err)) == NULL) {
 		fprintf(stderr, "sluice: %s\n", err.text);
+		json_decref(findings);
 		return 2;
 	}
-	if (o->json)
-		add_report(findings, "warning", warnings);
-	else
-		fprintf(stderr, "%.*s", (int)warnings.n, warnings.n > 0 ? warnings.p : "");
-	check_modes(findings, o->policy, "keys");
-	check_modes(findings, o->policy, "secrets");
+	json_array_extend(findings, scripts);
+	json_decref(scripts);
+	check_config(findings, sl_engine_config(engine), o->policy);
 	status = tell(findings, o);
 	json_decref(findings);
 	return status;
 }
 
-/* It doesn't load: as ever on standard error, or as findings. */
+/* It doesn't load. */
 static int
 refuse(const struct sl_buf *report, const struct options *o)
 {
-	json_t *findings;
+	json_t *findings = json_array();
+	int status;
 
-	if (!o->json) {
-		fwrite(report->p != NULL ? report->p : "", 1, report->n, stderr);
-		return 1;
-	}
-	findings = json_array();
-	add_report(findings, "error", sl_buf_str(report));
-	tell(findings, o);
+	add_report(findings, sl_buf_str(report));
+	status = tell(findings, o);
 	json_decref(findings);
-	return 1;
+	return status != 0 ? status : 1;
 }
 
 static int
@@ -228,87 +331,9 @@ cmd_check(int argc, char **argv)
 		return 2;
 	}
 	o.policy = argv[optind];
-	return check(&o);
-}
-
-static void
-print_fact(const char *name, unsigned phases, const char *before, const char *text)
-{
-	size_t p;
-
-	printf("%s\t", name);
-	for (p = 0; p < SL_PHASES; p++)
-		if (phases & sl_phase_table[p].bit)
-			printf("%s ", sl_phase_table[p].name);
-	printf("\t%s%s\n", before, text);
-}
-
-/* The facts, tab-separated: name, phases, text; then what today's tables have, as "table.name". */
-static int
-list_facts(void)
-{
-	const char *name, *text, *fact;
-	unsigned phases;
-	size_t i;
-
-	for (i = 0; (name = sl_fact_at(i, &phases, &text)) != NULL; i++)
-		print_fact(name, phases, "", text);
-	for (i = 0; (name = sl_fact_view_at(i, &phases, &fact, &text)) != NULL; i++)
-		print_fact(name, phases, fact != NULL ? "= " : "", fact != NULL ? fact : text);
-	return 0;
-}
-
-static void
-print_reply(const struct sl_reply *r)
-{
-	putchar('\t');
-	if (r->code != 0)
-		printf("%d%s%s%s%s", r->code, r->enhanced[0] != '\0' ? " " : "", r->enhanced,
-		    r->text[0] != '\0' ? " " : "", r->text);
-}
-
-/*
- * The phases, tab-separated: name, what an end without an action calls, the decision without a flow
- * and after a script error, the replies to Accept, Reject, Defer and after a script error.
- */
-static int
-list_phases(void)
-{
-	const struct sl_phase_info *row;
-	struct sl_reply error;
-	int phase;
-
-	for (phase = 0; phase < SL_PHASES; phase++) {
-		row = &sl_phase_table[phase];
-		error = row->reject;		/* none where there is nobody to reply to */
-		if (error.code != 0)
-			error = sl_phase_error_reply((enum sl_phase)phase);
-		printf("%s\t%s\t%s\t%s", row->name, row->end_action != NULL ? row->end_action : "",
-		    sl_action_name(row->dflt), sl_action_name(row->on_error));
-		print_reply(sl_phase_reply((enum sl_phase)phase, SL_ACCEPT));
-		print_reply(&row->reject);
-		print_reply(&row->defer);
-		print_reply(&error);
-		putchar('\n');
+	if (access(o.policy, R_OK) != 0) {
+		fprintf(stderr, "sluice: %s: %s\n", o.policy, strerror(errno));
+		return 1;
 	}
-	return 0;
-}
-
-/*
- * The rows of the schema, tab-separated: what sluice.lua(5) is made of. With
- * the argument "facts" or "phases" those tables, for the reference.
- */
-int
-cmd_schema(int argc, char **argv)
-{
-	const char *key, *type, *dflt, *text;
-	size_t i;
-
-	if (argc > 1 && strcmp(argv[1], "facts") == 0)
-		return list_facts();
-	if (argc > 1 && strcmp(argv[1], "phases") == 0)
-		return list_phases();
-	for (i = 0; sl_config_schema(i, &key, &type, &dflt, &text); i++)
-		printf("%s\t%s\t%s\t%s\n", key, type, dflt != NULL ? dflt : "", text);
-	return 0;
+	return check(&o);
 }

@@ -193,6 +193,50 @@ push_files(lua_State *L, const struct sl_image *image, const struct sl_config *c
 	lua_remove(L, -2);
 }
 
+/* ---- what scripts may name ---------------------------------------------------------------- */
+
+/* Sets [name] = true in the table on top of the stack. */
+static void
+put_name(lua_State *L, struct sl_str name)
+{
+	lua_pushlstring(L, name.p, name.n);
+	lua_pushboolean(L, 1);
+	lua_settable(L, -3);
+}
+
+/* Sets fields of the table on top of the stack. */
+static void
+set_names(lua_State *L, const struct sl_image *image, const struct sl_config *c)
+{
+	struct sl_str path, bytes;
+	const char *name;
+	json_t *value;
+	size_t i;
+
+	lua_newtable(L);
+	for (i = 0; sl_image_each(image, &i, &path, &bytes);)
+		put_name(L, path);
+	lua_setfield(L, -2, "paths");
+	lua_newtable(L);
+	for (i = 0; i < c->ntransports; i++)
+		put_name(L, sl_str_of(c->transports[i].name));
+	lua_setfield(L, -2, "transports");
+	lua_newtable(L);
+	for (i = 0; i < c->nquarantines; i++)
+		put_name(L, sl_str_of(c->quarantines[i]));
+	lua_setfield(L, -2, "quarantines");
+	lua_newtable(L);
+	for (i = 0; i < c->napis; i++)
+		put_name(L, sl_str_of(c->apis[i].name));
+	lua_setfield(L, -2, "apis");
+	lua_newtable(L);
+	json_object_foreach(c->files, name, value) {
+		lua_pushstring(L, json_string_value(value));
+		lua_setfield(L, -2, name);
+	}
+	lua_setfield(L, -2, "named_files");
+}
+
 /* ---- running ----------------------------------------------------------------------------- */
 
 static const char *
@@ -242,6 +286,7 @@ run(lua_State *L, struct sl_engine *engine, const struct sl_image *image, struct
 	lua_setfield(L, -2, "builtins");
 	push_facts(L);
 	lua_setfield(L, -2, "facts");
+	set_names(L, image, sl_engine_config(engine));
 	lua_pushlightuserdata(L, engine);
 	lua_pushcclosure(L, is_defined, 1);
 	lua_setfield(L, -2, "defined");
@@ -268,4 +313,58 @@ check_scripts(struct sl_engine *engine, int image_fd, struct sl_err *err)
 	if (L != NULL)
 		lua_close(L);
 	return findings;
+}
+
+/* ---- codes --------------------------------------------------------------------------------- */
+
+/* The remedy of a code, from the list on top of the stack; NULL: it isn't there. */
+static const char *
+remedy_of(lua_State *L, const char *code)
+{
+	const char *found = NULL;
+	lua_Integer i;
+
+	for (i = 1; found == NULL && lua_rawgeti(L, -1, i) == LUA_TTABLE; i++) {
+		if (strcmp(field(L, "code"), code) == 0)
+			found = field(L, "remedy");
+		lua_pop(L, 1);		/* the list keeps it */
+	}
+	if (found == NULL)
+		lua_pop(L, 1);
+	return found;
+}
+
+static int
+explain(lua_State *L, json_t *findings, struct sl_err *err)
+{
+	const char *code, *remedy;
+	json_t *finding;
+	size_t i;
+
+	json_array_foreach(findings, i, finding) {
+		code = json_string_value(json_object_get(finding, "code"));
+		if ((remedy = remedy_of(L, code)) == NULL)
+			return sl_err_set(err, SL_ERR_NOTFOUND, "check/codes.lua: there is no code %s", code);
+		if (json_string_value(json_object_get(finding, "remedy"))[0] == '\0')
+			json_object_set_new(finding, "remedy", cmd_json_text(remedy));
+	}
+	return 0;
+}
+
+int
+check_explain(json_t *findings, struct sl_err *err)
+{
+	lua_State *L = luaL_newstate();
+	char path[PATH_MAX];
+	int rc;
+
+	if (L == NULL)
+		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	snprintf(path, sizeof(path), "%s/check/codes.lua", cmd_stdlib());
+	if (luaL_dofile(L, path) != LUA_OK || !lua_istable(L, -1))
+		rc = sl_err_set(err, SL_ERR_IO, "%s", lua_isstring(L, -1) ? lua_tostring(L, -1) : path);
+	else
+		rc = explain(L, findings, err);
+	lua_close(L);
+	return rc;
 }

@@ -14,4 +14,8 @@ struct sl_engine;
  */
 json_t	*check_scripts(struct sl_engine *engine, int image, struct sl_err *err);
 
+/* Gives findings without a remedy the one of their code (stdlib/check/codes.lua); a code that isn't there is an
+ * error of ours. Negative: *err says why. */
+int	 check_explain(json_t *findings, struct sl_err *err);
+
 #endif

@@ -276,6 +276,10 @@ void	 sl_push_library(lua_State *L);
 int	 sl_hsl_compile(struct sl_program *program, const char *path, struct sl_str source,
 	    bool included, struct sl_buf *code, struct sl_buf *includes, struct sl_err *err);
 
+/* syntax.c: [-1, +1, m] the message of a failed load of 'before' and 'source' on one first line,
+ * "NAME:LINE: text", gets the column, "NAME:LINE:COLUMN: text", where it can be told. */
+void	 sl_syntax_place(lua_State *L, const char *name, struct sl_str before, struct sl_str source);
+
 /* program.c */
 int	 sl_chunk_push(lua_State *L, const struct sl_program *program, const char *path);
 struct sl_str sl_source_line(const struct sl_program *program, const char *path, int line);

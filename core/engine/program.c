@@ -153,8 +153,11 @@ compile(lua_State *L)
 
 	snprintf(name, sizeof(name), "@%s", c->path);
 	sl_ref_push(L, c->program->chunks);
-	if (lua_load(L, read_part, &c->reader, name, "t") != LUA_OK)
+	if (lua_load(L, read_part, &c->reader, name, "t") != LUA_OK) {
+		if (!c->hsl)
+			sl_syntax_place(L, name, c->reader.parts[0], c->reader.parts[1]);
 		return lua_error(L);
+	}
 	if (c->hsl)
 		give_runtime(L);
 	lua_setfield(L, -2, c->key);

@@ -309,8 +309,10 @@ eval_protected(lua_State *L)
 	char name[300];
 
 	snprintf(name, sizeof(name), "@%s", e->name);
-	if (luaL_loadbufferx(L, e->source.p, e->source.n, name, "t") != LUA_OK)
+	if (luaL_loadbufferx(L, e->source.p, e->source.n, name, "t") != LUA_OK) {
+		sl_syntax_place(L, name, SL_STR(""), e->source);
 		return lua_error(L);
+	}
 	push_eval_env(L, e->functions);
 	lua_setupvalue(L, -2, 1);
 	lua_call(L, 0, 1);

@@ -3,6 +3,8 @@
 --   files      a list of { path, source, phases = { data = true } or nil }
 --   builtins   name -> { phases = { data = true, ... }, final = boolean }
 --   facts      name -> phases
+--   paths      every file of the policy and the library -> true
+--   transports, quarantines, apis    names -> true;  named_files    name -> path
 --   defined    function(name): true, or false and what may have been meant
 --
 -- and gives a list of { file, line, column, severity, code, text, remedy }.
@@ -60,10 +62,11 @@ end
 
 -- ---- one file ---------------------------------------------------------------
 
+-- Without a remedy it is that of the code.
 local function finder(file)
   return function(line, column, severity, code, text, remedy)
     findings[#findings + 1] = { file = file.path, line = line, column = column, severity = severity,
-      code = code, text = text, remedy = remedy }
+      code = code, text = text, remedy = remedy or "" }
   end
 end
 
@@ -100,6 +103,71 @@ local function check_arguments(call, found)
   end
 end
 
+-- ---- names that the policy must have ------------------------------------------
+
+local function check_module(text)
+  local path = text:gsub("%.", "/") .. ".lua"
+  if known.paths["lib/" .. path] or known.paths["stdlib/" .. path] then return nil end
+  return "missing-module", ("there is no module \"%s\""):format(text)
+end
+
+local function check_include(text)
+  if not known.paths[text] then return "missing-file", ("the policy has no file %s"):format(text) end
+end
+
+local function check_data(text)
+  if not known.paths["data/" .. text] then return "missing-file", ("the policy has no file data/%s"):format(text) end
+end
+
+local function check_file_name(text)
+  local name = text:gsub("^file://", ""):gsub("^file:", "")
+  local path = known.named_files[name] or "data/" .. name
+  if not known.paths[path] then return "missing-file", ("the policy has no file %s"):format(path) end
+end
+
+local function check_key(text)
+  local name = text:match("^pki:(.*)$")
+  if name and not known.paths["keys/" .. name .. ".pem"] then
+    return "missing-key", ("the policy has no keys/%s.pem"):format(name)
+  end
+end
+
+local function one_of(what, prefix, names)
+  return function(text)
+    local name = text:gsub("^" .. prefix, "")
+    if names[name] then return nil end
+    local near = nearest(name, sorted(names))
+    return "missing-name", ("%s \"%s\" is not in sluice.lua%s"):format(what, name, near and " (" .. near .. "?)" or "")
+  end
+end
+
+local check_transport = one_of("transport", "mailtransport:", known.transports)
+local check_quarantine = one_of("quarantine", "mailquarantine:", known.quarantines)
+local check_api = one_of("API", "", known.apis)
+
+-- Of which builtin's arguments (by number) and options (by name) such a name is given.
+local names_in = {
+  require = { check_module }, include = { check_include }, data = { check_data },
+  file = { check_file_name }, file_get_contents = { check_file_name }, in_file = { [2] = check_file_name },
+  DKIMSign = { [3] = check_key }, ARCSeal = { [3] = check_key },
+  Deliver = { transportid = check_transport }, Quarantine = { check_quarantine, transportid = check_transport },
+  SetMailTransport = { check_transport }, mail = { [5] = check_transport, transportid = check_transport },
+  api_call = { api = check_api },
+}
+
+-- Only what stands there as a plain text is known before a run.
+local function check_names(call, found)
+  local checks = names_in[call.name]
+  local function look(check, value)
+    if not check or not value or not value.text then return end
+    local code, text = check(value.text)
+    if code then found(value.line, value.column, "error", code, text) end
+  end
+  if not checks then return end
+  for i, argument in ipairs(call.arguments) do look(checks[i], argument) end
+  for _, key in ipairs(call.last and call.last.keys or {}) do look(checks[key.value], key.given) end
+end
+
 -- A final action ends the run, unless it is told to go on, or may be.
 local function ends(call)
   local b, s = known.builtins[call.name], signatures[call.name]
@@ -128,19 +196,21 @@ local function check_file(file, assigned)
       if not ok then
         near = near or nearest(name, sorted(known.facts))
         found(line, column, "error", "undefined-name", name .. " is not defined" ..
-          (near and " (" .. near .. "?)" or ""), "reading it stops the script: define it, or correct its name")
+          (near and " (" .. near .. "?)" or ""))
       end
     end,
     call = function(call)
       local b = known.builtins[call.name]
-      if not b or assigned[call.name] then return end
+      if assigned[call.name] and not call.original then return end
+      check_names(call, found)
+      if not b then return end
       check_phases(file, found, "can't be called", call.name, b.phases, call.line, call.column)
       check_arguments(call, found)
     end,
     ends = ends,
     unreachable = function(line, column, call)
       found(line, column, "warning", "unreachable", ("never runs: %s in line %d ends the script"):format(
-        call.name, call.line), "remove it, or put it in front")
+        call.name, call.line))
     end,
   })
 end

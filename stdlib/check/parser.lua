@@ -36,7 +36,7 @@ local function tokens(source)
     if level or text_level then
       local _, stop = source:find("]" .. (level or text_level) .. "]", at, true)
       local text = source:sub(at, stop or #source)
-      if text_level then out[#out + 1] = { kind = "string", value = text, line = line, column = at - line_start + 1 } end
+      if text_level then out[#out + 1] = { kind = "string", value = text, long = true, line = line, column = at - line_start + 1 } end
       newlines(text, at)
       at = at + #text
     elseif source:find("^%-%-", at) then
@@ -78,6 +78,11 @@ local function parse(source, on)
 
   local function peek() return list[at].kind end
   local function take() at = at + 1 return list[at - 1] end
+  -- A string as a value: its text, where that is what stands in the source.
+  local function literal(token)
+    return { text = not token.long and not token.value:find("\\", 1, true) and token.value or nil,
+      line = token.line, column = token.column }
+  end
   local function accept(kind) if peek() == kind then return take() end end
 
   local function open() scope = setmetatable({}, { __index = scope, outer = scope }) end
@@ -103,13 +108,15 @@ local function parse(source, on)
     close()
   end
 
-  -- The keys that are names, each with its place; 'open': there may be others.
+  -- The keys that are names, each with its place and the value it is given; 'others': there may be more.
   local function table_literal()
     local keys, others = {}, false
     take()
     while peek() ~= "}" and peek() ~= "eof" do
+      local key
       if peek() == "name" and list[at + 1].kind == "=" then
-        keys[#keys + 1] = take()
+        key = take()
+        keys[#keys + 1] = key
         take()
       elseif accept("[") then
         expression()
@@ -119,18 +126,20 @@ local function parse(source, on)
       else
         others = true
       end
-      expression()
+      local given = expression()
+      if key then key.given = given end
       if not accept(",") then accept(";") end
     end
     accept("}")
     return { keys = keys, others = others }
   end
 
-  -- name, line, column; n arguments ('many': the last one may be several); 'last' of it,
-  -- a table literal if that is one.
+  -- name, line, column, 'original' (of builtin.NAME); n arguments ('many': the last one may be several);
+  -- 'last' of it, a table literal if that is one. An argument with a 'text' is a plain string.
   local function finish_call(fn, arguments)
     if not fn.name then return {} end
-    local call = { name = fn.name, line = fn.line, column = fn.column, n = #arguments,
+    local call = { name = fn.name, line = fn.line, column = fn.column, original = fn.original,
+      arguments = arguments, n = #arguments,
       many = #arguments > 0 and arguments[#arguments].many, last = arguments[#arguments] }
     on.call(call)
     return { call = call }
@@ -161,7 +170,7 @@ local function parse(source, on)
         value = finish_call(value, arguments)
         value.many = true
       elseif kind == "string" or kind == "{" then
-        local argument = kind == "{" and table_literal() or take()
+        local argument = kind == "{" and table_literal() or literal(take())
         value = finish_call(value, { argument })
         value.many = true
       else
@@ -176,6 +185,7 @@ local function parse(source, on)
     if kind == "function" then take() body() return {} end
     if kind == "..." then take() return { many = true } end
     if kind == "name" or kind == "(" then return suffixed() end
+    if kind == "string" then return literal(take()) end
     take()
     return {}
   end

@@ -63,7 +63,7 @@ UNITS   := $(filter-out $(WITHOUT),$(wildcard core/*/*_test.c lua/*/*_test.c))
 MODULES := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard lua/*/*.c)))))
 
 # Of these folders is the library; the gateway's aren't in it, nor what only the tool does.
-LIBDIRS  = base net mail crypto dns auth http state engine policy
+LIBDIRS  = base tape net mail crypto dns auth http state engine policy
 LIBSRC   = $(filter-out core/auth/report%,$(filter $(LIBDIRS:%=core/%/%) lua/%,$(SOURCES)))
 
 OBJ      = $(SOURCES:%.c=$(B)/%.o) $(B)/modules.o

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/list.h"
 #include "sluice.h"
 
 struct sl_loop;
@@ -22,6 +23,7 @@ struct sl_message;
 struct sl_config;	/* the effective configuration, core/policy/config.h */
 struct sl_generation;
 struct sl_counters;
+struct sl_tape;	/* core/tape/tape.h */
 
 /* Each the host's, and outlives the engine; NULL = the engine has its own. */
 struct sl_engine_parts {
@@ -94,6 +96,25 @@ int	 sl_engine_redact(struct sl_engine *engine, struct sl_str text, struct sl_bu
 typedef void sl_source_line_fn(void *arg, const char *path, int line);
 int	 sl_engine_cover(struct sl_engine *engine, sl_source_line_fn *has_code, sl_source_line_fn *ran,
 	    void *arg);
+
+/*
+ * Tapes of sessions: everything a session depended on and what came of it, in memory
+ * (core/tape/tape.h, core/policy/record.h). With no watcher nothing is recorded, and a session
+ * pays a comparison when it opens. 'wants' is asked as one opens; 'ended' gets every
+ * tape that was wanted by somebody, when its session has ended; reference it to keep it, and
+ * don't add to it. A tape that is full isn't whole. Keys and API answers are on it as they are: see
+ * sl_capture (core/policy/capture.h) before it leaves the process.
+ */
+struct sl_watcher {
+	struct sl_list link;
+	bool (*wants)(struct sl_watcher *watcher, const struct sl_session_info *info);
+	void (*ended)(struct sl_watcher *watcher, struct sl_tape *tape);
+};
+void	 sl_engine_watch(struct sl_engine *engine, struct sl_watcher *watcher);
+void	 sl_engine_unwatch(struct sl_watcher *watcher);
+/* A session that sees the world as the tape has it (sl_tape_play). See core/policy/replay.h. */
+int	 sl_session_open_taped(struct sl_engine *engine, const struct sl_session_info *info,
+	    struct sl_tape *tape, struct sl_session **out, struct sl_err *err);
 
 /* sl_session_data_end with a message of the host's, which is referenced. */
 int	 sl_session_message(struct sl_session *session, struct sl_message *message,

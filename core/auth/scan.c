@@ -204,11 +204,17 @@ expect_signers(struct sl_dmarc *dmarc, const struct sl_message *m)
 	sl_free(sig);
 }
 
+static int64_t
+now_of(const struct sl_auth_scan_options *o)
+{
+	return o->now != 0 ? o->now : sl_loop_time_us(o->loop) / 1000000;
+}
+
 static int
 create_arc(struct sl_auth_scan *scan, const struct sl_auth_scan_options *o)
 {
 	struct sl_arc_options options = {
-		.now = sl_loop_time_us(o->loop) / 1000000, .keys = o->keys,
+		.now = now_of(o), .keys = o->keys,
 	};
 
 	scan->arc = sl_arc_new(o->message, &options);
@@ -233,7 +239,7 @@ static int
 create(struct sl_auth_scan *scan, const struct sl_auth_scan_options *o)
 {
 	struct sl_dkim_verify_options dkim = {
-		.now = sl_loop_time_us(o->loop) / 1000000, .max_signatures = SIGNATURES,
+		.now = now_of(o), .max_signatures = SIGNATURES,
 		.keys = o->keys,
 	};
 	struct sl_dmarc_options other = o->dmarc;

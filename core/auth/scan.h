@@ -17,6 +17,7 @@ struct sl_auth_scan;
 
 /* Nothing of it is needed after the start but loop and dns. */
 struct sl_auth_scan_options {
+	int64_t now;			/* seconds since 1970; 0 = the loop's */
 	struct sl_loop *loop;			/* of dns; its clock is the scan's */
 	struct sl_dns *dns;			/* outlives the scan */
 	struct sl_message *message;

@@ -22,6 +22,9 @@ struct sl_key {
 	EVP_PKEY *pkey;
 	EVP_PKEY_CTX *sha256;	/* RSA: ready to sign, copied for each signature */
 	char id[17];
+	struct sl_key_signer signer;	/* sign NULL = this key does */
+	struct sl_key *real;
+	struct sl_buf public;		/* with a signer */
 };
 
 const char *
@@ -200,7 +203,29 @@ sl_key_unref(struct sl_key *key)
 		return;
 	EVP_PKEY_CTX_free(key->sha256);
 	EVP_PKEY_free(key->pkey);
+	sl_key_unref(key->real);
+	sl_buf_clear(&key->public);
 	sl_free(key);
+}
+
+struct sl_key *
+sl_key_signed_by(const struct sl_key_signer *signer, struct sl_key *real, enum sl_key_type type,
+    unsigned bits, struct sl_str public)
+{
+	struct sl_key *key = sl_calloc(1, sizeof(*key));
+
+	if (key == NULL)
+		return NULL;
+	atomic_init(&key->refs, 1);
+	key->type = type;
+	key->bits = bits;
+	key->signer = *signer;
+	key->real = real != NULL ? sl_key_ref(real) : NULL;
+	if (sl_buf_putstr(&key->public, public) != 0 || set_id(key) < 0) {
+		sl_key_unref(key);
+		return NULL;
+	}
+	return key;
 }
 
 enum sl_key_type
@@ -248,9 +273,12 @@ sl_key_sign(const struct sl_key *key, enum sl_digest_alg alg, struct sl_str dige
 {
 	uint8_t sig[SL_SIGNATURE_MAX];
 	size_t n = sizeof(sig);
-	bool good = key->type == SL_KEY_RSA ? sign_rsa(key, alg, digest, sig, &n) :
-	    sign_ed25519(key, digest, sig, &n);
+	bool good;
 
+	if (key->signer.sign != NULL)
+		return key->signer.sign(key->signer.arg, key, key->real, alg, digest, signature, err);
+	good = key->type == SL_KEY_RSA ? sign_rsa(key, alg, digest, sig, &n) :
+	    sign_ed25519(key, digest, sig, &n);
 	if (!good) {
 		ERR_clear_error();
 		return sl_err_set(err, SL_ERR_INVAL, "the %s key %s can't sign",
@@ -268,6 +296,8 @@ sl_key_public(const struct sl_key *key, struct sl_buf *out)
 	size_t n = sizeof(raw);
 	int len, r;
 
+	if (key->signer.sign != NULL)
+		return sl_buf_putstr(out, sl_buf_str(&key->public));
 	if (key->type == SL_KEY_ED25519) {
 		if (EVP_PKEY_get_raw_public_key(key->pkey, raw, &n) != 1)
 			return SL_ERR_NOMEM;

@@ -43,6 +43,19 @@ int	 sl_key_sign(const struct sl_key *key, enum sl_digest_alg alg, struct sl_str
 	    struct sl_buf *signature, struct sl_err *err);
 
 /*
+ * A key that somebody else signs with: who notes signatures, or has them without the
+ * key. 'sign' is as sl_key_sign; 'real' is NULL for a key that isn't there.
+ */
+struct sl_key_signer {
+	int (*sign)(void *arg, const struct sl_key *key, const struct sl_key *real,
+	    enum sl_digest_alg alg, struct sl_str digest, struct sl_buf *signature, struct sl_err *err);
+	void *arg;
+};
+/* 'public' is what sl_key_public gives; 'real' is referenced. NULL = out of memory. */
+struct sl_key *sl_key_signed_by(const struct sl_key_signer *signer, struct sl_key *real,
+	    enum sl_key_type type, unsigned bits, struct sl_str public);
+
+/*
  * Appends the public half as a key record's p= wants it, not yet in base64:
  * SubjectPublicKeyInfo for RSA, 32 bytes for Ed25519.
  */

@@ -98,6 +98,9 @@ struct sl_dns_options {
  */
 struct sl_dns	*sl_dns_open(struct sl_loop *loop, const struct sl_dns_options *options,
 		    struct sl_err *err);
+/* One beside 'real' (referenced): the same zone text and timeout, and for all other names the
+ * host. NULL = out of memory. */
+struct sl_dns	*sl_dns_beside(struct sl_dns *real, const struct sl_dns_host *host);
 /* Counted: each query holds it, so its owner may let go of it at any time. */
 struct sl_dns	*sl_dns_ref(struct sl_dns *dns);
 void		 sl_dns_unref(struct sl_dns *dns);	/* NULL is fine */

@@ -18,6 +18,7 @@ struct sl_dns {
 	unsigned refs;
 	struct sl_loop *loop;
 	struct sl_events *events;
+	struct sl_dns *base;		/* whose zone text this one uses; NULL = it has its own */
 	struct sl_zone *zone;
 	const struct sl_dns_host *host;	/* NULL = the network is asked */
 	struct sl_unbound *unbound;	/* NULL in zone_only, and with a host */
@@ -92,6 +93,30 @@ sl_dns_open(struct sl_loop *loop, const struct sl_dns_options *options, struct s
 	return dns;
 }
 
+static bool
+has_outside(const struct sl_dns *dns)
+{
+	return dns->unbound != NULL || dns->host != NULL;
+}
+
+struct sl_dns *
+sl_dns_beside(struct sl_dns *real, const struct sl_dns_host *host)
+{
+	struct sl_dns *dns = sl_calloc(1, sizeof(*dns));
+
+	if (dns == NULL)
+		return NULL;
+	dns->refs = 1;
+	dns->base = sl_dns_ref(real);
+	dns->loop = real->loop;
+	dns->events = real->events;
+	dns->zone = real->zone;
+	dns->host = has_outside(real) ? host : NULL;
+	dns->timeout_ms = real->timeout_ms;
+	sl_list_init(&dns->waiting);
+	return dns;
+}
+
 struct sl_dns *
 sl_dns_ref(struct sl_dns *dns)
 {
@@ -109,7 +134,9 @@ sl_dns_unref(struct sl_dns *dns)
 		sl_unbound_cancel(dns->probe);
 	sl_unbound_close(dns->unbound);
 	sl_unbound_close(dns->validating);
-	sl_zone_free(dns->zone);
+	if (dns->base == NULL)
+		sl_zone_free(dns->zone);
+	sl_dns_unref(dns->base);
 	sl_free(dns);
 }
 
@@ -347,12 +374,6 @@ give(struct query *q, struct sl_dns_answer *answer, int64_t delay)
 	q->later = answer;
 	if (sl_timer_start(q->dns->loop, &q->delay, delay, delayed) != 0)
 		finish(q, NULL);
-}
-
-static bool
-has_outside(const struct sl_dns *dns)
-{
-	return dns->unbound != NULL || dns->host != NULL;
 }
 
 /* Zone text decides, or names what is to be asked elsewhere. */

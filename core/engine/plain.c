@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "../tape/tape.h"
 #include "internal.h"
 
 #define BYTES_PER_STEP	4	/* of a copy, as JSON */
@@ -360,4 +361,46 @@ sl_plain_decode(lua_State *L, struct sl_str *bytes, struct sl_err *err)
 		lua_pushnil(L);
 	}
 	return 0;
+}
+
+bool
+sl_plain_to_parts(struct sl_str bytes, struct sl_buf *out)
+{
+	char tag[2] = "";
+	uint32_t n;
+
+	while (bytes.n >= HEAD) {
+		tag[0] = bytes.p[0];
+		memcpy(&n, bytes.p + 1, sizeof(n));
+		if (strchr("0binst", tag[0]) == NULL || tag[0] == '\0' || n > bytes.n - HEAD)
+			return false;
+		sl_tape_put(out, tag, sl_str_sub(bytes, HEAD, HEAD + n));
+		bytes = sl_str_sub(bytes, HEAD + n, bytes.n);
+	}
+	return bytes.n == 0;
+}
+
+/* Values of a wrong size would be read beyond their end. */
+static bool
+is_whole(char tag, size_t n)
+{
+	return tag == '0' ? n == 0 : tag == 'b' ? n == 1 : tag == 'i' || tag == 'n' ? n == 8 :
+	    tag == 's' || tag == 't';
+}
+
+bool
+sl_plain_from_parts(struct sl_str parts, struct sl_buf *out)
+{
+	struct sl_str name, value;
+	uint32_t n;
+
+	while (sl_tape_part(&parts, &name, &value)) {
+		if (name.n != 1 || !is_whole(name.p[0], value.n) || value.n > UINT32_MAX)
+			return false;
+		n = (uint32_t)value.n;
+		sl_buf_putc(out, name.p[0]);
+		sl_buf_put(out, &n, sizeof(n));
+		sl_buf_putstr(out, value);
+	}
+	return parts.n == 0;
 }

@@ -18,6 +18,7 @@ struct sl_vm;
 struct sl_program;
 struct sl_run;
 struct sl_scope;
+struct sl_tape;
 
 struct sl_limits {			/* per run unless said; 0 = the default */
 	uint64_t steps;			/* VM instructions and charged work; default 10,000,000 */
@@ -149,6 +150,8 @@ struct sl_run_spec {
 	/* A script's results, at 1 to n of the stack; NULL = they are dropped. May raise. */
 	void (*results)(lua_State *L, int n, void *host);
 	struct sl_scope *scope;		/* names that stay; NULL = they end with the run */
+	struct sl_tape *tape;		/* past which it sees the world (doors.h); NULL = none */
+	const char *recipient;		/* for whom it runs, of several runs of one phase; or NULL */
 	void *host;
 	/* Called once, from the top of the loop, never inside sl_run_start. */
 	void (*done)(struct sl_run *run, enum sl_run_end how, const struct sl_err *err, void *host);

@@ -146,6 +146,18 @@ sl_api_free(struct sl_api *api)
 	sl_free(api);
 }
 
+const char *
+sl_api_name(const struct sl_api *api)
+{
+	return api->name;
+}
+
+struct sl_loop *
+sl_api_loop(const struct sl_api *api)
+{
+	return api->loop;
+}
+
 /* ---- answers ------------------------------------------------------------------------------ */
 
 static void

@@ -34,6 +34,8 @@ struct sl_api_options {
 struct sl_api	*sl_api_new(struct sl_loop *loop, struct sl_http *http, struct sl_events *events,
 		    const struct sl_api_options *options);
 void		 sl_api_free(struct sl_api *api);	/* operations were released before */
+const char	*sl_api_name(const struct sl_api *api);
+struct sl_loop	*sl_api_loop(const struct sl_api *api);
 /* Takes over what 'old' has cached, shared, and its breaker. False, and nothing is taken
  * over, when URL or headers differ: then it isn't the same API any more. */
 bool		 sl_api_inherit(struct sl_api *api, const struct sl_api *old);

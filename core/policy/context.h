@@ -25,6 +25,8 @@ struct sl_body;
 struct sl_made;
 struct sl_mime;
 struct sl_run;
+struct sl_tape;
+struct sl_taps;
 
 /* What a final action asked for. Strings live in the context's arena. */
 struct sl_decision {
@@ -178,6 +180,7 @@ struct sl_session {
 	sl_verdict_fn *fn;		/* its callback */
 	void *arg;
 	struct sl_op *op;		/* password check under way */
+	struct sl_taps *taps;		/* with a tape; NULL = none, as usual */
 	struct sl_list link;		/* all sessions of the engine */
 };
 

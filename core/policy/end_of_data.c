@@ -13,6 +13,7 @@
 #include "changes.h"
 #include "engine.h"
 #include "flow.h"
+#include "record.h"
 #include "relay.h"
 #include "transaction.h"
 
@@ -151,6 +152,7 @@ conclude(struct sl_transaction *t)
 	if (commit(t, &err) != 0)
 		commit_failed(t, &err);
 	tell_outcome(t);
+	sl_record_outcome(s, t);
 	sl_call_end(s);
 	fn(t->arg, &t->outcome);
 }
@@ -362,6 +364,7 @@ sl_session_message(struct sl_session *s, struct sl_message *message, sl_outcome_
 		return SL_ERR_INVAL;
 	if ((rc = sl_call_begin(s, SL_EOD, NULL, NULL)) != 0)
 		return rc;
+	sl_record_message(s, message);
 	t->fn = fn;
 	t->arg = arg;
 	ctx->done = eod_done;

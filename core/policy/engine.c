@@ -14,12 +14,14 @@
 #include "../crypto/key.h"
 #include "../dns/dns.h"
 #include "../engine/value.h"
+#include "../tape/tape.h"
 #include "../state/state.h"
 #include "beside.h"
 #include "counters.h"
 #include "facts.h"
 #include "owner.h"
 #include "repeat.h"
+#include "taps.h"
 
 #define REPEATED_MS	60000
 #define CACHED_KEYS	10000
@@ -62,6 +64,7 @@ sl_engine_new(const struct sl_engine_options *options, struct sl_err *err)
 		return NULL;
 	}
 	sl_list_init(&e->sessions);
+	sl_list_init(&e->watchers);
 	sl_list_init(&e->queued);
 	sl_list_init(&e->execs);
 	sl_list_init(&e->host_builtins);
@@ -302,22 +305,43 @@ generation_of(lua_State *L)
 	return ctx != NULL ? ctx->generation : engine_of(L)->generation;
 }
 
+/* The doors of the session that the calling run is of; NULL = it has none. */
+static struct sl_taps *
+taps_of(lua_State *L)
+{
+	const struct sl_context *ctx = sl_run_phase(L) != SL_AT_NONE ? sl_run_host(L) : NULL;
+
+	return ctx != NULL && ctx->session != NULL ? ctx->session->taps : NULL;
+}
+
 struct sl_dns *
 sl_engine_dns(lua_State *L)
 {
 	const struct sl_generation *g = generation_of(L);
 
-	return g != NULL && g->dns != NULL ? g->dns : engine_of(L)->dns;
+	return sl_taps_dns(taps_of(L), g != NULL && g->dns != NULL ? g->dns : engine_of(L)->dns, "");
 }
 
 struct sl_dns *
 sl_engine_dns_at(lua_State *L, const char *const *servers, struct sl_err *err)
 {
 	struct sl_generation *g = generation_of(L);
+	struct sl_buf whom = SL_BUF_INIT;
+	struct sl_dns *dns;
+	size_t i;
 
 	if (g == NULL || g->dns == NULL || g->config->dns.zone_only)
 		return sl_engine_dns(L);
-	return sl_services_dns_at(engine_of(L), g, servers, err);
+	dns = sl_services_dns_at(engine_of(L), g, servers, err);
+	if (dns == NULL || taps_of(L) == NULL)
+		return dns;
+	for (i = 0; servers[i] != NULL; i++)
+		sl_buf_printf(&whom, "@%s", servers[i]);
+	dns = whom.failed ? NULL : sl_taps_dns(taps_of(L), dns, whom.p != NULL ? whom.p : "");
+	sl_buf_clear(&whom);
+	if (dns == NULL)
+		sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	return dns;
 }
 
 struct sl_http *
@@ -325,7 +349,7 @@ sl_engine_http(lua_State *L)
 {
 	const struct sl_generation *g = generation_of(L);
 
-	return g != NULL && g->http != NULL ? g->http : engine_of(L)->http;
+	return sl_taps_http(taps_of(L), g != NULL && g->http != NULL ? g->http : engine_of(L)->http);
 }
 
 bool
@@ -344,11 +368,15 @@ sl_engine_state(lua_State *L)
 	return engine_of(L)->state;
 }
 
+/* In a replay the name of the policy that was captured: what it had cached is under that. */
 const char *
 sl_engine_generation_of(lua_State *L)
 {
 	const struct sl_generation *g = generation_of(L);
+	const struct sl_tape *tape = sl_taps_tape(taps_of(L));
 
+	if (sl_tape_plays(tape) && sl_tape_fact_of(tape, "policy").n > 0)
+		return sl_tape_fact_of(tape, "policy").p;
 	return g != NULL ? g->name : "";
 }
 

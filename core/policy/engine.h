@@ -39,6 +39,7 @@ struct sl_engine {
 	struct sl_pubkey_cache *pubkeys;	/* of DKIM records, by content */
 	struct sl_generation *generation;
 	struct sl_list sessions, queued, execs;
+	struct sl_list watchers;	/* who wants tapes of sessions */
 	struct sl_repeats *repeats;	/* script errors on their way to the log */
 	struct sl_counters *counters;	/* metrics; NULL = none */
 	struct sl_program *library;	/* stdlib, where exec has no policy; made on first use */

@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../engine/doors.h"
 #include "../engine/value.h"
 #include "engine.h"
 #include "facts.h"
 #include "facts_private.h"
 #include "parts.h"
+#include "taps.h"
 
 #define CONNECTED	(SL_AT_CONNECT | SL_AT_HELO | SL_AT_AUTH | SL_AT_MAILFROM | SL_AT_RCPTTO | \
 			    SL_AT_EOD | SL_AT_DATA | SL_AT_DISCONNECT)
@@ -66,7 +68,7 @@ v_mechanism(lua_State *L, struct sl_context *ctx)
 static void
 v_now(lua_State *L, struct sl_context *ctx)
 {
-	sl_number(L, (double)(sl_loop_time_us(ctx->engine->loop) / 1000000));
+	sl_number(L, (double)(sl_door_time(sl_context_tape(ctx), ctx->engine->loop) / 1000000));
 }
 
 static void

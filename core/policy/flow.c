@@ -11,6 +11,7 @@
 #include "engine.h"
 #include "facts.h"
 #include "repeat.h"
+#include "taps.h"
 
 static void
 describe_reply(const struct sl_verdict *v, struct sl_buf *out)
@@ -178,6 +179,8 @@ sl_flow_run(struct sl_context *ctx, const struct sl_flow *flow)
 	spec.end_action = end_action(ctx, flow);
 	spec.fact = sl_fact;
 	spec.fact_near = sl_fact_near;
+	spec.tape = sl_context_tape(ctx);
+	spec.recipient = ctx->draft != NULL ? ctx->draft->recipient : NULL;
 	spec.host = ctx;
 	spec.done = run_done;
 	if (sl_run_start(ctx->engine->vm, &spec, &ctx->run, &err) != 0) {

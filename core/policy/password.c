@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "../base/alloc.h"
+#include "../crypto/digest.h"
 #include "../crypto/random.h"
+#include "../tape/tape.h"
 
 #define MAX_ROUNDS	1000000	/* of SHA crypt: about a second */
 #define MAX_BCRYPT	14	/* log2 of the rounds */
@@ -124,10 +126,22 @@ password_free(struct sl_op *op)
 
 	drop_job(p);
 	check_free(p->check);
+	sl_free(p->question);
 	sl_free(p);
 }
 
 static const struct sl_op_class password_class = { "password", password_cancel, password_free };
+
+static void
+note(const struct sl_password_op *p, int status)
+{
+	struct sl_buf value = SL_BUF_INIT;
+
+	sl_tape_put_number(&value, "status", status);
+	sl_tape_put_number(&value, "ok", p->ok);
+	sl_tape_note(p->tape, "password", sl_str_of(p->question), sl_buf_str(&value));
+	sl_buf_clear(&value);
+}
 
 static void
 job_done(struct sl_op *job, void *arg)
@@ -135,6 +149,8 @@ job_done(struct sl_op *job, void *arg)
 	struct sl_password_op *p = arg;
 
 	p->ok = job->status == 0 && p->check->ok;
+	if (p->tape != NULL)
+		note(p, job->status);
 	sl_op_finish(&p->op, job->status);
 }
 
@@ -155,5 +171,69 @@ sl_password_check(struct sl_loop *loop, struct sl_thread *thread, const char *ha
 		return NULL;
 	}
 	sl_op_wait(p->job, job_done, p);
+	return p;
+}
+
+/* ---- past a tape ---------------------------------------------------------------------- */
+
+/* Which hash: a digest of it, for the hash itself would let the password be guessed. */
+static char *
+question_of(const char *hash)
+{
+	struct sl_buf text = SL_BUF_INIT;
+	uint8_t digest[SL_DIGEST_MAX];
+
+	if (hash == NULL)
+		sl_buf_puts(&text, "nobody");
+	else if (sl_digest_of(SL_DIGEST_SHA256, sl_str_of(hash), digest) == 0)
+		sl_hex_encode(&text, (struct sl_str){ (char *)digest, 16 });
+	else
+		text.failed = true;
+	return sl_buf_take(&text, NULL);
+}
+
+static struct sl_password_op *
+play(struct sl_loop *loop, struct sl_tape *tape, const char *question)
+{
+	struct sl_password_op *p = sl_calloc(1, sizeof(*p));
+	struct sl_str value;
+	int status = SL_ERR_NOTFOUND;
+
+	if (p == NULL)
+		return NULL;
+	sl_op_init(&p->op, &password_class, loop, 0);
+	if (sl_tape_find(tape, "password", sl_str_of(question), SL_TAPE_ONCE, &value)) {
+		status = (int)sl_tape_get_number(value, "status");
+		p->ok = sl_tape_get_number(value, "ok") != 0;
+	} else {
+		sl_tape_miss(tape, "password", sl_str_of(question));
+	}
+	sl_op_finish(&p->op, status);
+	return p;
+}
+
+struct sl_password_op *
+sl_password_check_taped(struct sl_loop *loop, struct sl_thread *thread, struct sl_tape *tape,
+    const char *hash, struct sl_str password)
+{
+	struct sl_password_op *p;
+	char *question;
+
+	if (tape == NULL)
+		return sl_password_check(loop, thread, hash, password);
+	if ((question = question_of(hash)) == NULL)
+		return NULL;
+	if (sl_tape_plays(tape)) {
+		p = play(loop, tape, question);
+		sl_free(question);
+		return p;
+	}
+	p = sl_password_check(loop, thread, hash, password);
+	if (p == NULL) {
+		sl_free(question);
+		return NULL;
+	}
+	p->tape = tape;
+	p->question = question;
 	return p;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../base/alloc.h"
+#include "../tape/tape.h"
 
 #define MAX_KNOWN	10000	/* keys; beyond, all are looked at anew */
 #define RETRY_MS	60000	/* of what isn't good, so that a repair is seen soon */
@@ -63,19 +64,46 @@ add(struct sl_generation *g, const char *name, const struct sl_key *key)
 	return k;
 }
 
+/* "SELECTOR._domainkey.DOMAIN": the word of what was known. */
+static void
+note(struct sl_tape *tape, const char *name, enum sl_dkim_published state)
+{
+	if (sl_tape_records(tape))
+		sl_tape_note(tape, "preflight", sl_str_of(name),
+		    sl_str_of(sl_dkim_published_word(state)));
+}
+
+static bool
+known_then(struct sl_tape *tape, const char *name, enum sl_dkim_published *state)
+{
+	struct sl_str word;
+	int i;
+
+	if (!sl_tape_plays(tape) ||
+	    !sl_tape_find(tape, "preflight", sl_str_of(name), SL_TAPE_AGAIN, &word))
+		return false;
+	for (i = SL_DKIM_PUB_UNKNOWN; i <= SL_DKIM_PUB_GOOD; i++)
+		if (sl_str_eq(word, sl_str_of(sl_dkim_published_word((enum sl_dkim_published)i)))) {
+			*state = (enum sl_dkim_published)i;
+			return true;
+		}
+	return false;
+}
+
 bool
-sl_preflight_known(struct sl_generation *g, const struct sl_dkim_request *r, char name[256],
-    enum sl_dkim_published *state)
+sl_preflight_known(struct sl_generation *g, struct sl_tape *tape, const struct sl_dkim_request *r,
+    char name[256], enum sl_dkim_published *state)
 {
 	const struct known *k;
 
 	*state = SL_DKIM_PUB_MISSING;
-	if (!sl_dkim_key_name(name, r->selector, r->domain))
+	if (!sl_dkim_key_name(name, r->selector, r->domain) || known_then(tape, name, state))
 		return true;
 	k = find(g, name, r->key);
 	if (k == NULL || k->due_ms <= sl_loop_now(g->engine->loop))
 		return false;
 	*state = k->state;
+	note(tape, name, *state);
 	return true;
 }
 
@@ -88,18 +116,14 @@ tell_mismatch(struct sl_generation *g, const struct sl_dkim_request *r,
 	    SL_F_TEXT("published", sl_dkim_published_word(state))));
 }
 
-enum sl_dkim_published
-sl_preflight_tell(struct sl_generation *g, const struct sl_dkim_request *r,
-    const struct sl_dns_answer *answer)
+static enum sl_dkim_published
+judge(struct sl_generation *g, const struct sl_dkim_request *r, const struct sl_dns_answer *answer,
+    const char *name)
 {
 	enum sl_dkim_published state = sl_dkim_published(answer, r->key);
 	int64_t wait = (int64_t)(g->config->dkim_recheck * 1000);
-	struct known *k;
-	char name[256];
+	struct known *k = find(g, name, r->key);
 
-	if (!sl_dkim_key_name(name, r->selector, r->domain))
-		return SL_DKIM_PUB_MISSING;
-	k = find(g, name, r->key);
 	if (state == SL_DKIM_PUB_UNKNOWN && k != NULL)
 		state = k->state;
 	else if (state != SL_DKIM_PUB_GOOD && state != SL_DKIM_PUB_UNKNOWN)
@@ -110,6 +134,20 @@ sl_preflight_tell(struct sl_generation *g, const struct sl_dkim_request *r,
 		wait = RETRY_MS;
 	k->state = state;
 	k->due_ms = sl_loop_now(g->engine->loop) + wait;
+	return state;
+}
+
+enum sl_dkim_published
+sl_preflight_tell(struct sl_generation *g, struct sl_tape *tape, const struct sl_dkim_request *r,
+    const struct sl_dns_answer *answer)
+{
+	enum sl_dkim_published state;
+	char name[256];
+
+	if (!sl_dkim_key_name(name, r->selector, r->domain))
+		return SL_DKIM_PUB_MISSING;
+	state = judge(g, r, answer, name);
+	note(tape, name, state);
 	return state;
 }
 

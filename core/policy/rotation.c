@@ -7,6 +7,8 @@
 #include "../auth/dkim_published.h"
 #include "../base/alloc.h"
 #include "../mail/address.h"
+#include "../tape/tape.h"
+#include "taps.h"
 
 #define TIMEOUT_MS	10000
 #define RETRY_MS	60000	/* where DNS didn't answer */
@@ -29,6 +31,7 @@ struct look {
 	struct asking {
 		struct sl_evaluator evaluator;	/* first: the evaluator is the whole */
 		struct sl_generation *generation;	/* counted */
+		struct sl_dns *dns;		/* counted */
 		struct domain *domain;		/* NULL = nothing to ask */
 		bool asked[SL_DKIM_ENTRIES];
 		size_t open;
@@ -112,6 +115,7 @@ static void
 look_free(struct sl_op *op)
 {
 	look_cancel(op);
+	sl_dns_unref(((struct look *)op)->asking.dns);
 	sl_generation_unref(((struct look *)op)->asking.generation);
 	sl_free(op);
 }
@@ -188,28 +192,82 @@ begin(struct look *look)
 {
 	struct sl_generation *g = look->asking.generation;
 
-	look->evaluation = sl_evaluate(g->engine->loop, g->dns != NULL ? g->dns : g->engine->dns,
-	    &look->asking.evaluator, TIMEOUT_MS, NULL);
+	look->evaluation = sl_evaluate(g->engine->loop, look->asking.dns, &look->asking.evaluator,
+	    TIMEOUT_MS, NULL);
 	if (look->evaluation == NULL)
 		return SL_ERR_NOMEM;
 	sl_op_wait(look->evaluation, looked, look);
 	return 0;
 }
 
-struct sl_op *
-sl_rotation_look(struct sl_generation *g, struct sl_str domain)
-{
-	struct look *look = sl_calloc(1, sizeof(*look));
-	struct sl_err err;
+/* ---- what a tape has -------------------------------------------------------- */
 
-	if (look == NULL)
+static size_t
+entry_of(const struct domain *d, struct sl_str selector)
+{
+	size_t i;
+
+	for (i = 0; i < d->wanted->n && !sl_str_eq(d->wanted->entry[i].selector, selector); i++)
+		;
+	return i;
+}
+
+/* What was chosen then, where this policy can choose it: its entry, or that it was none. */
+static bool
+chosen_then(const struct sl_context *ctx, const struct domain *d, size_t *i, struct sl_str *answer)
+{
+	struct sl_tape *tape = sl_context_tape(ctx);
+	struct sl_str selector;
+
+	if (d == NULL || !sl_tape_plays(tape) ||
+	    !sl_tape_find(tape, "rotation", sl_str_of(d->name), SL_TAPE_AGAIN, answer))
+		return false;
+	selector = sl_tape_get(*answer, "selector");
+	*i = entry_of(d, selector);
+	return selector.n == 0 || *i < d->wanted->n;
+}
+
+static void
+note_choice(const struct sl_context *ctx, const struct domain *d, struct sl_str selector,
+    const struct sl_err *err)
+{
+	struct sl_tape *tape = sl_context_tape(ctx);
+	struct sl_buf value = SL_BUF_INIT;
+
+	if (!sl_tape_records(tape))
+		return;
+	if (selector.n > 0) {
+		sl_tape_put(&value, "selector", selector);
+	} else {
+		sl_tape_put_number(&value, "code", err->code);
+		sl_tape_put(&value, "error", sl_str_of(err->text));
+	}
+	sl_tape_note(tape, "rotation", sl_str_of(d->name), sl_buf_str(&value));
+	sl_buf_clear(&value);
+}
+
+struct sl_op *
+sl_rotation_look(const struct sl_context *ctx, struct sl_str domain)
+{
+	struct sl_generation *g = ctx->generation;
+	struct look *look = sl_calloc(1, sizeof(*look));
+	struct sl_dns *dns = sl_context_dns(ctx);
+	struct sl_str answer;
+	struct sl_err err;
+	size_t i;
+
+	if (look == NULL || dns == NULL) {
+		sl_free(look);
 		return NULL;
+	}
 	sl_op_init(&look->op, &look_class, g->engine->loop, 0);
 	look->asking = (struct asking){
 		.evaluator = { next_question, on_answer, is_done },
 		.generation = sl_generation_ref(g), .domain = find(g, domain, &err),
+		.dns = sl_dns_ref(dns),
 	};
-	choose_questions(&look->asking);
+	if (!chosen_then(ctx, look->asking.domain, &i, &answer))
+		choose_questions(&look->asking);
 	if (look->asking.open == 0 && err.code == 0) {
 		sl_op_finish(&look->op, 0);
 	} else if (err.code != 0 || begin(look) != 0) {
@@ -260,32 +318,55 @@ none(const struct domain *d, struct sl_err *err)
 	return rc;
 }
 
+/* The entry's number; with err->code: there is none, and why. */
+static size_t
+first_good(struct sl_generation *g, struct domain *d, struct sl_err *err)
+{
+	size_t i;
+
+	for (i = 0; i < d->wanted->n && d->known[i].state != SL_DKIM_PUB_GOOD; i++)
+		;
+	if (i == d->wanted->n && none(d, err) != SL_ERR_REFUSED)
+		return i;
+	choose(g, d, i);
+	return i;
+}
+
+static size_t
+pick(const struct sl_context *ctx, struct domain *d, struct sl_err *err)
+{
+	struct sl_str answer;
+	size_t i;
+
+	if (!chosen_then(ctx, d, &i, &answer))
+		return first_good(ctx->generation, d, err);
+	if (i == d->wanted->n)
+		sl_err_set(err, (int)sl_tape_get_number(answer, "code"), "%.*s",
+		    (int)sl_str_sub(sl_tape_get(answer, "error"), 0, 250).n,
+		    sl_tape_get(answer, "error").p);
+	return i;
+}
+
 int
-sl_rotation_choose(struct sl_generation *g, struct sl_str domain, struct sl_str *selector,
+sl_rotation_choose(const struct sl_context *ctx, struct sl_str domain, struct sl_str *selector,
     struct sl_key **key, struct sl_err *err)
 {
-	struct domain *d = find(g, domain, err);
+	struct domain *d = find(ctx->generation, domain, err);
 	size_t i;
-	int rc;
 
 	if (d == NULL && err->code == 0)
 		return sl_err_set(err, SL_ERR_NOTFOUND, "sluice.lua has no dkim key of \"%.*s\"",
 		    (int)(domain.n < 200 ? domain.n : 200), domain.p);
 	if (d == NULL)
 		return err->code;
-	for (i = 0; i < d->wanted->n && d->known[i].state != SL_DKIM_PUB_GOOD; i++)
-		;
-	if (i == d->wanted->n) {
-		rc = none(d, err);
-		if (rc == SL_ERR_REFUSED)
-			choose(g, d, i);
-		return rc;
-	}
-	*key = sl_generation_key(g, d->wanted->entry[i].key, err);
+	i = pick(ctx, d, err);
+	note_choice(ctx, d, selector_of(d, i), err);
+	if (i == d->wanted->n)
+		return err->code;
+	*key = sl_context_key(ctx, d->wanted->entry[i].key, err);
 	if (*key == NULL)
 		return err->code;
 	*selector = d->wanted->entry[i].selector;
-	choose(g, d, i);
 	return 0;
 }
 

@@ -15,15 +15,16 @@
  * (once a minute where DNS didn't answer; what was known before is kept then).
  * Done when all are known, or there are none. NULL = out of memory.
  */
-struct sl_op	*sl_rotation_look(struct sl_generation *g, struct sl_str domain);
+struct sl_op	*sl_rotation_look(const struct sl_context *ctx, struct sl_str domain);
 
 /*
  * The key to sign with, after a look; *key is a reference of the caller's,
  * *selector lives as long as the generation. SL_ERR_NOTFOUND: sluice.lua has
  * no keys of the domain; SL_ERR_REFUSED: none of them can be used, and why;
- * SL_ERR_TEMP: DNS didn't tell. A change is an event.
+ * SL_ERR_TEMP: DNS didn't tell. A change is an event. What was chosen then is what a tape
+ * that plays tells, as long as the policy has a key of that selector.
  */
-int		 sl_rotation_choose(struct sl_generation *g, struct sl_str domain,
+int		 sl_rotation_choose(const struct sl_context *ctx, struct sl_str domain,
 		    struct sl_str *selector, struct sl_key **key, struct sl_err *err);
 
 void		 sl_rotation_drop(struct sl_generation *g);

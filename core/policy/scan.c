@@ -1,7 +1,8 @@
 #include "scan.h"
 
-#include "../crypto/random.h"
+#include "../engine/doors.h"
 #include "engine.h"
+#include "taps.h"
 
 /* What a reader of DMARC results (opendmarc-halonlog) gets of each message. */
 static void
@@ -56,17 +57,11 @@ on_concluded(const struct sl_auth_scan *scan, void *arg)
 
 /* pct= of RFC 7489; without a draw nobody is spared. */
 static unsigned
-draw(void)
+draw(const struct sl_context *ctx)
 {
 	uint64_t drawn;
 
-	return sl_random_below(100, &drawn) == 0 ? (unsigned)drawn : 0;
-}
-
-static struct sl_dns *
-dns_of(const struct sl_context *ctx)
-{
-	return ctx->generation->dns != NULL ? ctx->generation->dns : ctx->engine->dns;
+	return sl_door_random_below(sl_context_tape(ctx), 100, &drawn) == 0 ? (unsigned)drawn : 0;
 }
 
 static void
@@ -77,7 +72,7 @@ spf_options(const struct sl_context *ctx, struct sl_spf_options *o, enum sl_spf_
 	*o = (struct sl_spf_options){
 		.identity = identity, .ip = s->sender_addr, .helo = sl_str_of(s->helo),
 		.sender = sl_str_of(ctx->transaction->sender),
-		.now = sl_loop_time_us(ctx->engine->loop) / 1000000,
+		.now = sl_door_time(sl_context_tape(ctx), ctx->engine->loop) / 1000000,
 		.receiver = sl_str_of(sl_config_hostname(ctx->generation->config)),
 	};
 }
@@ -94,9 +89,10 @@ scan_message(const struct sl_context *ctx, const struct sl_auth_scan_options *co
 	o.sender_domain = t->senderdomain;
 	o.dmarc = (struct sl_dmarc_options){
 		.profile = ctx->generation->config->dmarc == 0 ? SL_DMARC_RFC9989 : SL_DMARC_RFC7489,
-		.sample = draw(),
+		.sample = draw(ctx),
 	};
-	o.compare = sl_event_wanted(ctx->engine->events, SL_NOTICE);
+	o.compare = sl_event_wanted(ctx->engine->events, SL_NOTICE) &&
+	    !sl_tape_plays(sl_context_tape(ctx));	/* it asks more */
 	o.concluded = on_concluded;
 	o.arg = t;
 	return sl_auth_scan_start(&o);
@@ -118,7 +114,8 @@ static struct sl_auth_scan *
 start(const struct sl_context *ctx, enum sl_scan_kind kind)
 {
 	struct sl_auth_scan_options o = {
-		.loop = ctx->engine->loop, .dns = dns_of(ctx), .message = ctx->transaction->message,
+		.now = sl_door_time(sl_context_tape(ctx), ctx->engine->loop) / 1000000,
+		.loop = ctx->engine->loop, .dns = sl_context_dns(ctx), .message = ctx->transaction->message,
 		.keys = ctx->engine->pubkeys, .arc = kind == SL_SCAN_ARC,
 	};
 

@@ -7,11 +7,13 @@
 #include <string.h>
 
 #include "../base/alloc.h"
-#include "../crypto/random.h"
+#include "../engine/doors.h"
 #include "engine.h"
 #include "flow.h"
 #include "password.h"
+#include "record.h"
 #include "relay.h"
+#include "taps.h"
 #include "transaction.h"
 #include "users.h"
 
@@ -48,6 +50,15 @@ forget_account(struct sl_session *s)
 }
 
 static void
+forget_transaction(struct sl_session *s)
+{
+	if (s->busy && s->call.phase != SL_DISCONNECT)
+		call_clear(s);
+	sl_transaction_free(s->transaction);
+	s->transaction = NULL;
+}
+
+static void
 session_free(struct sl_session *s)
 {
 	call_clear(s);
@@ -58,12 +69,29 @@ session_free(struct sl_session *s)
 	sl_free(s->helo);
 	sl_free(s->servername);
 	sl_generation_unref(s->generation);
+	sl_record_end(s->engine, s->taps);
 	sl_free(s);
+}
+
+/* 's->taps' of a tape that plays, if there is one; or of a new one that somebody wants. */
+static int
+take_tape(struct sl_session *s, const struct sl_session_info *info, struct sl_tape *played)
+{
+	if (played != NULL && (s->taps = sl_taps_new(s->engine, played)) == NULL)
+		return SL_ERR_NOMEM;
+	return sl_record_open(s, info);
 }
 
 int
 sl_session_open(struct sl_engine *engine, const struct sl_session_info *info,
     struct sl_session **out, struct sl_err *err)
+{
+	return sl_session_open_taped(engine, info, NULL, out, err);
+}
+
+int
+sl_session_open_taped(struct sl_engine *engine, const struct sl_session_info *info,
+    struct sl_tape *tape, struct sl_session **out, struct sl_err *err)
 {
 	const struct sl_server *server;
 	struct sl_session *s;
@@ -86,7 +114,11 @@ sl_session_open(struct sl_engine *engine, const struct sl_session_info *info,
 	s->generation = sl_generation_ref(engine->generation);
 	s->server = server;
 	s->changes = info->changes;
-	if (sl_uuid4(s->id) != 0) {
+	if (take_tape(s, info, tape) != 0) {
+		session_free(s);
+		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	}
+	if (sl_door_uuid4(sl_taps_tape(s->taps), s->id) != 0) {
 		session_free(s);
 		return sl_err_set(err, SL_ERR_IO, "no random bytes to be had");
 	}
@@ -122,7 +154,8 @@ sl_session_close(struct sl_session *s)
 
 	if (s == NULL)
 		return;
-	sl_session_reset(s);
+	forget_transaction(s);
+	sl_record_input(s, "close", SL_STR(""));
 	s->fn = NULL;
 	flow = &s->server->flows[SL_DISCONNECT];
 	if (flow->n == 0 || sl_call_begin(s, SL_DISCONNECT, NULL, NULL) != 0) {
@@ -197,6 +230,7 @@ sl_call_answer(struct sl_context *ctx, struct sl_verdict *verdict)
 	sl_verdict_fn *fn = s->fn;
 	void *arg = s->arg;
 
+	sl_record_verdict(s, verdict);
 	ctx->arena = NULL;
 	call_clear(s);
 	if (fn != NULL)
@@ -239,9 +273,11 @@ sl_session_connect(struct sl_session *s, sl_verdict_fn *fn, void *arg)
 {
 	int rc = sl_call_begin(s, SL_CONNECT, fn, arg);
 
-	if (rc == 0)
-		sl_flow_run(&s->call, &s->server->flows[SL_CONNECT]);
-	return rc;
+	if (rc != 0)
+		return rc;
+	sl_record_input(s, "connect", SL_STR(""));
+	sl_flow_run(&s->call, &s->server->flows[SL_CONNECT]);
+	return 0;
 }
 
 int
@@ -252,13 +288,14 @@ sl_session_helo(struct sl_session *s, const char *name, bool extended, sl_verdic
 
 	if (s->busy)
 		return SL_ERR_INVAL;
-	sl_session_reset(s);	/* RFC 5321 4.1.4: EHLO clears as RSET does */
+	forget_transaction(s);	/* RFC 5321 4.1.4: EHLO clears as RSET does */
 	if ((rc = sl_call_begin(s, SL_HELO, fn, arg)) != 0)
 		return rc;
 	if ((copy = sl_strdup(name)) == NULL) {
 		call_clear(s);
 		return SL_ERR_NOMEM;
 	}
+	sl_record_helo(s, name, extended);
 	sl_free(s->helo);
 	s->helo = copy;
 	s->extended = extended;
@@ -266,8 +303,8 @@ sl_session_helo(struct sl_session *s, const char *name, bool extended, sl_verdic
 	return 0;
 }
 
-void
-sl_session_encrypted(struct sl_session *s, const char *protocol, const char *cipher, int bits)
+static void
+set_tls(struct sl_session *s, const char *protocol, const char *cipher, int bits)
 {
 	snprintf(s->tls_protocol, sizeof(s->tls_protocol), "%s", protocol);
 	snprintf(s->tls_cipher, sizeof(s->tls_cipher), "%s", cipher);
@@ -275,22 +312,29 @@ sl_session_encrypted(struct sl_session *s, const char *protocol, const char *cip
 }
 
 void
+sl_session_encrypted(struct sl_session *s, const char *protocol, const char *cipher, int bits)
+{
+	sl_record_tls(s, "encrypted", protocol, cipher, bits);
+	set_tls(s, protocol, cipher, bits);
+}
+
+void
 sl_session_tls(struct sl_session *s, const char *protocol, const char *cipher, int bits)
 {
-	sl_session_reset(s);
+	sl_record_tls(s, "tls", protocol, cipher, bits);
+	forget_transaction(s);
 	forget_account(s);
 	sl_free(s->helo);
 	s->helo = NULL;
-	sl_session_encrypted(s, protocol, cipher, bits);
+	set_tls(s, protocol, cipher, bits);
 }
 
 void
 sl_session_reset(struct sl_session *s)
 {
-	if (s->busy && s->call.phase != SL_DISCONNECT)
-		call_clear(s);
-	sl_transaction_free(s->transaction);
-	s->transaction = NULL;
+	if (s->busy || s->transaction != NULL)
+		sl_record_input(s, "reset", SL_STR(""));
+	forget_transaction(s);
 }
 
 /* ---- auth ------------------------------------------------------------ */
@@ -364,8 +408,8 @@ check_password(struct sl_session *s)
 		return;
 	}
 	user = sl_users_find(users, s->call.saslusername);
-	s->op = (struct sl_op *)sl_password_check(s->engine->loop, sl_engine_thread(s->engine),
-	    user != NULL ? user->hash : NULL, s->call.saslpassword);
+	s->op = (struct sl_op *)sl_password_check_taped(s->engine->loop, sl_engine_thread(s->engine),
+	    sl_taps_tape(s->taps), user != NULL ? user->hash : NULL, s->call.saslpassword);
 	if (s->op == NULL) {
 		sl_flow_decide(&s->call, SL_DEFER, 0, NULL, NULL, "users");
 		return;
@@ -380,6 +424,7 @@ sl_session_account(struct sl_session *s, const char *mechanism, struct sl_str us
 
 	if (s->busy || s->transaction != NULL)
 		return SL_ERR_INVAL;
+	sl_record_account(s, "account", mechanism, username, SL_STR(""));
 	if (username.n > 0)
 		return become(s, &vouched);
 	forget_account(s);
@@ -404,6 +449,7 @@ sl_session_auth(struct sl_session *s, const char *mechanism, struct sl_str usern
 
 	if ((rc = sl_call_begin(s, SL_AUTH, fn, arg)) != 0)
 		return rc;
+	sl_record_account(s, "auth", mechanism, username, password);
 	ctx->done = auth_answered;
 	ctx->saslmechanism = sl_arena_strndup(ctx->arena, mechanism, strlen(mechanism));
 	if (!keep_str(ctx->arena, username, &ctx->saslusername) ||

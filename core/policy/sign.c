@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "../auth/arc.h"
+#include "../engine/doors.h"
 #include "body.h"
 #include "engine.h"
+#include "taps.h"
 
 bool
 sl_same_text(const char *a, const char *b)
@@ -26,11 +28,21 @@ sl_same_signs(const struct sl_sign_request *a, const struct sl_sign_request *b)
 	return a == b;
 }
 
+static int64_t
+time_of(const struct sl_transaction *t)
+{
+	struct sl_tape *tape = sl_taps_tape(t->session->taps);
+
+	if (tape != NULL)
+		sl_tape_place(tape, "commit", NULL, NULL);
+	return sl_door_time(tape, t->session->engine->loop) / 1000000;
+}
+
 static int
 sign_one(struct sl_transaction *t, struct sl_head *head, struct sl_body *body,
     const struct sl_sign_request *r, struct sl_err *err)
 {
-	int64_t now = sl_loop_time_us(t->session->engine->loop) / 1000000;
+	int64_t now = time_of(t);
 	struct sl_dkim_bodies *hashes;
 	const struct sl_message *m = sl_body_message(t, r->discard_changes ? NULL : body, &hashes);
 	struct sl_head *received = NULL;
@@ -69,7 +81,7 @@ seal(struct sl_transaction *t, struct sl_head *head, struct sl_body *body,
 	if (m == NULL)
 		return sl_err_set(err, SL_ERR_LIMIT, "changed bodies are too large");
 	rc = sl_arc_seal(&s, &q, m, head, hashes,
-	    sl_loop_time_us(t->session->engine->loop) / 1000000, err);
+	    time_of(t), err);
 	if (rc == 0)
 		rc = sl_head_insert(head, 0, SL_STR("ARC-Authentication-Results"),
 		    sl_buf_str(&s.results), false, err);

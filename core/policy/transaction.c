@@ -8,13 +8,15 @@
 #include <string.h>
 
 #include "../base/alloc.h"
-#include "../crypto/random.h"
+#include "../engine/doors.h"
 #include "../mail/mime.h"
 #include "engine.h"
 #include "flow.h"
+#include "record.h"
 #include "relay.h"
 #include "scan.h"
 #include "sign.h"
+#include "taps.h"
 
 #define MAX_ARENA	(64 * 1024 * 1024)
 
@@ -28,7 +30,7 @@ sl_transaction_new(struct sl_session *s, struct sl_generation *generation,
 		return NULL;
 	t->arena = sl_arena_new(MAX_ARENA);
 	t->context = json_object();
-	if (t->arena == NULL || t->context == NULL || sl_uuid4(t->id) != 0) {
+	if (t->arena == NULL || t->context == NULL || sl_door_uuid4(sl_taps_tape(s->taps), t->id) != 0) {
 		sl_arena_free(t->arena);
 		json_decref(t->context);
 		sl_free(t);
@@ -154,6 +156,7 @@ sl_session_mail(struct sl_session *s, struct sl_str path, const struct sl_mail_p
 	server = find_server(s, params->server, &generation);
 	if (server == NULL)
 		return SL_ERR_NOTFOUND;
+	sl_record_mail(s, path, params, generation);
 	s->transaction = sl_transaction_new(s, generation, server);
 	if (s->transaction == NULL)
 		return SL_ERR_NOMEM;
@@ -184,6 +187,7 @@ sl_session_queueid(struct sl_session *s, const char *queueid)
 		return SL_ERR_INVAL;
 	if (sl_same_text(t->queueid, queueid))
 		return 0;
+	sl_record_input(s, "queueid", sl_str_of(queueid));
 	t->queueid = sl_arena_strndup(t->arena, queueid, strlen(queueid));
 	return t->queueid != NULL ? 0 : SL_ERR_NOMEM;
 }
@@ -294,6 +298,7 @@ sl_session_rcpt(struct sl_session *s, struct sl_str path, sl_verdict_fn *fn, voi
 		return SL_ERR_INVAL;
 	if ((rc = sl_call_begin(s, SL_RCPTTO, fn, arg)) != 0)
 		return rc;
+	sl_record_input(s, "rcpt", path);
 	ctx->done = rcpt_answered;
 	rc = sl_path_parse(&a, path, false, true, s->transaction->params.smtputf8, &rest, &err);
 	if (rc != 0 || rest.n > 0) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../../core/crypto/random.h"
+#include "../../core/engine/doors.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
 
@@ -832,7 +833,7 @@ below(lua_State *L, size_t n)
 {
 	uint64_t r;
 
-	if (sl_random_below(n, &r) != 0)
+	if (sl_door_random_below(sl_run_tape(L), n, &r) != 0)
 		luaL_error(L, "no random bytes to be had");
 	return (size_t)r;
 }

@@ -1,6 +1,7 @@
 /* Authentication of inbound mail: SPF, DKIM, DMARC, ARC; each scanned once per message. */
 #include <string.h>
 
+#include "../../core/engine/doors.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
 #include "../../core/policy/owner.h"
@@ -419,7 +420,7 @@ auth_spf(lua_State *L)
 		return sl_fail(L, "syntax", "\"%s\" is not an IP address", ip.p);
 	o.sender.p = lua_pushfstring(L, "postmaster@%s", domain.p);
 	o.sender.n = strlen(o.sender.p);
-	o.now = sl_loop_time_us(sl_vm_loop(sl_vm_of(L))) / 1000000;
+	o.now = sl_run_time(L) / 1000000;
 	return sl_await(L, spf_start(L, &o), spf_word);
 }
 
@@ -464,7 +465,7 @@ auth_spf_query(lua_State *L)
 		o.sender.p = lua_pushfstring(L, "postmaster@%s", sender.p);
 		o.sender.n = strlen(o.sender.p);
 	}
-	o.now = sl_loop_time_us(sl_vm_loop(sl_vm_of(L))) / 1000000;
+	o.now = sl_run_time(L) / 1000000;
 	return sl_await(L, spf_start(L, &o), spf_answer);
 }
 

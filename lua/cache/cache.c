@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../../core/engine/cache.h"
+#include "../../core/engine/doors.h"
 #include "../../core/engine/plain.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
@@ -112,7 +113,7 @@ answered(lua_State *L, int status, lua_KContext ctx)
 		return top - KEPT;
 	sl_charge(L, bytes->n / 8);
 	value = sl_buf_str(bytes);
-	sl_cache_put(sl_vm_cache(sl_vm_of(L)), view(L, 1), view(L, 2), value,
+	sl_door_cache_put(sl_run_tape(L), sl_vm_cache(sl_vm_of(L)), view(L, 1), view(L, 2), value,
 	    (int64_t)(lua_tonumber(L, 3) * 1e6), (size_t)lua_tonumber(L, 4));
 	lua_pushlstring(L, value.p != NULL ? value.p : "", value.n);
 	return push_values(L, view(L, -1));	/* copies, as a hit gives */
@@ -147,7 +148,6 @@ static int
 cache_call(lua_State *L)
 {
 	static const char *const names[] = { "ttl", "namespace", "size", "force", NULL };
-	struct sl_cache *cache = sl_vm_cache(sl_vm_of(L));
 	int top = lua_gettop(L);
 	struct sl_str value;
 
@@ -158,7 +158,8 @@ cache_call(lua_State *L)
 	lua_pushnumber(L, sl_opt_number(L, 1, "ttl", 0, MAX_TTL, 60));
 	lua_pushnumber(L, sl_opt_number(L, 1, "size", 1, SL_CACHE_ENTRIES, 32));
 	if (!sl_opt_bool(L, 1, "force", false) &&
-	    sl_cache_get(cache, view(L, top + 1), view(L, top + 2), &value))
+	    sl_door_cache_get(sl_run_tape(L), sl_vm_cache(sl_vm_of(L)), view(L, top + 1),
+	    view(L, top + 2), 0, sl_scratch(L), &value))
 		return push_values(L, value);
 	lua_rotate(L, 1, KEPT);
 	lua_remove(L, KEPT + 1);		/* the options */

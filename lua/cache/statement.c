@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../../core/engine/cache.h"
+#include "../../core/engine/doors.h"
 #include "../../core/engine/plain.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
@@ -27,7 +28,7 @@ static const char *const names[] = { "ttl", "ttl_override", "ttl_function", "upd
 static double
 now(lua_State *L)
 {
-	return (double)sl_loop_time_us(sl_vm_loop(sl_vm_of(L))) / 1e6;
+	return (double)sl_run_time(L) / 1e6;
 }
 
 /* Namespace, message, function: a function of the policy's is another one after a reload. */
@@ -94,8 +95,8 @@ push_kept(lua_State *L, int space, int key, bool *fresh)
 	struct sl_err err;
 	double expires;
 
-	if (!sl_cache_get(sl_vm_cache(sl_vm_of(L)), view(L, space), view(L, key), &bytes) ||
-	    bytes.n < sizeof(expires))
+	if (!sl_door_cache_get(sl_run_tape(L), sl_vm_cache(sl_vm_of(L)), view(L, space),
+	    view(L, key), sizeof(expires), sl_scratch(L), &bytes) || bytes.n < sizeof(expires))
 		return false;
 	memcpy(&expires, bytes.p, sizeof(expires));
 	bytes = sl_str_sub(bytes, sizeof(expires), bytes.n);
@@ -131,7 +132,7 @@ keep(lua_State *L, double ttl)
 	if (bytes->n > SL_CACHE_ENTRY_MAX)
 		return;
 	sl_charge(L, bytes->n / 8);
-	sl_cache_put(sl_vm_cache(sl_vm_of(L)), view(L, SPACE), view(L, KEY), sl_buf_str(bytes),
+	sl_door_cache_put(sl_run_tape(L), sl_vm_cache(sl_vm_of(L)), view(L, SPACE), view(L, KEY), sl_buf_str(bytes),
 	    (int64_t)((ttl + (updates ? OLD_SECONDS : 0)) * 1e6),
 	    (size_t)sl_opt_number(L, OPTIONS, "size", 1, 1e9, 32));
 }

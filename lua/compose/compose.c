@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../../core/crypto/random.h"
+#include "../../core/engine/doors.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
 #include "../../core/mail/date.h"
@@ -158,7 +159,7 @@ Add a Date field.
 static int
 set_date(lua_State *L)
 {
-	double now = (double)(sl_loop_time_us(sl_vm_loop(sl_vm_of(L))) / 1000000);
+	double now = (double)(sl_run_time(L) / 1000000);
 	double t = sl_arg_opt_number(L, 2, 0, 253402300799.0, now);
 	char text[SL_DATE_SIZE];
 
@@ -559,7 +560,7 @@ make_boundary(lua_State *L, char out[40])
 	unsigned char bytes[12];
 	size_t n = 0;
 
-	if (sl_random_bytes(bytes, sizeof(bytes)) != 0)
+	if (sl_door_random(sl_run_tape(L), bytes, sizeof(bytes)) != 0)
 		luaL_error(L, "no random bytes");
 	out[n++] = '=';
 	out[n++] = '_';
@@ -667,7 +668,7 @@ sign(lua_State *L, const struct composed *c)
 
 	text.p = lua_tolstring(L, -1, &text.n);
 	sl_charge(L, text.n);
-	must(L, sign_text(c, text, out, sl_loop_time_us(sl_vm_loop(sl_vm_of(L))) / 1000000, &err), &err);
+	must(L, sign_text(c, text, out, sl_run_time(L) / 1000000, &err), &err);
 	sl_string(L, sl_buf_str(out));
 	lua_replace(L, -2);
 }

@@ -3,6 +3,7 @@
 
 #include "../../core/base/event.h"
 #include "../../core/crypto/random.h"
+#include "../../core/engine/doors.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
 
@@ -186,7 +187,7 @@ The time now.
 static int
 core_time(lua_State *L)
 {
-	sl_number(L, (double)sl_loop_time_us(sl_vm_loop(sl_vm_of(L))) / 1e6);
+	sl_number(L, (double)sl_run_time(L) / 1e6);
 	return 1;
 }
 
@@ -202,7 +203,7 @@ core_uuid(lua_State *L)
 {
 	char id[37];
 
-	if (sl_uuid4(id) != 0)
+	if (sl_door_uuid4(sl_run_tape(L), id) != 0)
 		return luaL_error(L, "no random bytes to be had");
 	sl_text(L, id);
 	return 1;

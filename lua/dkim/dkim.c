@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "../../core/dns/dns.h"
+#include "../../core/engine/doors.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
 #include "../../core/policy/body.h"
@@ -11,6 +12,7 @@
 #include "../../core/policy/preflight.h"
 #include "../../core/policy/rotation.h"
 #include "../../core/policy/scan.h"
+#include "../../core/policy/taps.h"
 #include "../compose/compose.h"
 
 #define MAX_NAMES	100
@@ -33,7 +35,7 @@ static const char *const seal_option_names[] = { "results", "canonicalization_he
 static int64_t
 now_of(lua_State *L)
 {
-	return sl_loop_time_us(sl_vm_loop(sl_vm_of(L))) / 1000000;
+	return sl_run_time(L) / 1000000;
 }
 
 static void *
@@ -151,7 +153,7 @@ take_request(lua_State *L, struct sl_dkim_request *r, int arg, struct sl_err *er
 
 	if (!sl_str_starts(spec, SL_STR("pki:")))
 		sl_secret_add(L, spec);
-	key = sl_generation_key(sl_context_of(L)->generation, spec, err);
+	key = sl_context_key(sl_context_of(L), spec, err);
 	if (key == NULL)
 		return err->code;
 	fill_request(L, r, selector, domain, key);
@@ -261,7 +263,8 @@ record_known(lua_State *L, struct sl_op *op)
 
 	if (take_request(L, &r.dkim, 4, &err) != 0)
 		return refused(L, &err);
-	return sign_if(L, &r, sl_preflight_tell(sl_context_of(L)->generation, &r.dkim, query->answer));
+	return sign_if(L, &r, sl_preflight_tell(sl_context_of(L)->generation, sl_run_tape(L), &r.dkim,
+	    query->answer));
 }
 
 static int
@@ -277,7 +280,7 @@ look_first(lua_State *L, struct sl_sign_request *r)
 		return refused(L, &err);
 	if (dns == NULL)
 		return luaL_error(L, "DNS isn't to be had here");
-	if (sl_preflight_known(sl_context_of(L)->generation, &r->dkim, name, &state))
+	if (sl_preflight_known(sl_context_of(L)->generation, sl_run_tape(L), &r->dkim, name, &state))
 		return sign_if(L, r, state);
 	sl_spend(L, SL_BUDGET_DNS, 1);
 	query = sl_dns_query(dns, name, SL_DNS_TXT, 0);
@@ -327,11 +330,10 @@ static int
 keys_known(lua_State *L, struct sl_op *op)
 {
 	struct sl_sign_request r = { .next = NULL };
-	struct sl_generation *g = sl_context_of(L)->generation;
 	struct sl_str domain = sl_arg_string(L, 1), selector;
 	struct sl_key *key;
 	struct sl_err err;
-	int rc = sl_rotation_choose(g, domain, &selector, &key, &err);
+	int rc = sl_rotation_choose(sl_context_of(L), domain, &selector, &key, &err);
 
 	(void)op;
 	if (rc != 0) {
@@ -370,7 +372,7 @@ dkim_sign_for(lua_State *L)
 	sl_options(L, 2, for_option_names);
 	if (sl_engine_dns(L) == NULL)
 		return luaL_error(L, "DNS isn't to be had here");
-	return sl_await(L, sl_rotation_look(sl_context_of(L)->generation, domain), keys_known);
+	return sl_await(L, sl_rotation_look(sl_context_of(L), domain), keys_known);
 }
 
 /* ---- ARC ------------------------------------------------------------------------------ */

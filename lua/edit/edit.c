@@ -8,6 +8,7 @@
 
 #include "../../core/crypto/random.h"
 #include "../../core/engine/builtin.h"
+#include "../../core/engine/doors.h"
 #include "../../core/engine/value.h"
 #include "../../core/policy/body.h"
 #include "../compose/compose.h"
@@ -515,7 +516,7 @@ make_boundary(lua_State *L, char out[40])
 	unsigned char bytes[12];
 	size_t n = 2;
 
-	if (sl_random_bytes(bytes, sizeof(bytes)) != 0)
+	if (sl_door_random(sl_run_tape(L), bytes, sizeof(bytes)) != 0)
 		luaL_error(L, "no random bytes");
 	memcpy(out, "=_", 3);
 	for (size_t i = 0; i < sizeof(bytes); i++)

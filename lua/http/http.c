@@ -2,9 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../../core/engine/doors.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
-#include "../../core/http/api.h"
+#include "../../core/http/tap.h"
 #include "../../core/policy/config.h"
 #include "../../core/policy/context.h"
 #include "../../core/policy/owner.h"
@@ -164,7 +165,7 @@ http_api_call(lua_State *L)
 		return luaL_error(L, name.n == 0 ? "sluice.lua has no api = { url = ... }" :
 		    "sluice.lua has no apis.%s", name.p);
 	filled = fill_arguments(L, query, 2);
-	op = (struct sl_op *)sl_api_call(api, filled);
+	op = (struct sl_op *)sl_api_call_taped(api, sl_run_tape(L), filled);
 	lua_settop(L, 3);
 	return sl_await(L, op, api_answered);
 }

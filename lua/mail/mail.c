@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../../core/crypto/random.h"
+#include "../../core/engine/doors.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
 #include "../../core/mail/address.h"
@@ -119,7 +120,7 @@ take_options(lua_State *L, int arg, struct sl_made *made, const char *transporti
 static void
 add_date(lua_State *L, int arg)
 {
-	int64_t now = sl_loop_time_us(sl_vm_loop(sl_vm_of(L))) / 1000000;
+	int64_t now = sl_run_time(L) / 1000000;
 	char text[SL_DATE_SIZE];
 
 	if (!sl_compose_has_header(L, arg, SL_STR("Date")))
@@ -134,7 +135,7 @@ add_message_id(lua_State *L, int arg)
 
 	if (sl_compose_has_header(L, arg, SL_STR("Message-ID")))
 		return;
-	if (sl_uuid4(uuid) != 0)
+	if (sl_door_uuid4(sl_run_tape(L), uuid) != 0)
 		luaL_error(L, "no random bytes");
 	snprintf(text, sizeof(text), "<%s@%.255s>", uuid,
 	    sl_config_hostname(sl_context_config(sl_context_of(L))));

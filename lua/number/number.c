@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "../../core/crypto/random.h"
+#include "../../core/engine/doors.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
 
@@ -152,7 +153,7 @@ push_integer_between(lua_State *L, double first, double last)
 	last = floor(last);
 	if (first > last)
 		return luaL_error(L, "there is no integer from %f to %f", first, last);
-	if (sl_random_below((uint64_t)(last - first) + 1, &n) != 0)
+	if (sl_door_random_below(sl_run_tape(L), (uint64_t)(last - first) + 1, &n) != 0)
 		return luaL_error(L, "no random bytes to be had");
 	sl_number(L, first + (double)n);
 	return 1;
@@ -199,7 +200,7 @@ number_random(lua_State *L)
 			    sl_arg_number(L, 2, -MAX_CHANCE, MAX_CHANCE));
 		return push_integer_between(L, 0, first);
 	}
-	if (sl_random_below((uint64_t)MAX_EXACT, &n) != 0)
+	if (sl_door_random_below(sl_run_tape(L), (uint64_t)MAX_EXACT, &n) != 0)
 		return luaL_error(L, "no random bytes to be had");
 	sl_number(L, (double)n / MAX_EXACT);
 	return 1;
@@ -222,7 +223,7 @@ number_random_bytes(lua_State *L)
 
 	sl_charge(L, n);
 	p = luaL_buffinitsize(L, &out, n);
-	if (n > 0 && sl_random_bytes(p, n) != 0)
+	if (n > 0 && sl_door_random(sl_run_tape(L), p, n) != 0)
 		return luaL_error(L, "no random bytes to be had");
 	luaL_pushresultsize(&out, n);
 	return 1;

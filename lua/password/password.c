@@ -1,6 +1,7 @@
 /* Passwords against crypt(3) hashes. */
 #include <string.h>
 
+#include "../../core/engine/doors.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
 #include "../../core/policy/owner.h"
@@ -42,11 +43,11 @@ password_verify(lua_State *L)
 		return sl_fail(L, "syntax", "this is not a hash that crypt(3) knows");
 	if (sl_password_costly(hash.p))
 		return sl_fail(L, "limit", "the hash asks for too much work");
-	return sl_await(L, (struct sl_op *)sl_password_check(sl_vm_loop(sl_vm_of(L)),
-	    sl_engine_passwords(L), hash.p, password), verified);
+	return sl_await(L, (struct sl_op *)sl_password_check_taped(sl_vm_loop(sl_vm_of(L)),
+	    sl_engine_passwords(L), sl_run_tape(L), hash.p, password), verified);
 }
 
 const struct sl_builtin sl_module_password[] = {
-	{ "password_verify", password_verify, SL_AT_ANY | SL_WAITS },
+	{ "password_verify", password_verify, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ NULL, NULL, 0 },
 };

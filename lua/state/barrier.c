@@ -8,10 +8,11 @@
 #include <string.h>
 
 #include "../../core/base/alloc.h"
+#include "../../core/engine/doors.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
 #include "../../core/policy/owner.h"
-#include "../../core/state/state.h"
+#include "../../core/state/tap.h"
 
 #define EXPIRES_MS	600000
 #define LONGEST_MS	500		/* between two looks at a lock that is held */
@@ -19,6 +20,7 @@
 struct lock {
 	struct sl_at_end at_end;
 	struct sl_state *state;
+	struct sl_tape *tape;
 	size_t n;
 	char key[];
 };
@@ -49,7 +51,7 @@ give_back(struct sl_at_end *at_end)
 	struct lock *lock = (struct lock *)at_end;
 	struct sl_state_request r = { .command = SL_STATE_DELETE, .key = { lock->key, lock->n } };
 
-	sl_op_release((struct sl_op *)sl_state_ask(lock->state, &r));
+	sl_state_tell_taped(lock->state, lock->tape, &r);
 	sl_free(lock);
 }
 
@@ -62,6 +64,7 @@ hold(lua_State *L, struct sl_state *state, struct sl_str key)
 		luaL_error(L, "out of memory");
 	lock->at_end.fn = give_back;
 	lock->state = state;
+	lock->tape = sl_run_tape(L);
 	lock->n = key.n;
 	memcpy(lock->key, key.p, key.n);
 	sl_run_at_end(L, &lock->at_end);
@@ -100,7 +103,7 @@ sl_barrier_enter(lua_State *L)
 
 	if (find(L, r.key) != NULL)
 		return luaL_error(L, "barrier: this script is inside of it already");
-	return sl_await(L, (struct sl_op *)sl_state_ask(state_of(L), &r), tried);
+	return sl_await(L, (struct sl_op *)sl_state_ask_taped(state_of(L), sl_run_tape(L), &r), tried);
 }
 
 static int
@@ -138,7 +141,7 @@ sl_barrier_value(lua_State *L)
 {
 	struct sl_state_request r = { .command = SL_STATE_FETCH, .key = key_of(L, "barrier value") };
 
-	return sl_await(L, (struct sl_op *)sl_state_ask(state_of(L), &r), fetched);
+	return sl_await(L, (struct sl_op *)sl_state_ask_taped(state_of(L), sl_run_tape(L), &r), fetched);
 }
 
 int
@@ -153,7 +156,7 @@ sl_barrier_store(lua_State *L)
 	r.value.p = lua_pushlstring(L, text->p, text->n);	/* the scratch is needed for the key */
 	r.value.n = text->n;
 	r.key = key_of(L, "barrier value");
-	return sl_await(L, (struct sl_op *)sl_state_ask(state_of(L), &r), waited);
+	return sl_await(L, (struct sl_op *)sl_state_ask_taped(state_of(L), sl_run_tape(L), &r), waited);
 }
 
 int

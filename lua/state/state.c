@@ -5,10 +5,11 @@
  */
 #include <string.h>
 
+#include "../../core/engine/doors.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
 #include "../../core/policy/owner.h"
-#include "../../core/state/state.h"
+#include "../../core/state/tap.h"
 #include "barrier.h"
 
 static int
@@ -28,7 +29,8 @@ ask(lua_State *L, struct sl_state_request *r, const char *kind, int parts,
 	if (strcmp(kind, "rate") == 0)
 		sl_buf_printf(key, "%c%lld", '\0', (long long)r->ms);
 	r->key = sl_buf_str(key);
-	return sl_await(L, (struct sl_op *)sl_state_ask(sl_engine_state(L), r), done);
+	return sl_await(L, (struct sl_op *)sl_state_ask_taped(sl_engine_state(L),
+	    sl_run_tape(L), r), done);
 }
 
 static int

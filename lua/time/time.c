@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "../../core/base/alloc.h"
+#include "../../core/engine/doors.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
 #include "../../core/mail/date.h"
@@ -20,7 +21,7 @@
 static double
 now(lua_State *L)
 {
-	return (double)sl_loop_time_us(sl_vm_loop(sl_vm_of(L))) / 1e6;
+	return (double)sl_run_time(L) / 1e6;
 }
 
 /*lua
@@ -54,7 +55,7 @@ time_uptime(lua_State *L)
 
 	(void)L;
 	clock_gettime(CLOCK_BOOTTIME, &t);
-	sl_number(L, (double)t.tv_sec);
+	sl_number(L, sl_door_number(sl_run_tape(L), "uptime", (double)t.tv_sec));
 	return 1;
 }
 
@@ -68,7 +69,7 @@ How long this run takes so far, waiting included.
 static int
 time_executiontime(lua_State *L)
 {
-	sl_number(L, (double)sl_run_age_us(L) / 1e6);
+	sl_number(L, sl_door_number(sl_run_tape(L), "executiontime", (double)sl_run_age_us(L) / 1e6));
 	return 1;
 }
 
@@ -211,12 +212,12 @@ static int
 time_serial(lua_State *L)
 {
 	static _Thread_local int64_t last;
-	int64_t us = sl_loop_time_us(sl_vm_loop(sl_vm_of(L)));
+	int64_t us = sl_run_time(L);
 	char text[48];
 
 	last = us > last ? us : last + 1;
 	snprintf(text, sizeof(text), "%lld%07ld", (long long)last, (long)getpid());
-	sl_text(L, text);
+	sl_string(L, sl_door_unique(sl_run_tape(L), "serial", sl_str_of(text)));
 	return 1;
 }
 
@@ -238,7 +239,7 @@ time_gethostname(lua_State *L)
 		return 1;
 	}
 	gethostname(name, sizeof(name) - 1);
-	sl_text(L, name);
+	sl_string(L, sl_door_text(sl_run_tape(L), "hostname", sl_str_of(name)));
 	return 1;
 }
 

@@ -87,19 +87,15 @@ $(B)/sluice.a: $(OBJ)
 
 # The library for other programs shows the calls of its headers and nothing else.
 # The archive is one object, so that it can keep the rest to itself too.
-HEADERS  = core/sluice.h core/base/types.h
+EXPORTS  = core/libsluice.map
 
-$(B)/exported: $(HEADERS) Makefile
+$(B)/exported: $(EXPORTS)
 	$(Q)mkdir -p $(B)
-	$(Q)sed 's,/\*.*\*/,,; /\/\*/,/\*\//d' $(HEADERS) | grep -oE '\bsl_[a-z0-9_]+\(' | tr -d '(' | \
-	    grep -v '_fn$$' | sort -u > $@
+	$(Q)grep -oE '^	sl_[a-z0-9_]+' $< | tr -d '\t' > $@
 
-$(B)/sluice.map: $(B)/exported
-	$(Q){ echo 'SLUICE_$(basename $(VERSION)) { global:'; sed 's/$$/;/' $<; echo 'local: *; };'; } > $@
-
-$(B)/libsluice.so.$(SOVERSION): $(LIBOBJ) $(B)/sluice.map
+$(B)/libsluice.so.$(SOVERSION): $(LIBOBJ) $(EXPORTS)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDSAN) -shared -Wl,-soname,libsluice.so.$(SOVERSION) -Wl,--version-script,$(B)/sluice.map \
+	$(Q)$(CC) $(LDSAN) -shared -Wl,-soname,libsluice.so.$(SOVERSION) -Wl,--version-script,$(EXPORTS) \
 	    $(if $(SAN),,-Wl,--no-undefined) -o $@ $(LIBOBJ) $(LIB_LIBS) $(LIBLIBS)
 
 $(B)/libsluice.a: $(LIBOBJ) $(B)/exported

@@ -37,6 +37,15 @@
  *			loop: readable = call dispatch
  *	options.watch, .timer	the host's loop watches each descriptor itself
  *	sl_engine_wait(engine, ms)	a host that has nothing else to wait for
+ *
+ * Later versions: a program built with this header runs with every later library of
+ * the same soname. Structs that it gives may get more members at their end, 0 in such a
+ * program: so calls that take one are inline, and tell the library its size by a
+ * sl_..._sized of the same arguments (what other languages call). A library that is
+ * older than the program takes the members it doesn't know if they are 0, else
+ * the call is SL_ERR_INVAL. Initialize them by name or with { 0 }. Structs that
+ * the library gives grow at their end too, those in arrays within 'reserved';
+ * enums may get more values.
  */
 #ifndef SLUICE_H
 #define SLUICE_H
@@ -154,7 +163,14 @@ void	 sl_http_give(struct sl_http_op *request, long status, struct sl_str header
 /* 'stage' is a literal: "connect", "tls", "timeout", "refused", "size" or "protocol". */
 void	 sl_http_give_failure(struct sl_http_op *request, const char *stage, const char *text);
 
-struct sl_engine *sl_engine_new(const struct sl_engine_options *options, struct sl_err *err);
+/* options may be NULL. */
+struct sl_engine *sl_engine_new_sized(const struct sl_engine_options *options, size_t size,
+	    struct sl_err *err);
+static inline struct sl_engine *
+sl_engine_new(const struct sl_engine_options *options, struct sl_err *err)
+{
+	return sl_engine_new_sized(options, sizeof(*options), err);
+}
 /* NULL is fine. Sessions that are still open end without their disconnect flow. Not from
  * inside a callback. */
 void	 sl_engine_free(struct sl_engine *engine);
@@ -201,8 +217,14 @@ struct sl_host_builtin {
 	const char *doc;		/* for people who write scripts; may be NULL */
 };
 /* Before the policy is loaded. SL_ERR_EXISTS: there is one of that name. */
-int	 sl_engine_add_builtin(struct sl_engine *engine, const struct sl_host_builtin *builtin,
-	    struct sl_err *err);
+int	 sl_engine_add_builtin_sized(struct sl_engine *engine, const struct sl_host_builtin *builtin,
+	    size_t size, struct sl_err *err);
+static inline int
+sl_engine_add_builtin(struct sl_engine *engine, const struct sl_host_builtin *builtin,
+    struct sl_err *err)
+{
+	return sl_engine_add_builtin_sized(engine, builtin, sizeof(*builtin), err);
+}
 /* Names every builtin there is, with its phases; doc only for those of the host. */
 typedef void sl_builtin_fn(void *arg, const char *name, unsigned phases, const char *doc);
 void	 sl_engine_builtins(const struct sl_engine *engine, sl_builtin_fn *fn, void *arg);
@@ -246,8 +268,14 @@ struct sl_session_info {
 	bool changes;
 };
 
-int	 sl_session_open(struct sl_engine *engine, const struct sl_session_info *info,
-	    struct sl_session **out, struct sl_err *err);
+int	 sl_session_open_sized(struct sl_engine *engine, const struct sl_session_info *info,
+	    size_t size, struct sl_session **out, struct sl_err *err);
+static inline int
+sl_session_open(struct sl_engine *engine, const struct sl_session_info *info,
+    struct sl_session **out, struct sl_err *err)
+{
+	return sl_session_open_sized(engine, info, sizeof(*info), out, err);
+}
 /* Cancels what is under way, runs the disconnect flow, frees. NULL is fine. */
 void	 sl_session_close(struct sl_session *session);
 const char *sl_session_id(const struct sl_session *session);
@@ -283,15 +311,21 @@ bool	 sl_session_has_server(const struct sl_session *session, const char *name);
  * MAIL begins a transaction: in the session's generation, or in the newest one
  * where the outcome is changes, for such connections may last for days.
  * 'path' is what stood in the angle brackets, with them; parameters were
- * parsed by the host.
+ * parsed by the host, NULL = none.
  */
 struct sl_mail_params {
 	uint64_t size;		/* SIZE=, 0 = not given */
 	bool smtputf8, body8bit;
 	const char *server;	/* whose flows run for this message; NULL = the session's */
 };
-int	 sl_session_mail(struct sl_session *session, struct sl_str path,
-	    const struct sl_mail_params *params, sl_verdict_fn *fn, void *arg);
+int	 sl_session_mail_sized(struct sl_session *session, struct sl_str path,
+	    const struct sl_mail_params *params, size_t size, sl_verdict_fn *fn, void *arg);
+static inline int
+sl_session_mail(struct sl_session *session, struct sl_str path,
+    const struct sl_mail_params *params, sl_verdict_fn *fn, void *arg)
+{
+	return sl_session_mail_sized(session, path, params, sizeof(*params), fn, arg);
+}
 /* Accept adds the recipient. A bad path is a verdict (501), not an error. */
 int	 sl_session_rcpt(struct sl_session *session, struct sl_str path, sl_verdict_fn *fn, void *arg);
 size_t	 sl_session_recipients(const struct sl_session *session);
@@ -306,6 +340,7 @@ struct sl_out_recipient {
 	const char *transport;
 	const char *metadata;		/* JSON object or NULL */
 	double delay;			/* seconds before the first attempt */
+	const void *reserved[4];
 };
 struct sl_out_message {
 	const char *id;			/* message id, "-n" for the n-th copy */
@@ -318,6 +353,7 @@ struct sl_out_message {
 	uint64_t size;
 	const struct sl_out_recipient *recipients;
 	size_t n;
+	const void *reserved[4];
 };
 
 /*
@@ -341,6 +377,7 @@ struct sl_field_change {
 	/* insert: its place among all fields, 0 = on top; else: which one of that name, from 1 */
 	size_t index;
 	bool last;		/* insert: behind every field that was received */
+	const void *reserved[2];
 };
 struct sl_changes {
 	const struct sl_field_change *fields;
@@ -355,7 +392,7 @@ struct sl_changes {
 	bool discard;		/* nobody gets it and nothing is kept; the sender hears success */
 };
 struct sl_outcome {
-	struct sl_verdict verdict;	/* the one reply */
+	const struct sl_verdict *verdict;	/* the one reply */
 	const char *facts;		/* JSON for the queue: senderip senderhelo saslusername serverid ... */
 	/* What is to be stored or passed on before a 2xx is sent. With 5xx: copies for a quarantine only. */
 	const struct sl_out_message *messages;
@@ -416,10 +453,22 @@ struct sl_attempt_changes {
 typedef void sl_attempt_fn(void *arg, const struct sl_verdict *verdict,
 	    const struct sl_attempt_changes *changes);
 
-int	 sl_engine_predelivery(struct sl_engine *engine, const struct sl_attempt *attempt,
-	    sl_attempt_fn *fn, void *arg);
-int	 sl_engine_postdelivery(struct sl_engine *engine, const struct sl_attempt *attempt,
-	    sl_attempt_fn *fn, void *arg);
+int	 sl_engine_predelivery_sized(struct sl_engine *engine, const struct sl_attempt *attempt,
+	    size_t size, sl_attempt_fn *fn, void *arg);
+int	 sl_engine_postdelivery_sized(struct sl_engine *engine, const struct sl_attempt *attempt,
+	    size_t size, sl_attempt_fn *fn, void *arg);
+static inline int
+sl_engine_predelivery(struct sl_engine *engine, const struct sl_attempt *attempt,
+    sl_attempt_fn *fn, void *arg)
+{
+	return sl_engine_predelivery_sized(engine, attempt, sizeof(*attempt), fn, arg);
+}
+static inline int
+sl_engine_postdelivery(struct sl_engine *engine, const struct sl_attempt *attempt,
+    sl_attempt_fn *fn, void *arg)
+{
+	return sl_engine_postdelivery_sized(engine, attempt, sizeof(*attempt), fn, arg);
+}
 
 #ifdef __cplusplus
 }

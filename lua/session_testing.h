@@ -168,7 +168,7 @@ rig_outcome(void *arg, const struct sl_outcome *outcome)
 	struct rig *r = arg;
 	size_t i, k, n = 0;
 
-	rig_verdict(r, &outcome->verdict);
+	rig_verdict(r, outcome->verdict);
 	for (i = 0; i < outcome->n; i++)
 		for (k = 0; k < outcome->messages[i].n; k++, n++) {
 			const struct sl_out_message *m = &outcome->messages[i];

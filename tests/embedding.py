@@ -36,9 +36,9 @@ class Installed:
         return subprocess.run(["pkg-config", *args], env=env, check=True, capture_output=True,
                               text=True).stdout.split()
 
-    def compile(self, source, out, *flags, packages=("sluice",), compiler="cc"):
+    def compile(self, source, out, *flags, packages=("sluice",), compiler="cc", before=()):
         done = subprocess.run(
-            [compiler, *FLAGS, source, *self.pkg_config("--cflags", "--libs", *packages),
+            [compiler, *FLAGS, *before, source, *self.pkg_config("--cflags", "--libs", *packages),
              f"-Wl,-rpath,{self.prefix}/lib", *flags, "-o", out], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return out

@@ -99,7 +99,7 @@ on_outcome(void *arg, const struct sl_outcome *o)
 
 	for (i = 0; i < o->n; i++)
 		json_array_append_new(messages, describe_message(&o->messages[i]));
-	d->verdict = describe_verdict(&o->verdict);
+	d->verdict = describe_verdict(o->verdict);
 	json_object_set_new(d->verdict, "messages", messages);
 	d->answered = true;
 }

@@ -194,7 +194,7 @@ count(struct sl_milter_session *s, const struct sl_outcome *o)
 
 	c->messages++;
 	if (o->changes == NULL)
-		*(o->verdict.code >= 500 ? &c->rejected : &c->deferred) += 1;
+		*(o->verdict->code >= 500 ? &c->rejected : &c->deferred) += 1;
 	else if (o->changes->discard)
 		c->discarded++;
 	else if (o->changes->quarantine != NULL)
@@ -212,14 +212,14 @@ on_outcome(void *arg, const struct sl_outcome *o)
 
 	count(s, o);
 	if (o->changes == NULL) {
-		sl_milter_reply_verdict(s, &o->verdict);
+		sl_milter_reply_verdict(s, o->verdict);
 	} else if (put_changes(s, o->changes, &out, &err) == 0) {
 		sl_milter_send(s, &out);
 	} else {
 		sl_buf_clear(&out);
 		sl_event(s->server->o.events, SL_ERROR, "changes_failed", SL_FIELDS(
-		    SL_F_TEXT("id", o->verdict.id), SL_F_TEXT("error", err.text)));
-		snprintf(text, sizeof(text), "Local policy error (%s)", o->verdict.id);
+		    SL_F_TEXT("id", o->verdict->id), SL_F_TEXT("error", err.text)));
+		snprintf(text, sizeof(text), "Local policy error (%s)", o->verdict->id);
 		sl_milter_reply_text(s, 451, "4.3.0", text);
 	}
 	finish(s);

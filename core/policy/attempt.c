@@ -144,29 +144,30 @@ flow_of(struct sl_queued *q, enum sl_phase phase)
 }
 
 static int
-run(struct sl_engine *engine, const struct sl_attempt *in, enum sl_phase phase,
+run(struct sl_engine *engine, const struct sl_attempt *given, size_t size, enum sl_phase phase,
     sl_attempt_fn *fn, void *arg)
 {
+	struct sl_attempt in;
 	struct sl_queued *q;
-	int rc;
+	int rc = sl_host_struct(&in, sizeof(in), given, size, NULL);
 
-	if (engine->generation == NULL)
+	if (rc != 0 || engine->generation == NULL)
 		return SL_ERR_INVAL;
-	if ((rc = begin(engine, in, phase, fn, arg, &q)) == 0)
+	if ((rc = begin(engine, &in, phase, fn, arg, &q)) == 0)
 		sl_flow_run(&q->call, flow_of(q, phase));
 	return rc;
 }
 
 int
-sl_engine_predelivery(struct sl_engine *engine, const struct sl_attempt *in, sl_attempt_fn *fn,
-    void *arg)
+sl_engine_predelivery_sized(struct sl_engine *engine, const struct sl_attempt *in, size_t size,
+    sl_attempt_fn *fn, void *arg)
 {
-	return run(engine, in, SL_PREDELIVERY, fn, arg);
+	return run(engine, in, size, SL_PREDELIVERY, fn, arg);
 }
 
 int
-sl_engine_postdelivery(struct sl_engine *engine, const struct sl_attempt *in, sl_attempt_fn *fn,
-    void *arg)
+sl_engine_postdelivery_sized(struct sl_engine *engine, const struct sl_attempt *in, size_t size,
+    sl_attempt_fn *fn, void *arg)
 {
-	return run(engine, in, SL_POSTDELIVERY, fn, arg);
+	return run(engine, in, size, SL_POSTDELIVERY, fn, arg);
 }

@@ -129,6 +129,7 @@ struct sl_transaction {
 	sl_outcome_fn *fn;
 	void *arg;
 	struct sl_outcome outcome;
+	struct sl_verdict verdict;	/* of the outcome */
 };
 
 struct sl_context {

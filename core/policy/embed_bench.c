@@ -114,7 +114,7 @@ on_verdict(void *arg, const struct sl_verdict *v)
 static void
 on_outcome(void *arg, const struct sl_outcome *o)
 {
-	on_verdict(arg, &o->verdict);
+	on_verdict(arg, o->verdict);
 	sl_buf_reset(&result);
 	for (size_t i = 0; o->n > 0 && i < o->messages[0].npieces; i++)
 		sl_buf_putstr(&result, o->messages[0].pieces[i]);
@@ -129,9 +129,8 @@ wait_ok(struct sl_session *s, int rc)
 static void
 transaction(struct sl_session *s, struct sl_str message)
 {
-	static const struct sl_mail_params none;
 
-	wait_ok(s, sl_session_mail(s, SL_STR("<ann@example.com>"), &none, on_verdict, NULL));
+	wait_ok(s, sl_session_mail(s, SL_STR("<ann@example.com>"), NULL, on_verdict, NULL));
 	wait_ok(s, sl_session_rcpt(s, SL_STR("<bob@example.org>"), on_verdict, NULL));
 	must(sl_session_data(s, message) == 0, "data");
 	wait_ok(s, sl_session_data_end(s, on_outcome, NULL));

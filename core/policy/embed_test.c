@@ -146,7 +146,7 @@ on_outcome(void *arg, const struct sl_outcome *o)
 {
 	struct client *c = arg;
 
-	on_verdict(c, &o->verdict);
+	on_verdict(c, o->verdict);
 	c->copies = o->n;
 	for (size_t k = 0; k < o->n; k++)
 		for (size_t i = 0; i < o->messages[k].npieces; i++) {

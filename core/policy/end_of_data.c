@@ -39,7 +39,7 @@ find_msgid(const struct sl_message *m, struct sl_buf *out)
 static void
 tell_outcome(struct sl_transaction *t)
 {
-	const struct sl_verdict *v = &t->outcome.verdict;
+	const struct sl_verdict *v = &t->verdict;
 	struct sl_buf msgid = SL_BUF_INIT;
 
 	if (!sl_event_wanted(t->session->engine->events, SL_INFO))
@@ -117,7 +117,7 @@ commit_failed(struct sl_transaction *t, const struct sl_err *err)
 	    err->code == SL_ERR_REFUSED ? "changes_failed" : "commit_failed", SL_FIELDS(
 	    SL_F_TEXT("id", t->id), SL_F_TEXT("error", err->text)));
 	t->session->call.phase = SL_DATA;
-	sl_verdict_make_error(&t->outcome.verdict, &t->session->call);
+	sl_verdict_make_error(&t->verdict, &t->session->call);
 	t->outcome.messages = NULL;
 	t->outcome.n = 0;
 	t->outcome.changes = NULL;
@@ -139,11 +139,12 @@ static void
 conclude(struct sl_transaction *t)
 {
 	struct sl_session *s = t->session;
-	struct sl_verdict *v = &t->outcome.verdict;
+	struct sl_verdict *v = &t->verdict;
 	sl_outcome_fn *fn = t->fn;
 	struct sl_err err;
 
 	*v = t->strongest;
+	t->outcome.verdict = v;
 	/* Who can't quarantine and reject at once keeps all of it: nothing may get lost then. */
 	if (v->code >= 300 && !(s->changes && v->action == SL_QUARANTINE))
 		drop_chosen(t, v->code >= 500);

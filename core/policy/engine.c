@@ -54,11 +54,15 @@ fact_name(size_t i)
 }
 
 struct sl_engine *
-sl_engine_new(const struct sl_engine_options *options, struct sl_err *err)
+sl_engine_new_sized(const struct sl_engine_options *given, size_t size, struct sl_err *err)
 {
-	struct sl_engine *e = sl_calloc(1, sizeof(*e));
+	struct sl_engine_options o;
 	struct sl_engine_parts parts = { 0 };
+	struct sl_engine *e;
 
+	if (sl_host_struct(&o, sizeof(o), given, size, err) != 0)
+		return NULL;
+	e = sl_calloc(1, sizeof(*e));
 	if (e == NULL) {
 		sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 		return NULL;
@@ -69,21 +73,21 @@ sl_engine_new(const struct sl_engine_options *options, struct sl_err *err)
 	sl_list_init(&e->execs);
 	sl_list_init(&e->host_builtins);
 	sl_events_init(&e->own_events);
-	if (options->parts != NULL)
-		parts = *options->parts;
+	if (o.parts != NULL)
+		parts = *o.parts;
 	e->events = parts.events != NULL ? parts.events : &e->own_events;
 	e->own_loop = parts.loop == NULL;
 	e->loop = e->own_loop ? sl_loop_new(err) : parts.loop;
 	e->dns = parts.dns;
 	e->http = parts.http;
 	e->http_host = parts.http_host;
-	sl_host_open(e, options);
+	sl_host_open(e, &o);
 	e->state = parts.state;
 	e->own_state = e->state == NULL;
 	if (e->own_state && e->loop != NULL)
 		e->state = sl_state_local(e->loop);
-	e->gateway = options->gateway;
-	e->stdlib = sl_strdup(options->stdlib != NULL ? options->stdlib : SL_STDLIB);
+	e->gateway = o.gateway;
+	e->stdlib = sl_strdup(o.stdlib != NULL ? o.stdlib : SL_STDLIB);
 	e->keys = sl_key_cache_new(CACHED_KEYS);
 	e->pubkeys = sl_pubkey_cache_new(CACHED_PUBKEYS);
 	if (e->loop != NULL)

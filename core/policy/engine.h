@@ -74,6 +74,11 @@ struct sl_generation {
 	int64_t replaced_at;		/* sl_loop_now() when another took over, -1 = running */
 };
 
+/*
+ * A struct as a host of another version gave it: what it has no member for is 0 in
+ * 'out'. SL_ERR_INVAL if it uses members that we don't know. 'in' may be NULL.
+ */
+int	 sl_host_struct(void *out, size_t out_size, const void *in, size_t in_size, struct sl_err *err);
 /* The host's functions take their places. */
 void	 sl_host_open(struct sl_engine *engine, const struct sl_engine_options *options);
 void	 sl_host_close(struct sl_engine *engine);

@@ -7,6 +7,22 @@
 
 #include "engine.h"
 
+int
+sl_host_struct(void *out, size_t out_size, const void *in, size_t in_size, struct sl_err *err)
+{
+	const char *bytes = in;
+	size_t n = in == NULL ? 0 : in_size < out_size ? in_size : out_size, i;
+
+	memset(out, 0, out_size);
+	if (n > 0)
+		memcpy(out, in, n);
+	for (i = n; in != NULL && i < in_size; i++)
+		if (bytes[i] != 0)
+			return sl_err_set(err, SL_ERR_INVAL,
+			    "the program uses what a later libsluice has; this is " SL_VERSION);
+	return 0;
+}
+
 static void
 tell(struct sl_event_sink *sink, const struct sl_event *event)
 {

@@ -199,10 +199,15 @@ builtin_new(const struct sl_host_builtin *in)
 }
 
 int
-sl_engine_add_builtin(struct sl_engine *e, const struct sl_host_builtin *in, struct sl_err *err)
+sl_engine_add_builtin_sized(struct sl_engine *e, const struct sl_host_builtin *given, size_t size,
+    struct sl_err *err)
 {
+	struct sl_host_builtin copy, *in = &copy;
 	struct host_builtin *b;
+	int rc = sl_host_struct(&copy, sizeof(copy), given, size, err);
 
+	if (rc != 0)
+		return rc;
 	if (!is_name(in->name) || in->fn == NULL || (in->waits && in->cancel == NULL))
 		return sl_err_set(err, SL_ERR_INVAL, "a builtin needs a name, a function, and to be "
 		    "cancelled if it waits");

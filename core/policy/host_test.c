@@ -610,6 +610,93 @@ test_no_sigpipe(void **state)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* ---- programs of other versions ------------------------------------------------------------ */
+
+/* Structs as an older header had them end where 'clock' and 'changes' begin: what stands
+ * behind them isn't looked at. */
+static void
+test_an_older_program(void **state)
+{
+	struct { struct sl_engine_options o; } old;
+	struct { struct sl_session_info i; } info;
+	struct { struct sl_mail_params p; } params;
+	struct sl_session *s;
+	struct reply r = { 0 };
+	struct sl_err err;
+
+	(void)state;
+	memset(&old, 0xee, sizeof(old));
+	memset(&old, 0, offsetof(struct sl_engine_options, dns));
+	old.o.stdlib = "stdlib";
+	host.engine = sl_engine_new_sized(&old.o, offsetof(struct sl_engine_options, dns), &err);
+	assert_non_null(host.engine);
+	write_file("connect.lua", "Reject(dnstxt('here.example') and 'an answer' or 'none')");
+	assert_int_equal(sl_engine_load(host.engine, folder, NULL, NULL), 0);
+	memset(&info, 0xee, sizeof(info));
+	info.i = (struct sl_session_info){ .server = "inbound", .senderip = "192.0.2.1", .serverip = "" };
+	memset(&info.i.changes, 0xee, sizeof(info.i.changes));
+	assert_int_equal(sl_session_open_sized(host.engine, &info.i,
+	    offsetof(struct sl_session_info, changes), &s, &err), 0);
+	assert_int_equal(sl_session_connect(s, on_verdict, &r), 0);
+	assert_int_equal(sl_session_wait(s), 0);
+	assert_string_equal(r.text, "an answer");
+	memset(&params, 0xee, sizeof(params));
+	params.p.size = 1;
+	params.p.smtputf8 = params.p.body8bit = false;
+	assert_int_equal(sl_session_mail_sized(s, STR("<>"), &params.p,
+	    offsetof(struct sl_mail_params, server), on_verdict, &r), 0);
+	assert_int_equal(sl_session_wait(s), 0);
+	assert_int_equal(r.code, 250);
+	sl_session_close(s);
+}
+
+/* Members that we don't know: nothing, unless they are used. */
+static void
+test_a_newer_program(void **state)
+{
+	struct { struct sl_engine_options o; uint64_t more; } options = { .more = 1 };
+	struct { struct sl_session_info i; uint64_t more; } info = {
+		.i = { .server = "inbound", .senderip = "192.0.2.1", .serverip = "" }, .more = 1 };
+	struct { struct sl_host_builtin b; uint64_t more; } row = {
+		.b = { .name = "later", .fn = decline }, .more = 1 };
+	struct { struct sl_mail_params p; uint64_t more; } params = { .more = 1 };
+	struct { struct sl_attempt a; uint64_t more; } attempt = { .more = 1 };
+	struct reply r = { 0 };
+	struct sl_session *s;
+	struct sl_err err;
+
+	(void)state;
+	options.o.stdlib = "stdlib";
+	assert_null(sl_engine_new_sized(&options.o, sizeof(options), &err));
+	assert_int_equal(err.code, SL_ERR_INVAL);
+	assert_non_null(strstr(err.text, "a later libsluice"));
+	options.more = 0;
+	host.engine = sl_engine_new_sized(&options.o, sizeof(options), &err);
+	assert_non_null(host.engine);
+	assert_int_equal(sl_engine_add_builtin_sized(host.engine, &row.b, sizeof(row), &err),
+	    SL_ERR_INVAL);
+	row.more = 0;
+	assert_int_equal(sl_engine_add_builtin_sized(host.engine, &row.b, sizeof(row), &err), 0);
+	write_file("connect.lua", "");
+	assert_int_equal(sl_engine_load(host.engine, folder, NULL, NULL), 0);
+	assert_int_equal(sl_engine_predelivery_sized(host.engine, &attempt.a, sizeof(attempt), NULL,
+	    NULL), SL_ERR_INVAL);
+	assert_int_equal(sl_engine_postdelivery_sized(host.engine, &attempt.a, sizeof(attempt), NULL,
+	    NULL), SL_ERR_INVAL);
+	assert_int_equal(sl_session_open_sized(host.engine, &info.i, sizeof(info), &s, &err),
+	    SL_ERR_INVAL);
+	info.more = 0;
+	assert_int_equal(sl_session_open_sized(host.engine, &info.i, sizeof(info), &s, &err), 0);
+	assert_int_equal(sl_session_mail_sized(s, STR("<>"), &params.p, sizeof(params), on_verdict, &r),
+	    SL_ERR_INVAL);
+	params.more = 0;
+	assert_int_equal(sl_session_mail_sized(s, STR("<>"), &params.p, sizeof(params), on_verdict, &r),
+	    0);
+	assert_int_equal(sl_session_wait(s), 0);
+	assert_int_equal(r.code, 250);
+	sl_session_close(s);
+}
+
 #define TEST(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -620,6 +707,7 @@ main(void)
 		TEST(test_builtin_refused), TEST(test_builtins_listed),
 		TEST(test_builtins_without_memory), TEST(test_dns), TEST(test_http),
 		TEST(test_own_loop), TEST(test_no_sigpipe),
+		TEST(test_an_older_program), TEST(test_a_newer_program),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

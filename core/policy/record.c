@@ -304,7 +304,7 @@ sl_record_outcome(struct sl_session *s, const struct sl_transaction *t)
 
 	if (s->taps == NULL)
 		return;
-	put_verdict(&value, &o->verdict);
+	put_verdict(&value, o->verdict);
 	sl_tape_put(&value, "facts", sl_str_of(o->facts != NULL ? o->facts : ""));
 	put_output(s, "outcome", SL_STR(""), &value);
 	for (i = 0; i < o->n; i++)

@@ -265,7 +265,7 @@ on_verdict(void *arg, const struct sl_verdict *v)
 static void
 on_outcome(void *arg, const struct sl_outcome *o)
 {
-	answered(arg, o->verdict.disconnect);
+	answered(arg, o->verdict->disconnect);
 }
 
 /* ---- inputs -------------------------------------------------------------------------------- */

@@ -209,7 +209,7 @@ on_verdict(void *arg, const struct sl_verdict *v)
 static void
 on_outcome(void *arg, const struct sl_outcome *o)
 {
-	*(int *)arg = o->verdict.code;
+	*(int *)arg = o->verdict->code;
 }
 
 /* Waits for what a call began; the code that came of it. */

@@ -83,13 +83,6 @@ take_tape(struct sl_session *s, const struct sl_session_info *info, struct sl_ta
 }
 
 int
-sl_session_open(struct sl_engine *engine, const struct sl_session_info *info,
-    struct sl_session **out, struct sl_err *err)
-{
-	return sl_session_open_taped(engine, info, NULL, out, err);
-}
-
-int
 sl_session_open_taped(struct sl_engine *engine, const struct sl_session_info *info,
     struct sl_tape *tape, struct sl_session **out, struct sl_err *err)
 {
@@ -131,6 +124,16 @@ sl_session_open_taped(struct sl_engine *engine, const struct sl_session_info *in
 	sl_list_insert(&engine->sessions, &s->link);
 	*out = s;
 	return 0;
+}
+
+int
+sl_session_open_sized(struct sl_engine *engine, const struct sl_session_info *given, size_t size,
+    struct sl_session **out, struct sl_err *err)
+{
+	struct sl_session_info info;
+	int rc = sl_host_struct(&info, sizeof(info), given, size, err);
+
+	return rc == 0 ? sl_session_open_taped(engine, &info, NULL, out, err) : rc;
 }
 
 void

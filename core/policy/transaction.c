@@ -140,9 +140,10 @@ find_server(const struct sl_session *s, const char *name, struct sl_generation *
 }
 
 int
-sl_session_mail(struct sl_session *s, struct sl_str path, const struct sl_mail_params *params,
-    sl_verdict_fn *fn, void *arg)
+sl_session_mail_sized(struct sl_session *s, struct sl_str path, const struct sl_mail_params *given,
+    size_t size, sl_verdict_fn *fn, void *arg)
 {
+	struct sl_mail_params params;
 	struct sl_context *ctx = &s->call;
 	struct sl_generation *generation;
 	const struct sl_server *server;
@@ -153,18 +154,20 @@ sl_session_mail(struct sl_session *s, struct sl_str path, const struct sl_mail_p
 
 	if (s->busy || s->transaction != NULL)
 		return SL_ERR_INVAL;
-	server = find_server(s, params->server, &generation);
+	if ((rc = sl_host_struct(&params, sizeof(params), given, size, NULL)) != 0)
+		return rc;
+	server = find_server(s, params.server, &generation);
 	if (server == NULL)
 		return SL_ERR_NOTFOUND;
-	sl_record_mail(s, path, params, generation);
+	sl_record_mail(s, path, &params, generation);
 	s->transaction = sl_transaction_new(s, generation, server);
 	if (s->transaction == NULL)
 		return SL_ERR_NOMEM;
 	if ((rc = sl_call_begin(s, SL_MAILFROM, fn, arg)) != 0)
 		return rc;
 	ctx->done = mail_answered;
-	s->transaction->params = *params;
-	rc = sl_path_parse(&a, path, true, false, params->smtputf8, &rest, &err);
+	s->transaction->params = params;
+	rc = sl_path_parse(&a, path, true, false, params.smtputf8, &rest, &err);
 	if (rc != 0 || rest.n > 0)
 		sl_flow_decide(ctx, SL_REJECT, 501, "5.1.7", rc != 0 ? err.text :
 		    "Text after the reverse-path", "syntax");

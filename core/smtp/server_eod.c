@@ -110,7 +110,7 @@ on_stored(struct sl_op *op, void *arg)
 	struct sl_smtp_session *s = arg;
 
 	if (op->status == 0) {
-		answer_verdict(s, &s->outcome->verdict);
+		answer_verdict(s, s->outcome->verdict);
 		return;
 	}
 	sl_event(s->server->o.events, SL_ERROR, "store_failed",
@@ -187,7 +187,7 @@ on_outcome(void *arg, const struct sl_outcome *o)
 
 	s->outcome = o;
 	if (o->n == 0) {
-		answer_verdict(s, &o->verdict);
+		answer_verdict(s, o->verdict);
 		return;
 	}
 	if (add_received(s, o) == 0) {

@@ -80,10 +80,11 @@ decide(struct sl_session *s, enum sl_action action, int code, const char *enhanc
 }
 
 int
-sl_session_open(struct sl_engine *engine, const struct sl_session_info *info,
+sl_session_open_sized(struct sl_engine *engine, const struct sl_session_info *info, size_t size,
     struct sl_session **out, struct sl_err *err)
 {
 	(void)engine;
+	(void)size;
 	assert_string_equal(info->server, "inbound");
 	*out = sl_calloc(1, sizeof(**out));
 	if (*out == NULL)
@@ -177,10 +178,11 @@ says(struct sl_str text, const char *what)
 }
 
 int
-sl_session_mail(struct sl_session *s, struct sl_str path, const struct sl_mail_params *params,
-    sl_verdict_fn *fn, void *arg)
+sl_session_mail_sized(struct sl_session *s, struct sl_str path, const struct sl_mail_params *params,
+    size_t size, sl_verdict_fn *fn, void *arg)
 {
 	(void)params;
+	(void)size;
 	assert_false(s->in_transaction);
 	s->in_transaction = true;
 	if (says(path, "<refused@"))
@@ -224,7 +226,7 @@ sl_session_message(struct sl_session *s, struct sl_message *message, sl_outcome_
 	s->to.recipient = "r@example";
 	s->out = (struct sl_out_message){ .id = "MSGID-1", .sender = "s@example",
 		.pieces = &s->piece, .npieces = 1, .size = bytes.n, .recipients = &s->to, .n = 1 };
-	s->outcome.verdict = s->verdict;
+	s->outcome.verdict = &s->verdict;
 	s->outcome.messages = &s->out;
 	s->outcome.facts = "{}";
 	s->outcome_fn = fn;

@@ -52,7 +52,7 @@ on_outcome(void *arg, const struct sl_outcome *outcome)
 	const struct sl_out_message *m;
 	size_t i;
 
-	on_verdict(arg, &outcome->verdict);
+	on_verdict(arg, outcome->verdict);
 	if (outcome->n == 0)
 		return;
 	m = &outcome->messages[0];
@@ -96,14 +96,13 @@ ok(struct sl_session *s, int rc, const struct answer *a)
 static void
 filter(struct sl_session *s, char **args, struct answer *a)
 {
-	struct sl_mail_params none = { 0 };
 	char path[1024];
 
 	if (!ok(s, sl_session_connect(s, on_verdict, a), a) ||
 	    !ok(s, sl_session_helo(s, "localhost", true, on_verdict, a), a))
 		return;
 	snprintf(path, sizeof(path), "<%s>", args[0]);
-	if (!ok(s, sl_session_mail(s, sl_str_of(path), &none, on_verdict, a), a))
+	if (!ok(s, sl_session_mail(s, sl_str_of(path), NULL, on_verdict, a), a))
 		return;
 	while (*++args != NULL) {
 		snprintf(path, sizeof(path), "<%s>", *args);

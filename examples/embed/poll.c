@@ -73,7 +73,6 @@ on_verdict(void *arg, const struct sl_verdict *v)
 static void
 next(struct client *c)
 {
-	static const struct sl_mail_params none;
 	struct sl_session *s = c->session;
 	char text[600];
 	int step = c->step++, rc = 0;
@@ -83,7 +82,7 @@ next(struct client *c)
 	else if (step == 1)
 		rc = sl_session_helo(s, value(c, "helo_name", "", "", text), true, on_verdict, c);
 	else if (step == 2)
-		rc = sl_session_mail(s, sl_str_of(value(c, "sender", "<", ">", text)), &none, on_verdict, c);
+		rc = sl_session_mail(s, sl_str_of(value(c, "sender", "<", ">", text)), NULL, on_verdict, c);
 	else if (step == 3)
 		rc = sl_session_rcpt(s, sl_str_of(value(c, "recipient", "<", ">", text)), on_verdict, c);
 	else

@@ -95,17 +95,16 @@ on_outcome(void *arg, const struct sl_outcome *outcome)
 			fwrite(m->pieces[i].p, 1, m->pieces[i].n, out);
 		fclose(out);
 	}
-	finish(job, outcome->verdict.code);
+	finish(job, outcome->verdict->code);
 }
 
 static void
 next(struct job *job)
 {
-	static const struct sl_mail_params none;
 	int rc, fd;
 
 	if (job->step == 0) {
-		rc = sl_session_mail(job->session, sl_str_of(sender), &none, on_verdict, job);
+		rc = sl_session_mail(job->session, sl_str_of(sender), NULL, on_verdict, job);
 	} else if (job->step == 1) {
 		rc = sl_session_rcpt(job->session, sl_str_of(recipient), on_verdict, job);
 	} else {

@@ -80,7 +80,7 @@ put_changes(const struct sl_changes *c)
 static void
 on_outcome(void *arg, const struct sl_outcome *o)
 {
-	on_verdict(arg, &o->verdict);
+	on_verdict(arg, o->verdict);
 	for (size_t i = 0; i < o->n; i++)
 		put_copy(&o->messages[i]);
 	if (o->changes != NULL)
@@ -101,7 +101,6 @@ step(struct sl_engine *engine, const char *word, const char *arg, bool changes)
 {
 	struct sl_session_info info = { .server = "inbound", .senderip = arg, .serverip = "127.0.0.1",
 	    .serverport = 25, .changes = changes };
-	static const struct sl_mail_params none;
 	int rc;
 
 	if (strcmp(word, "connect") == 0) {
@@ -114,7 +113,7 @@ step(struct sl_engine *engine, const char *word, const char *arg, bool changes)
 		rc = sl_session_helo(session, arg, true, on_verdict, NULL);
 	} else if (strcmp(word, "mail") == 0) {
 		sl_session_reset(session);
-		rc = sl_session_mail(session, sl_str_of(arg), &none, on_verdict, NULL);
+		rc = sl_session_mail(session, sl_str_of(arg), NULL, on_verdict, NULL);
 	} else if (strcmp(word, "rcpt") == 0) {
 		rc = sl_session_rcpt(session, sl_str_of(arg), on_verdict, NULL);
 	} else {

@@ -164,7 +164,11 @@ local function describe(out, b)
     put(out, ("Another name of %s. %s\n"):format(link(b.same, b.module), where(b)))
     return
   end
-  put(out, "```\n" .. signature(b) .. "\n```\n")
+  put(out, "```\n" .. signature(b))
+  for _, other in ipairs(b.overloads) do
+    put(out, b.name .. "(" .. other:gsub(": [^,]*", ""):gsub(", (%w+)%?", " [, %1]") .. ")")
+  end
+  put(out, "```\n")
   put(out, (linked(b.prose, b.module, b.name)) .. "\n")
   put(out, list_of("Arguments", b.params, b.module, b.name, true))
   put(out, list_of("Results", b.returns, b.module, b.name))

@@ -1,125 +1,241 @@
--- Writes what editors and "sluice check" know of the builtins, from their doc
--- comments: signatures.lua SLUICE check > stdlib/check/signatures.lua,
+-- Writes what editors and "sluice check" know of the builtins, from their doc comments:
+-- signatures.lua SLUICE check > stdlib/check/signatures.lua,
 -- signatures.lua SLUICE editor > doc/sluice.d.lua.
 local sluice, form = arg[1], arg[2]
+local tables = dofile("tools/tables.lua")(sluice)
 
-local function read(path, each)
-  local text, comments = io.open(path):read("a"), {}
-  for comment, fn in text:gmatch("/%*lua\n(.-)%*/\nstatic int\n([%w_]+)%(") do comments[fn] = comment end
-  text = text:match("struct sl_builtin sl_module_.*") or ""
-  for name, fn, flags in text:gmatch('{ "([%w_:]+)", ([%w_]+),%s*(.-) },\n') do
-    if comments[fn] and not flags:find("SL_HSL") and name:find("^[%a_][%w_]*$") then
-      each(name, comments[fn])
-    end
+-- Builtins of Lua's scripts, by name; the compiler's own are nobody's business.
+local functions, methods, by_name = {}, {}, {}
+for _, b in ipairs(tables.builtins) do
+  by_name[b.name] = b
+  if not b.hsl and not b.inner then
+    local list = b.name:find(":", 1, true) and methods or functions
+    list[#list + 1] = b
   end
 end
+table.sort(functions, function(a, b) return a.name < b.name end)
 
--- The option names of "timeout (seconds, 5), servers (list), tls_a and tls_b"; nil where the text
--- doesn't list them all.
+-- ---- options ------------------------------------------------------------------
+
+-- LuaCATS' type of an option, by what its text says of values: (seconds, 5) ("x") (false).
+local function option_type(text)
+  if text:find("^seconds") or text:find("^%-?%d+$") or text:find("^bytes") then return "number" end
+  if text:find("%f[%w]true%f[%W]") or text:find("%f[%w]false%f[%W]") then return "boolean" end
+  if text:find('^"') then return "string" end
+  return "any"
+end
+
+-- The options in "timeout (seconds, 5), servers (list), tls_a and tls_b": a list of { name, type }. What stands
+-- behind a colon explains. "as of NAME but a b" are NAME's without these. nil where the text lists none.
 local function options_of(text)
-  local names = {}
-  if text:find("as of ", 1, true) or text:find("%.%.%.") or text:find("also ", 1, true) then return nil end
-  local flat = text:gsub("%b()", "") .. ","
-  for part in flat:gmatch("([^,]+),") do
-    part = part:gsub(":.*", "")
-    for word in part:gsub(" and ", " "):gmatch("%S+") do
+  local from, but = text:match("^as of (%w+)%s*b?u?t?%s*(.*)$")
+  local out = {}
+  if from then
+    for _, p in ipairs(by_name[from].params) do
+      for _, option in ipairs(p.name == "options" and options_of(p.text) or {}) do
+        if not (" " .. but .. " "):find(" " .. option.name .. " ", 1, true) then out[#out + 1] = option end
+      end
+    end
+    return out
+  end
+  local kept = {}
+  local flat = text:gsub("%b()", function(inside) kept[#kept + 1] = inside:sub(2, -2) return "\1" .. #kept .. "\1" end)
+  for part in (flat:gsub(":.*", "") .. ","):gmatch("([^,]+),") do
+    local kind = part:match("\1(%d+)\1")
+    for word in part:gsub("\1%d+\1", ""):gsub(" and ", " "):gmatch("%S+") do
       if not word:find("^[%a_][%w_]*$") then return nil end
-      names[#names + 1] = word
+      out[#out + 1] = { name = word, type = kind and option_type(kept[tonumber(kind)]) or "any" }
     end
   end
-  return #names > 0 and names or nil
+  return #out > 0 and out or nil
 end
 
-local function parse(comment)
-  local b = { params = {}, returns = {}, prose = {} }
-  for line in comment:gmatch("([^\n]*)\n") do
-    local tag, rest = line:match("^@(%w+) (.*)$")
-    if tag == "param" then
-      local name, kind, text = rest:match("^(%S+)%s+(%S+)%s*(.*)$")
-      b.params[#b.params + 1] = { name = name, type = kind, text = text }
-    elseif tag == "return" then
-      b.returns[#b.returns + 1] = rest
-    elseif not tag and not line:find("^    ") then
-      b.prose[#b.prose + 1] = line
-    end
-  end
-  return b
+local function names_of(options)
+  local out = {}
+  for i, option in ipairs(options) do out[i] = option.name end
+  return out
 end
 
-local builtins, names = {}, {}
-for path in io.popen("ls lua/*/*.c"):lines() do
-  if not path:find("_test%.c$") then
-    read(path, function(name, comment)
-      builtins[name] = parse(comment)
-      names[#names + 1] = name
-    end)
-  end
-end
-table.sort(names)
-
--- ---- for check --------------------------------------------------------------
+-- ---- for check ----------------------------------------------------------------
 
 local function write_check()
   print("-- Written by make docs, from the builtins' doc comments: how many arguments each takes, and")
   print("-- which options its table of options has at which place.")
   print("return {")
-  for _, name in ipairs(names) do
+  for _, b in ipairs(functions) do
     local least, most, position, options = 0, 0, nil, nil
-    for i, p in ipairs(builtins[name].params) do
-      if p.name:find("^%.%.%.") then
+    for i, p in ipairs(b.params) do
+      if p.name == "..." then
         most = math.huge
       else
         most = most + 1
-        if not p.name:find("%?$") then least = i end
-        if p.name:gsub("%?", "") == "options" then position, options = i, options_of(p.text) end
+        if not p.optional then least = i end
+        if p.name == "options" then position, options = i, options_of(p.text) end
       end
     end
+    for _, other in ipairs(b.overloads) do
+      most = math.max(most, select(2, other:gsub(",", "")) + 1)
+    end
     local list = options and (', position = %d, options = { "%s" }'):format(position,
-      table.concat(options, '", "')) or ""
-    print(("  %s = { least = %d, most = %s%s },"):format(name, least,
+      table.concat(names_of(options), '", "')) or ""
+    print(("  %s = { least = %d, most = %s%s },"):format(b.name, least,
       most == math.huge and "math.huge" or tostring(most), list))
   end
   print("}")
 end
 
--- ---- for editors ------------------------------------------------------------
+-- ---- for editors --------------------------------------------------------------
 
-local fact_types = { recipients = "table", connection = "table", transaction = "table", arguments = "table",
-  senderport = "integer", serverport = "integer", tls = "table?", context = "table" }
+-- Variables that aren't strings; the others are, or nil.
+local fact_types = {
+  senderport = "integer", serverport = "integer", tlsstarted = "boolean", tlskeysize = "integer?",
+  saslauthed = "boolean", context = "table", recipients = "string[]", recipientdomains = "string[]",
+  actionid = "integer", messagesize = "integer", receivedtime = "integer", retry = "integer", retries = "integer",
+  errorcode = "integer", transfertime = "number",
+  ["transaction.ts"] = "integer", ["message.size"] = "integer", ["arguments.mail"] = "MIMEPart",
+  ["arguments.attempt.result.enhanced"] = "integer[]?", ["arguments.attempt.result.reason"] = "string[]",
+}
 
--- LuaCATS wants types without blanks; ours are mostly of its kind already.
-local function type_of(text)
-  return (text:gsub("^list$", "table"):gsub("^map$", "table"):gsub("^none$", "nil"))
+local function type_of_fact(fact)
+  local same = fact.text:match("^= (%w+)$")
+  return fact_types[fact.name] or same and (fact_types[same] or "string?") or "string?"
 end
+
+local function type_of_param(p)
+  local options = p.type == "table" and p.name == "options" and options_of(p.text)
+  if not options then return p.type end
+  local out = {}
+  for i, option in ipairs(options) do out[i] = option.name .. "?: " .. option.type end
+  return "{ " .. table.concat(out, ", ") .. " }"
+end
+
+local function put(text) print((text:gsub("%s+$", ""))) end
+
+local function print_function(b, head)
+  local list = {}
+  for line in (b.prose .. "\n"):gmatch("(.-)\n") do put("--- " .. line) end
+  put("---")
+  put("--- " .. (b.phases and "In " .. table.concat(b.phases, ", ") .. "." or "In every phase."))
+  for i, p in ipairs(b.params) do
+    list[i] = p.name
+    put(("---@param %s%s %s %s"):format(p.name, p.optional and "?" or "", type_of_param(p), p.text))
+  end
+  for _, r in ipairs(b.returns) do
+    put(("---@return %s %s %s"):format(r.type, r.name, r.text))
+  end
+  for _, other in ipairs(b.overloads) do print("---@overload fun(" .. other .. ")") end
+  print("function " .. head .. "(" .. table.concat(list, ", ") .. ") end\n")
+end
+
+local function print_classes()
+  local last
+  table.sort(methods, function(a, b) return a.name < b.name end)
+  for _, b in ipairs(methods) do
+    local class, method = b.name:match("^(%w+):(%w+)$")
+    if class ~= last then
+      print("---@class " .. class .. "\nlocal " .. class .. "_methods = {}\n")
+      last = class
+    end
+    print_function(b, class .. "_methods:" .. method)
+  end
+end
+
+-- The tables of today's names: a class for each, and for each table in them.
+local function print_views()
+  local fields, order, seen = {}, {}, {}
+  local function class_of(path)
+    if not fields[path] then
+      fields[path], order[#order + 1] = {}, path
+      local above, name = path:match("^(.*)%.([^.]*)$")
+      if above then table.insert(fields[class_of(above)], ("%s? sluice.%s"):format(name, path)) end
+    end
+    return path
+  end
+  for _, fact in ipairs(tables.facts) do
+    local above, name = fact.name:match("^(.*)%.([^.]*)$")
+    if above and not seen[fact.name] then
+      seen[fact.name] = true
+      table.insert(fields[class_of(above)], ("%s %s"):format(name, type_of_fact(fact)))
+    end
+  end
+  for _, path in ipairs(order) do
+    print("---@class sluice." .. path)
+    for _, field in ipairs(fields[path]) do print("---@field " .. field) end
+    if not path:find(".", 1, true) then
+      print("\n---@type sluice." .. path)
+      print(path .. " = nil\n")
+    else
+      print("")
+    end
+  end
+end
+
+local function print_facts()
+  for _, fact in ipairs(tables.facts) do
+    if not fact.name:find(".", 1, true) then
+      print("--- " .. fact.text:gsub("%.$", "") .. ". Known in " .. table.concat(fact.phases, ", ") .. ".")
+      print("---@type " .. type_of_fact(fact))
+      print(fact.name .. " = nil\n")
+    end
+  end
+  print_views()
+end
+
+local library = [[
+--- Runs another file of the policy here, with the same globals, and gives what it returns.
+---@param path string "lib/spam.lua"
+---@return any ...
+function include(path) end
+
+--- What a file of the policy's data/ holds, read-only: of .csv a list of rows by the names of the first line, of
+--- .json its value, of others a list of lines.
+---@param name string "recipients.txt"
+---@return table
+function data(name) end
+
+--- In sluice.lua: the rows of a file of the policy, by their first column, each a table by the names in the first
+--- line. Empty lines and those that begin with # are left out.
+---@param path string "domains.csv"
+---@return table
+function csv(path) end
+
+--- In sluice.lua: the value in a JSON file of the policy.
+---@param path string
+---@return any
+function json(path) end
+
+--- In sluice.lua: the lines of a file of the policy, without empty ones and those that begin with #.
+---@param path string
+---@return string[]
+function lines(path) end
+
+--- In sluice.lua: what secrets/NAME of the policy holds; wherever text leaves the engine it is replaced by its hash.
+---@param name string
+---@return string
+function secret(name) end
+
+--- In sluice.lua: a variable of the environment, which must be there.
+---@param name string
+---@return string
+function env(name) end
+
+--- In sluice.lua: a new table of all; later ones hold.
+---@param ... table
+---@return table
+function merge(...) end
+
+--- The builtins as they are, also where a script redefines one.
+builtin = {]]
 
 local function write_editor()
   print("---@meta sluice")
-  print("-- Written by make docs for lua-language-server: the builtins and facts of policies.\n")
-  for _, name in ipairs(names) do
-    local b, list = builtins[name], {}
-    for _, line in ipairs(b.prose) do if line ~= "" or #list > 0 then print("--- " .. line) end list[1] = "" end
-    list = {}
-    for _, p in ipairs(b.params) do
-      if p.name:find("^%.%.%.") then
-        print("---@param ... " .. type_of(p.type) .. " " .. p.text)
-        list[#list + 1] = "..."
-      else
-        print("---@param " .. p.name .. " " .. type_of(p.type) .. " " .. p.text)
-        list[#list + 1] = (p.name:gsub("%?", ""))
-      end
-    end
-    for _, r in ipairs(b.returns) do print("---@return " .. r) end
-    print("function " .. name .. "(" .. table.concat(list, ", ") .. ") end\n")
-  end
-  print("--- The builtins as they are, also where a script redefines one.")
-  print("---@type table<string, function>")
-  print("builtin = {}\n")
-  for line in io.popen(sluice .. " --schema facts"):lines() do
-    local name, phases, text = line:match("^(.-)\t(.-) ?\t(.*)$")
-    print("--- " .. text:gsub("%.$", "") .. ". Known in " .. phases:gsub(" ", ", ") .. ".")
-    print("---@type " .. (fact_types[name] or "any"))
-    print(name .. " = nil\n")
-  end
+  print("-- Written by make docs for lua-language-server: the builtins and variables of policies.\n")
+  print_classes()
+  for _, b in ipairs(functions) do print_function(b, b.name) end
+  print(library)
+  for _, b in ipairs(functions) do print(("  %s = %s,"):format(b.name, b.name)) end
+  print("}\n")
+  print_facts()
 end
 
 if form == "check" then write_check() else write_editor() end

@@ -4,7 +4,7 @@
 --   tables.builtins   list of { module, name, path, fn, phases = { ... } or nil (everywhere), waits, final,
 --                     hsl, inner (for the compiler alone), same (the name that it is another word for),
 --                     params = { { name, type, text, optional } }, returns = { { type, name, text } },
---                     prose, example, see = { ... } }
+--                     overloads = { "a: type, b?: type" } (other ways to call it), prose, example, see = { ... } }
 --   tables.modules    names of modules, sorted
 --   tables.phases     list of { name, ends_with, without_flow, on_error, accept, reject, defer, failure }
 --   tables.facts      list of { name, phases = { ... }, text }
@@ -39,11 +39,12 @@ end
 
 local function parse(comment, b)
   local text = {}
-  b.params, b.returns, b.see = {}, {}, {}
+  b.params, b.returns, b.see, b.overloads = {}, {}, {}, {}
   for line in comment:gmatch("([^\n]*)\n") do
     local tag, rest = line:match("^@(%w+)%s+(.*)$")
     if tag == "param" then b.params[#b.params + 1] = parse_param(rest)
     elseif tag == "return" then b.returns[#b.returns + 1] = parse_return(rest)
+    elseif tag == "overload" then b.overloads[#b.overloads + 1] = rest:match("^%((.*)%)$")
     elseif tag == "see" then
       for name in rest:gmatch("[^%s,]+") do b.see[#b.see + 1] = name end
     elseif tag then error("@" .. tag .. " in a comment of " .. b.name)

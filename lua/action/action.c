@@ -269,6 +269,7 @@ script goes on: a copy. In `postdelivery`, `Deliver(recipient, transportid)`
 sends the message on to another recipient.
 
 @param options? table  recipient, transportid, metadata, delay (seconds, 0), done (true)
+@overload (recipient: string, transportid?: string)
 
     Deliver{ delay = 60, metadata = { customer = "42" } }
 */

@@ -356,7 +356,7 @@ dkim_recheck seconds at most: a new key goes live when it is published and not
 before, and the old one can stay until then.
 
 @param domain string
-@param options? table   as of DKIMSign
+@param options? table   as of DKIMSign but preflight
 @return boolean|string signed  true; with return_header the value of the field
 @return string? err     with false: why it can't be signed
 @return string? code    "absent": dkim doesn't have the domain; "unpublished": DNS has none of its keys; "temperror": DNS doesn't answer

@@ -297,7 +297,7 @@ Private addresses are refused unless `http = { allow_private = true }`,
 link-local ones always. Certificate and host name are verified.
 
 @param url string        http or https; $1, $2, ... are filled from get, percent-encoded
-@param options? table    timeout (seconds, 30), connect_timeout (10), method, headers (list of "Name: value"), extended_result (false), response_headers (false: with extended_result also headers), max_body (bytes, 1 MB; also max_file_size), ssl_verify_peer and ssl_verify_host (true; also tls_...)
+@param options? table    timeout (seconds, 30), connect_timeout (10), method, headers (list of "Name: value"), extended_result (false), response_headers (false: with extended_result also headers), max_body, max_file_size (the same: bytes, 1 MB), ssl_verify_peer, ssl_verify_host, tls_verify_peer, tls_verify_host (true), ssl_default_ca, tls_default_ca (true, and nothing else), redirects (0, and nothing else)
 @param get? string[]     arguments for the URL
 @param post? string|table  body, a table as a form; makes the method POST
 @return string|table? body  with extended_result { status =, content = } whatever the status

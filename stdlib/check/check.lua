@@ -92,8 +92,8 @@ local function check_arguments(call, found)
       s.most == math.huge and "at least " .. s.least or s.least .. " to " .. s.most .. " arguments", call.n),
       "sluice repl, then :doc " .. call.name)
   end
-  if not s.options or call.n ~= s.position or not call.last.keys then return end
-  for _, key in ipairs(call.last.keys) do
+  local options = s.options and call.arguments[s.position]
+  for _, key in ipairs(options and options.keys or {}) do
     if not contains(s.options, key.value) then
       local near = nearest(key.value, s.options)
       found(key.line, key.column, "error", "unknown-option",
@@ -165,7 +165,9 @@ local function check_names(call, found)
   end
   if not checks then return end
   for i, argument in ipairs(call.arguments) do look(checks[i], argument) end
-  for _, key in ipairs(call.last and call.last.keys or {}) do look(checks[key.value], key.given) end
+  for _, argument in ipairs(call.arguments) do
+    for _, key in ipairs(argument.keys or {}) do look(checks[key.value], key.given) end
+  end
 end
 
 -- A final action ends the run, unless it is told to go on, or may be.

@@ -317,6 +317,112 @@ function MIMEPart_methods:setPreamble(text) end
 ---@return string text
 function MIMEPart_methods:toString() end
 
+---@class Socket
+local Socket_methods = {}
+
+--- Close.
+---
+--- In every phase.
+---@return Socket this
+function Socket_methods:close() end
+
+--- Connect.
+---
+--- In every phase.
+---@param address string an IP address of the socket's family, or the path of a unix socket
+---@param port? number of an IP address
+---@return Socket? this
+---@return string? err
+---@return string? code "refused": not allowed; "connect" "timeout" "syntax"
+function Socket_methods:connect(address, port) end
+
+--- Why the last call failed, as an errno of the system: 111 connect, 110 timeout, 13 not allowed,
+--- 32 closed, 107 not connected, 11 nothing there, 22 no address, 5 anything else.
+---
+--- In every phase.
+---@return number errno 0: nothing failed
+function Socket_methods:errno() end
+
+--- Receive.
+---
+--- In every phase.
+---@param length number bytes at most, up to 1 MB
+---@param flags? string|string[] "MSG_PEEK": they stay; "MSG_WAITALL": wait for all of them; "MSG_DONTWAIT": only what is there. Not with TLS
+---@return string? data "" when the other side has ended
+---@return string? err
+---@return string? code "timeout" "again" (with MSG_DONTWAIT) "closed" "io"
+function Socket_methods:recv(length, flags) end
+
+--- Send all of it.
+---
+--- In every phase.
+---@param data string 16 MB at most
+---@return number? bytes
+---@return string? err
+---@return string? code "closed" "timeout" "io"
+function Socket_methods:send(data) end
+
+--- How long an operation of the socket may take; 30 seconds otherwise.
+---
+--- In every phase.
+---@param timeout number seconds, 600 at most
+---@return Socket this
+function Socket_methods:settimeout(timeout) end
+
+--- End one direction, or both.
+---
+--- In every phase.
+---@param how string "SHUT_WR": the other side sees our end; "SHUT_RD": nothing; "SHUT_RDWR": closes
+---@return Socket this
+function Socket_methods:shutdown(how) end
+
+---@class TLSSocket
+local TLSSocket_methods = {}
+
+--- Why the last call failed, as Socket:errno has it.
+---
+--- In every phase.
+---@return number errno
+function TLSSocket_methods:errno() end
+
+--- Begin TLS.
+---
+--- In every phase.
+---@return TLSSocket? this
+---@return string? err what is wrong with the certificate, for one
+---@return string? code
+function TLSSocket_methods:handshake() end
+
+--- Receive what was sent encrypted.
+---
+--- In every phase.
+---@param length number bytes at most, up to 1 MB
+---@return string? data "" when the other side has ended
+---@return string? err
+---@return string? code
+function TLSSocket_methods:recv(length) end
+
+--- Send all of it, encrypted. handshake comes first.
+---
+--- In every phase.
+---@param data string 16 MB at most
+---@return number? bytes
+---@return string? err
+---@return string? code
+function TLSSocket_methods:send(data) end
+
+--- End TLS, and the connection with it.
+---
+--- In every phase.
+---@return number status 1
+function TLSSocket_methods:shutdown() end
+
+--- The socket below.
+---
+--- In every phase.
+---@return Socket socket
+function TLSSocket_methods:toSocket() end
+
 --- Add an ARC set (RFC 8617) to the message as it will leave: what was found of it here, signed.
 ---
 --- The chain is validated first, once per message. The set itself is made when the
@@ -688,6 +794,27 @@ function SetSourceIP(ip) end
 --- In predelivery.
 ---@param options { tls?: any } tls: "disabled", "optional", "require", "require_verify" (chain and name are checked)
 function SetTLS(options) end
+
+--- A socket: a TCP connection to an address, or one to a unix socket of this machine.
+---
+--- Private addresses and unix sockets are refused unless `sockets = { allow = { ... } }` in sluice.lua
+--- lists them. Every wait counts as an operation, every byte received as one of `http_bytes`; what has come
+--- already is given without waiting. At most 16 are open in a run, and its end closes them.
+---
+--- In every phase.
+---@param family string "AF_INET", "AF_INET6" or "AF_UNIX"
+---@param type? string "SOCK_STREAM", which is the only one
+---@return Socket socket
+function Socket(family, type) end
+
+--- TLS on a connected socket, as its client. Certificate and name are verified, unlike in the product family:
+--- `tls_verify_ca = false` verifies nothing.
+---
+--- In every phase.
+---@param socket Socket
+---@param options? { tls_verify_name?: any, tls_sni?: any, tls_verify_ca?: boolean } tls_verify_name (list: the name in the certificate), tls_sni (name asked for, verified where tls_verify_name isn't given), tls_verify_ca (true)
+---@return TLSSocket socket
+function TLSSocket(socket, options) end
 
 --- Make the delivery attempt now, and end the flow.
 ---
@@ -2072,6 +2199,8 @@ builtin = {
   SetSender = SetSender,
   SetSourceIP = SetSourceIP,
   SetTLS = SetTLS,
+  Socket = Socket,
+  TLSSocket = TLSSocket,
   Try = Try,
   abs = abs,
   api_call = api_call,

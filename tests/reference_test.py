@@ -41,7 +41,7 @@ def test_each_builtin_has_one_place():
         page = (ROOT / "doc/reference" / (module + ".md")).read_text()
         assert page.count(f"\n## {name}\n") == 1, name
         if not name.startswith("__"):       # the compiler's own
-            assert f"\n| [`{name}`]({module}.md#{name.lower().replace(':', '')}) | {module} |" in index, name
+            assert f"\n| [`{name}`]({module}.md#{re.sub('[:.]', '', name.lower())}) | {module} |" in index, name
 
 
 @pytest.mark.parametrize("form, path", [("check", "stdlib/check/signatures.lua"), ("editor", "doc/sluice.d.lua")])
@@ -68,8 +68,9 @@ EXAMPLES = list(examples())
 
 @pytest.mark.parametrize("module,fn,code", EXAMPLES, ids=[e[1] for e in EXAMPLES])
 def test_example(tmp_path, module, fn, code):
-    script = tmp_path / ("example.hsl" if module == "hsl" else "example.lua")
-    script.write_text(code if module == "hsl" or module in ALONE and "Defer" not in code
+    hsl = module == "hsl" or code.startswith("$")
+    script = tmp_path / ("example.hsl" if hsl else "example.lua")
+    script.write_text(code if hsl or module in ALONE and "Defer" not in code
                       else "local function example()\n" + code + "\nend")
     result = subprocess.run([SLUICE, "exec", script], capture_output=True, text=True, timeout=20)
     assert result.returncode == 0, code + "\n" + result.stderr

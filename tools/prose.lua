@@ -21,6 +21,7 @@ prose.modules = {
   hash = { "digests" },
   hsl = { "what only HSL has", "../hsl.md", "HSL as sluice runs it" },
   http = { "HTTP requests, and the policy's API" },
+  socket = { "connections to other servers, step by step" },
   mail = { "new messages into the queue" },
   message = { "header fields and envelope of the message" },
   mime = { "the message's parts, to read" },

@@ -63,7 +63,7 @@ local function read(path)
   file:close()
   local comments, rows = {}, {}
   for comment, fn in text:gmatch("/%*lua\n(.-)%*/\nstatic int\n([%w_]+)%(") do comments[fn] = comment end
-  for name, fn in (text:match("struct sl_builtin sl_module_.*") or ""):gmatch('{ "([%w_:]+)", ([%w_]+),') do
+  for name, fn in (text:match("struct sl_builtin sl_module_.*") or ""):gmatch('{ "([%w_:.]+)", ([%w_]+),') do
     rows[#rows + 1] = { name = name, fn = fn }
   end
   return comments, rows

@@ -701,6 +701,13 @@ sl_stream_printf(struct sl_stream *s, const char *fmt, ...)
 	return written(s, r);
 }
 
+void
+sl_stream_shutdown(struct sl_stream *s)
+{
+	if (s->state == OPEN && s->ssl == NULL && !s->dead && s->out.n == s->sent)
+		shutdown(s->fd, SHUT_WR);
+}
+
 size_t
 sl_stream_pending(const struct sl_stream *s)
 {

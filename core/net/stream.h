@@ -39,6 +39,9 @@ void	 sl_stream_close(struct sl_stream *s);
 /* Closes after the output is written (or 'linger_ms' passed); callbacks end at once. */
 void	 sl_stream_finish(struct sl_stream *s, int64_t linger_ms);
 
+/* The other side sees the end of our output, which must be drained; reading goes on. Not in TLS. */
+void	 sl_stream_shutdown(struct sl_stream *s);
+
 /* Bytes received and not consumed; consume from the front with sl_buf_drop. */
 struct sl_buf *sl_stream_in(struct sl_stream *s);
 /* Appends to the output, which is written at the end of the loop's turn. */

@@ -74,6 +74,8 @@ static const struct key root_keys[] = {
 	{ .name = "tls", .type = KEY_SKIP, .text = "cert, key: PEM files of the policy, or pki:NAME" },
 	{ .name = "dns", .type = KEY_SKIP, .text = "servers, zone, zone_only, dnssec, anchor, timeout" },
 	{ .name = "http", .type = KEY_SKIP, .text = "allow_private (false), timeout (30)" },
+	{ .name = "sockets", .type = KEY_SKIP, .text = "allow: what Socket may reach beside public "
+	    "addresses" },
 	{ .name = "api", .type = KEY_SKIP, .text = "what api_call asks: url, headers, timeout, ttl, "
 	    "negative_ttl, stale, max_body, on_failure" },
 	{ .name = "apis", .type = KEY_SKIP, .text = "further ones by name" },
@@ -148,6 +150,12 @@ static const struct key http_keys[] = {
 	{ 0 },
 };
 
+static const struct key sockets_keys[] = {
+	{ .name = "allow", .type = KEY_ANY, .offset = AT(sockets.allow), .text = "list of private "
+	    "networks, \"127.0.0.1\" or \"10.1.0.0/16\", and unix sockets, \"unix:/run/clamd.ctl\"" },
+	{ 0 },
+};
+
 static const struct key limit_keys[] = {
 	{ .name = "steps", .type = KEY_INT, .offset = AT(limit_values.steps), .dflt = "10000000",
 	    .min = 1000, .max = 1e12, .text = "instructions and charged work" },
@@ -160,7 +168,7 @@ static const struct key limit_keys[] = {
 	{ .name = "dns", .type = KEY_INT, .offset = AT(limit_values.dns), .dflt = "500", .min = 1,
 	    .max = 100000, .text = "DNS questions" },
 	{ .name = "http_bytes", .type = KEY_SIZE, .offset = AT(limit_values.http_bytes),
-	    .dflt = "\"16M\"", .max = 1e15, .text = "bytes received by HTTP" },
+	    .dflt = "\"16M\"", .max = 1e15, .text = "bytes received by HTTP and sockets" },
 	{ 0 },
 };
 
@@ -233,13 +241,13 @@ static const struct group {
 } groups[] = {
 	{ "", root_keys }, { "connections", connections_keys }, { "timeouts", timeouts_keys },
 	{ "log", log_keys }, { "tls", tls_keys }, { "dns", dns_keys }, { "http", http_keys },
-	{ "limits", limit_keys }, { "milter", milter_keys },
+	{ "sockets", sockets_keys }, { "limits", limit_keys }, { "milter", milter_keys },
 	{ "listen[]", sl_listener_keys }, { "listen[] of a milter", sl_milter_listener_keys }, { "api", api_keys }, { "servers.NAME", sl_server_keys },
 	{ "transports.NAME", sl_transport_keys }, { "dkim.DOMAIN[]", sl_dkim_keys },
 };
 
 #define NGROUPS	(sizeof(groups) / sizeof(groups[0]))
-#define NFIXED	9	/* of them are tables of the root, with fields of struct sl_config */
+#define NFIXED	10	/* of them are tables of the root, with fields of struct sl_config */
 
 /* ---- taking the parts ------------------------------------------------------------------- */
 
@@ -561,6 +569,7 @@ take_all(struct loader *l)
 	sl_config_check_files(l);
 	take_names(l, json_object_get(root, "quarantine"));
 	take_trusted(l, json_object_get(root, "trusted"));
+	sl_config_take_sockets(l);
 	take_apis(l, json_object_get(root, "api"), json_object_get(root, "apis"));
 	take_users(l, json_object_get(root, "users"));
 	take_pem(l, c->tls.cert, "tls.cert", &c->tls.cert_pem);
@@ -650,6 +659,7 @@ sl_config_free(struct sl_config *c)
 	sl_free(c->apis);
 	sl_free(c->quarantines);
 	sl_free(c->trusted);
+	sl_free(c->sockets.networks);
 	sl_free(c->retry);
 	sl_users_free(c->users);
 	json_decref(c->root);

@@ -103,6 +103,7 @@ struct sl_config {
 	struct { const char *zone, *anchor; bool zone_only; int64_t dnssec; double timeout; json_t *servers;
 	    struct sl_str zone_text, anchor_text; } dns;
 	struct { bool allow_private; double timeout; } http;
+	struct { json_t *allow; struct sl_network *networks; size_t n; } sockets;
 	struct { int64_t steps, memory, ops, dns, http_bytes; double time; } limit_values;
 	struct sl_limits limits;
 	const char *admin;
@@ -139,6 +140,8 @@ void	 sl_config_free(struct sl_config *config);	/* NULL is fine */
 const struct sl_server *sl_config_server(const struct sl_config *config, const char *name);
 const struct sl_transport *sl_config_transport(const struct sl_config *config, const char *name);
 bool	 sl_config_quarantine(const struct sl_config *config, const char *name);
+/* Whether scripts may connect to it: public addresses, and what sockets.allow lists. NULL = no policy. */
+bool	 sl_config_socket(const struct sl_config *config, const struct sl_addr *to);
 bool	 sl_config_trusted(const struct sl_config *config, const struct sl_addr *client);
 struct sl_users *sl_config_users(const struct sl_config *config);
 const struct sl_limits *sl_config_limits(const struct sl_config *config);

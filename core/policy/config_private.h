@@ -32,6 +32,9 @@ void	 sl_config_drop_blocks(struct loader *l);
 /* config_files.c */
 void	 sl_config_check_files(struct loader *l);
 
+/* config_sockets.c */
+void	 sl_config_take_sockets(struct loader *l);
+
 /* config_dkim.c */
 void	 sl_config_take_dkim(struct loader *l, const json_t *dkim);
 void	 sl_config_clear_dkim(struct sl_config *config);

@@ -118,6 +118,8 @@ sl_engine_free(struct sl_engine *e)
 	sl_generation_unref(e->generation);
 	sl_program_unref(e->library);
 	sl_beside_free(e->beside);
+	sl_tls_unref(e->tls[0]);
+	sl_tls_unref(e->tls[1]);
 	sl_buf_clear(&e->report);
 	sl_scope_free(e->names);
 	sl_vm_free(e->vm);
@@ -370,6 +372,16 @@ struct sl_state *
 sl_engine_state(lua_State *L)
 {
 	return engine_of(L)->state;
+}
+
+struct sl_tls *
+sl_engine_tls(lua_State *L, bool verify, struct sl_err *err)
+{
+	struct sl_engine *e = engine_of(L);
+
+	if (e->tls[verify] == NULL)
+		e->tls[verify] = sl_tls_client(verify, SL_STR(""), err);
+	return e->tls[verify];
 }
 
 /* In a replay the name of the policy that was captured: what it had cached is under that. */

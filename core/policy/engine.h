@@ -9,6 +9,7 @@
 #include "../engine/vm.h"
 #include "../http/client.h"
 #include "../net/op.h"
+#include "../net/tls.h"
 #include "config.h"
 #include "context.h"
 
@@ -43,6 +44,7 @@ struct sl_engine {
 	struct sl_repeats *repeats;	/* script errors on their way to the log */
 	struct sl_counters *counters;	/* metrics; NULL = none */
 	struct sl_program *library;	/* stdlib, where exec has no policy; made on first use */
+	struct sl_tls *tls[2];		/* of scripts' sockets: any certificate, verified; NULL = not used yet */
 	struct sl_beside *beside;	/* files for exec without a policy; NULL = none */
 	struct sl_buf report;		/* of the last exec that didn't compile */
 	struct sl_scope *names;		/* of exec; NULL = each has its own */

@@ -63,7 +63,9 @@ function M:use(name)
   return "_" .. name
 end
 
-function M:original(name) return "B." .. name end
+function M:original(name)
+  return name:find(".", 1, true) and ('B["%s"]'):format(name) or "B." .. name   -- "Class.function"
+end
 
 function M:temp()
   self.temps = self.temps + 1

@@ -250,6 +250,22 @@ local function check_name(self, node, name)
   self.diag:warn(node, "there is no function " .. name .. " here", self.host.near(name))
 end
 
+-- Class::name: of a script's class; of a builtin one it is the builtin "Class.name".
+local function check_static(self, node)
+  local class = node.base.name
+  if class == "static" or self.classes[class] then return end
+  local builtin = class .. "." .. node.name
+  if self.host.builtins[builtin] then
+    node.t, node.name, node.base, node.static = "builtin", builtin, nil, nil
+  elseif unbuilt[class] then
+    self.diag:error(node.base, class .. " isn't built in this version", unbuilt[class])
+  elseif self.host.builtins[class] then
+    self.diag:error(node.base, ("%s::%s isn't built in this version"):format(class, node.name))
+  else
+    self.diag:warn(node.base, "there is no class " .. class .. " here")
+  end
+end
+
 -- What calling a class needs: its constructor's arguments.
 local function constructor_of(class)
   for _, member in ipairs(class.members) do
@@ -273,6 +289,7 @@ local function walk_call(self, node, use)
     if only_look[callee.name] then keep = "look" end
   elseif callee.t == "prop" then
     if callee.base.t ~= "name" then walk(self, callee.base, "value") end
+    if callee.static then check_static(self, callee) end
   else
     walk(self, callee, "look")
     if callee.t == "func" then check_arity(self, node, callee, "this function") end
@@ -384,9 +401,7 @@ end
 
 function expressions.prop(self, node, use)
   if node.base.t == "name" then
-    if node.base.name ~= "static" and not self.classes[node.base.name] then
-      self.diag:warn(node.base, "there is no class " .. node.base.name .. " here")
-    end
+    check_static(self, node)
     return
   end
   walk(self, node.base, use == "value" and "part" or use)

@@ -56,5 +56,5 @@ return {
   FFI = "other programs' code isn't called", FFIFunction = "other programs' code isn't called",
   File = "use file, file_get_contents and in_file", Iconv = "header fields are decoded by GetHeader",
   Map = "use an array", Set = "use an array and array_includes",
-  Socket = http, TLSSocket = http, X509 = objects, X509CRL = objects,
+  X509 = objects, X509CRL = objects,
 }

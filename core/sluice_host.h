@@ -23,6 +23,7 @@ struct sl_message;
 struct sl_config;	/* the effective configuration, core/policy/config.h */
 struct sl_generation;
 struct sl_counters;
+struct sl_metrics;
 struct sl_tape;	/* core/tape/tape.h */
 
 /* Each the host's, and outlives the engine; NULL = the engine has its own. */
@@ -55,8 +56,9 @@ const char *sl_generation_name(const struct sl_generation *generation);	/* hex S
 
 struct sl_dns *sl_engine_resolver(struct sl_engine *engine);	/* the one it uses; NULL if none */
 
-/* Where the engine counts (core/policy/counters.h); the host's memory. */
-void	 sl_engine_count(struct sl_engine *engine, struct sl_counters *counters);
+/* Where the engine and its scripts count (core/policy/counters.h, metrics.h); the host's memory. */
+void	 sl_engine_count(struct sl_engine *engine, struct sl_counters *counters,
+	    struct sl_metrics *metrics);
 unsigned sl_engine_runs(const struct sl_engine *engine);	/* alive now */
 /* Ends the run that executes now, when it comes back to script code. For signal handlers. */
 void	 sl_engine_interrupt(struct sl_engine *engine);

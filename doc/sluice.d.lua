@@ -1636,6 +1636,34 @@ function memory_inc(key, amount, ttl) end
 ---@return string? code "io" | "timeout" | "limit"
 function memory_store(key, value, ttl) end
 
+--- Take from a number in /metrics.
+---
+--- In every phase.
+---@param name string
+---@param labels table
+---@param value? number 1
+---@return boolean kept
+function metrics_decrement(name, labels, value) end
+
+--- Add to a number in /metrics. Workers count together; a restart begins anew. A policy has 512 of these
+--- numbers at most (each set of labels is one), so labels aren't what senders choose.
+---
+--- In every phase.
+---@param name string letters, digits and "_"; not sluice_...
+---@param labels table values by name, 8 at most; {} for none
+---@param value? number 1
+---@return boolean kept false: there are 512 already, or name and labels are longer than 199 bytes
+function metrics_increment(name, labels, value) end
+
+--- Set a number in /metrics.
+---
+--- In every phase.
+---@param name string
+---@param labels table
+---@param value number
+---@return boolean kept
+function metrics_set(name, labels, value) end
+
 --- A string with its encoded words (RFC 2047) decoded to UTF-8. What can't be decoded stays.
 ---
 --- In every phase.
@@ -1862,6 +1890,18 @@ function spf_query(ip, helo, sender) end
 ---@param number number
 ---@return number root of a negative number: not a number
 function sqrt(number) end
+
+--- Count something in /metrics, as sluice_stat_total{name=,legend=}: each legend's number is added to what
+--- it has. Workers count together; a restart begins anew. With 0 a legend is there before anything is
+--- counted. A policy has 512 of these numbers at most.
+---
+--- In every phase.
+---@param name string a-z, 0-9, "." and "-", 64 bytes at most
+---@param legends table what to add, by names of the same letters
+---@return boolean? kept false: there are 512 already. In HSL nothing is given
+---@return string? err a name has other letters
+---@return string? code
+function stat(name, legends) end
 
 --- A string in pieces of equal length; the last one may be shorter.
 ---
@@ -2291,6 +2331,9 @@ builtin = {
   memory_fetch = memory_fetch,
   memory_inc = memory_inc,
   memory_store = memory_store,
+  metrics_decrement = metrics_decrement,
+  metrics_increment = metrics_increment,
+  metrics_set = metrics_set,
   mimeword_decode = mimeword_decode,
   mimeword_encode = mimeword_encode,
   number = number,
@@ -2317,6 +2360,7 @@ builtin = {
   spf = spf,
   spf_query = spf_query,
   sqrt = sqrt,
+  stat = stat,
   str_chunk = str_chunk,
   str_find = str_find,
   str_lower = str_lower,

@@ -221,6 +221,36 @@ def test_metrics_tell_how_long_operations_took(make):
     assert 0.2 <= seconds < 2
 
 
+def test_workers_count_in_the_same_metrics_of_scripts(make):
+    port = free_port()
+    server = make(files={"rcptto.lua": """
+        stat("ip-family", { ipv4 = 1, ipv6 = 0 })
+        metrics_increment("policy_seen", { b = 'say "hi"\\n\\\\', a = sender }, 0.5)
+        metrics_set("policy_last", {}, 7) metrics_decrement("policy_open", {}, 3)"""},
+                  extra=f'admin = "127.0.0.1:{port}",')
+    assert "sluice_stat_total" not in get(port, "/metrics")
+    clients = on_both_workers(server)
+    for client in clients * 5:
+        assert send(client).startswith("250")
+    lines = get(port, "/metrics").splitlines()
+    for line in ('sluice_stat_total{name="ip-family",legend="ipv4"} 10', 'sluice_stat_total{name="ip-family",legend="ipv6"} 0',
+                 "# TYPE sluice_stat_total counter", "# TYPE policy_seen untyped", "policy_last 7", "policy_open -30",
+                 r'policy_seen{a="x@example.com",b="say \"hi\"?\\"} 5', "sluice_script_series_refused_total 0"):
+        assert lines.count(line) == 1, (line, lines[-20:])
+    server.reload()
+    send(connect(server))
+    assert 'sluice_stat_total{name="ip-family",legend="ipv4"} 11' in get(port, "/metrics")
+
+
+def test_metrics_of_scripts_end_at_a_cap(make):
+    port = free_port()
+    server = make(files={"rcptto.lua": """
+        for i = 1, 600 do stat("many", { ["n" .. i] = 1 }) end"""}, extra=f'admin = "127.0.0.1:{port}",')
+    assert send(connect(server)).startswith("250")
+    text = get(port, "/metrics")
+    assert text.count("sluice_stat_total{") == 512 and "sluice_script_series_refused_total 88" in text
+
+
 def test_health_tells_of_a_script_error_for_a_minute(make):
     port = free_port()
     server = make(files={"rcptto.lua": 'if recipient == "bad@example.org" then error("no") end'},

@@ -25,6 +25,7 @@ prose.modules = {
   mail = { "new messages into the queue" },
   message = { "header fields and envelope of the message" },
   mime = { "the message's parts, to read" },
+  metrics = { "numbers of scripts' own in /metrics" },
   net = { "addresses, networks and domain names, without asking anybody" },
   number = { "numbers, chance, and kinds of values" },
   password = { "passwords against hashes" },

@@ -14,6 +14,7 @@ struct sl_admin {
 	const struct sl_counters *counters;
 	size_t n;
 	const struct sl_process_counters *processes;
+	const struct sl_metrics *metrics;
 };
 
 static void
@@ -70,6 +71,7 @@ answer(void *arg, struct MHD_Connection *c, const char *url, const char *method,
 		sl_buf_puts(&body, "only GET\n");
 	} else if (strcmp(url, "/metrics") == 0) {
 		sl_counters_format(&body, a->counters, a->n, a->processes);
+		sl_metrics_format(&body, a->metrics);
 	} else if (strcmp(url, "/health") == 0) {
 		type = "application/json";
 		health(a, &body);
@@ -84,7 +86,8 @@ answer(void *arg, struct MHD_Connection *c, const char *url, const char *method,
 
 struct sl_admin *
 sl_admin_start(int fd, const struct sl_counters *counters, size_t n,
-    const struct sl_process_counters *processes, struct sl_err *err)
+    const struct sl_process_counters *processes, const struct sl_metrics *metrics,
+    struct sl_err *err)
 {
 	struct sl_admin *a = sl_calloc(1, sizeof(*a));
 
@@ -92,6 +95,7 @@ sl_admin_start(int fd, const struct sl_counters *counters, size_t n,
 		a->counters = counters;
 		a->n = n;
 		a->processes = processes;
+		a->metrics = metrics;
 		a->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, answer, a,
 		    MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, 64u,
 		    MHD_OPTION_CONNECTION_TIMEOUT, 10u, MHD_OPTION_END);

@@ -22,7 +22,8 @@ start(struct sl_child *child, struct sl_packet *p, struct sl_buf *report)
 		a->shared = sl_shared_map(p->fds[1], &err);
 	if (a->shared != NULL)
 		a->server = sl_admin_start(sl_packet_take_fd(p, 0), sl_shared_counters(a->shared, 0),
-		    sl_shared_workers(a->shared), sl_shared_processes(a->shared), &err);
+		    sl_shared_workers(a->shared), sl_shared_processes(a->shared),
+		    sl_shared_metrics(a->shared), &err);
 	if (a->server == NULL) {
 		sl_buf_printf(report, "%s\n", err.text);
 		return SL_ERR_IO;

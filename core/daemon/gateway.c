@@ -377,7 +377,7 @@ open_engine(struct sl_gateway *g, struct sl_err *err)
 		g->thread = sl_thread_new(g->o.loop, "files", err);
 	if (g->thread == NULL)
 		return err->code;
-	sl_engine_count(g->engine, counters_of(g));
+	sl_engine_count(g->engine, counters_of(g), sl_shared_metrics(g->o.shared));
 	sl_loop_measure(g->o.loop, &counters_of(g)->operations);
 	return 0;
 }

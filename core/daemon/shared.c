@@ -16,6 +16,7 @@
  */
 struct map {
 	struct sl_process_counters processes;
+	struct sl_metrics metrics;
 	_Atomic uint16_t slots[SL_DESTINATIONS];	/* in use by all */
 	struct sl_counters counters[];
 };
@@ -99,6 +100,12 @@ struct sl_process_counters *
 sl_shared_processes(struct sl_shared *s)
 {
 	return &s->map->processes;
+}
+
+struct sl_metrics *
+sl_shared_metrics(struct sl_shared *s)
+{
+	return &s->map->metrics;
 }
 
 static size_t

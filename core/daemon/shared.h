@@ -7,6 +7,7 @@
 #define SL_DAEMON_SHARED_H
 
 #include "../policy/counters.h"
+#include "../policy/metrics.h"
 
 #define SL_MAX_WORKERS		256
 #define SL_DESTINATIONS		16384	/* buckets: destinations that share one share the limit */
@@ -22,6 +23,9 @@ unsigned	 sl_shared_workers(const struct sl_shared *shared);
 struct sl_counters *sl_shared_counters(struct sl_shared *shared, unsigned worker);
 /* Of the whole server: written by the master. */
 struct sl_process_counters *sl_shared_processes(struct sl_shared *shared);
+
+/* Of scripts: written by every worker. */
+struct sl_metrics *sl_shared_metrics(struct sl_shared *shared);
 
 /* A connection to a destination: false when all workers together have 'limit'. */
 bool	 sl_shared_slot_take(struct sl_shared *shared, unsigned worker, const char *destination,

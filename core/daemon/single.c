@@ -184,7 +184,8 @@ start_admin(struct single *s, struct sl_str plan, struct sl_buf *report)
 	fd = sl_listeners_bind(s->listeners, "admin", address, report);
 	if (fd < 0)
 		return SL_ERR_IO;
-	s->admin = sl_admin_start(fd, sl_shared_counters(s->shared, 0), 1, NULL, &err);
+	s->admin = sl_admin_start(fd, sl_shared_counters(s->shared, 0), 1, NULL,
+	    sl_shared_metrics(s->shared), &err);
 	if (s->admin == NULL)
 		sl_buf_printf(report, "%s\n", err.text);
 	return err.code;

@@ -18,6 +18,7 @@
 #include "../state/state.h"
 #include "beside.h"
 #include "counters.h"
+#include "metrics.h"
 #include "facts.h"
 #include "owner.h"
 #include "repeat.h"
@@ -118,6 +119,8 @@ sl_engine_free(struct sl_engine *e)
 	sl_generation_unref(e->generation);
 	sl_program_unref(e->library);
 	sl_beside_free(e->beside);
+	if (e->own_metrics)
+		sl_free(e->metrics);
 	sl_tls_unref(e->tls[0]);
 	sl_tls_unref(e->tls[1]);
 	sl_buf_clear(&e->report);
@@ -201,9 +204,10 @@ sl_engine_thread(struct sl_engine *e)
 }
 
 void
-sl_engine_count(struct sl_engine *e, struct sl_counters *counters)
+sl_engine_count(struct sl_engine *e, struct sl_counters *counters, struct sl_metrics *metrics)
 {
 	e->counters = counters;
+	e->metrics = metrics;
 	sl_vm_show(e->vm, &counters->now);
 }
 
@@ -372,6 +376,18 @@ struct sl_state *
 sl_engine_state(lua_State *L)
 {
 	return engine_of(L)->state;
+}
+
+struct sl_metrics *
+sl_engine_metrics(lua_State *L)
+{
+	struct sl_engine *e = engine_of(L);
+
+	if (e->metrics == NULL) {
+		e->metrics = sl_calloc(1, sizeof(*e->metrics));
+		e->own_metrics = true;
+	}
+	return e->metrics;
 }
 
 struct sl_tls *

@@ -43,6 +43,8 @@ struct sl_engine {
 	struct sl_list watchers;	/* who wants tapes of sessions */
 	struct sl_repeats *repeats;	/* script errors on their way to the log */
 	struct sl_counters *counters;	/* metrics; NULL = none */
+	struct sl_metrics *metrics;	/* of scripts; made on first use where the host gave none */
+	bool own_metrics;
 	struct sl_program *library;	/* stdlib, where exec has no policy; made on first use */
 	struct sl_tls *tls[2];		/* of scripts' sockets: any certificate, verified; NULL = not used yet */
 	struct sl_beside *beside;	/* files for exec without a policy; NULL = none */

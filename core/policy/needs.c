@@ -12,7 +12,7 @@ static const char *const others[] = {
 
 /* Modules of which nothing sees a message; of the others each builtin may, unless its row says so. */
 static const char *const messageless[] = {
-	"address", "array", "cache", "core", "dns", "encoding", "file", "hash", "http", "net", "number",
+	"address", "array", "cache", "core", "dns", "encoding", "file", "hash", "http", "metrics", "net", "number",
 	"password", "pcre", "socket", "state", "string", "time", NULL,
 };
 

@@ -15,6 +15,8 @@ struct sl_dns	*sl_engine_dns_at(lua_State *L, const char *const *servers, struct
 struct sl_http	*sl_engine_http(lua_State *L);
 /* TLS of scripts' sockets, made on first use; with 'verify' the system's roots vouch. NULL and 'err'. */
 struct sl_tls	*sl_engine_tls(lua_State *L, bool verify, struct sl_err *err);
+/* Where scripts count; NULL = out of memory. */
+struct sl_metrics *sl_engine_metrics(lua_State *L);
 struct sl_state	*sl_engine_state(lua_State *L);
 /* The thread for password hashes; NULL if it can't be started. */
 struct sl_thread *sl_engine_passwords(lua_State *L);

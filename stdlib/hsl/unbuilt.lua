@@ -6,7 +6,6 @@ local scanner = "a commercial scanner; ask one that has an HTTP interface with h
 local parts = 'its parts are MIME("0") and those in it; header fields: GetHeader, AddHeader, SetHeader, DelHeader'
 local objects = "no object of this kind is built"
 local queue = "the queue's policies are transports, retry and limits of sluice.lua"
-local metrics = "metrics of scripts aren't built; log events with event() or syslog()"
 local keys = "keys are used by DKIMSign, DKIMSignFor and ARCSeal only"
 local api = "the API has no scripts"
 
@@ -39,8 +38,7 @@ return {
   -- the server
   queue_policy = queue, queue_policy_delete = queue, queue_quota = queue, queue_suspend = queue,
   server_concurrency = "use connections of sluice.lua",
-  stat = metrics, metrics_decrement = metrics, metrics_get = metrics, metrics_increment = metrics,
-  metrics_set = metrics,
+  metrics_get = "what it gives is nowhere said; memory_inc keeps numbers that scripts read",
   memory_update = "use memory_inc, or memory_add as a lock",
   -- formats
   csv_encode = "use array_join", url_parse = "use pcre_match",

@@ -212,12 +212,13 @@ docs: $(B)/sluice
 	@mkdir -p doc/reference && rm -f doc/reference/*.md
 	@lua5.4 tools/reference.lua $(B)/sluice doc/reference
 	@lua5.4 tools/manual.lua $(B)/sluice > doc/sluice.lua.5
+	@lua5.4 tools/policy_manual.lua $(B)/sluice > doc/sluice-policy.7
 	@lua5.4 tools/signatures.lua $(B)/sluice check > stdlib/check/signatures.lua
 	@lua5.4 tools/signatures.lua $(B)/sluice editor > doc/sluice.d.lua
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(STDLIB) $(DESTDIR)$(PREFIX)/share/man/man1 \
-	    $(DESTDIR)$(PREFIX)/share/man/man5
+	    $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7
 	install $(B)/sluice $(DESTDIR)$(PREFIX)/bin/sluice
 	cp -r stdlib/. $(DESTDIR)$(STDLIB)
 	install -m 644 doc/sluice.d.lua $(DESTDIR)$(STDLIB)
@@ -226,6 +227,7 @@ install: all
 	install -m 644 doc/reference/*.md $(DESTDIR)$(PREFIX)/share/doc/sluice/reference
 	install -m 644 doc/sluice.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 doc/sluice.lua.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 doc/sluice-policy.7 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/sluice/base
 	install -m 644 core/sluice.h $(DESTDIR)$(PREFIX)/include/sluice
 	install -m 644 core/base/types.h $(DESTDIR)$(PREFIX)/include/sluice/base

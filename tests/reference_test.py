@@ -1,6 +1,7 @@
 """The reference: complete, fresh, and its examples are Lua that runs."""
 import pathlib
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -19,6 +20,62 @@ def lua(*args):
 def test_every_row_has_a_comment_with_an_example():
     result = lua("tools/reference.lua", SLUICE, "check")
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("tool, page", [("manual", "sluice.lua.5"), ("policy_manual", "sluice-policy.7")])
+def test_manual_pages_are_fresh(tool, page):
+    assert lua(f"tools/{tool}.lua", SLUICE).stdout == (ROOT / "doc" / page).read_text(), "run make docs"
+
+
+@pytest.mark.skipif(not shutil.which("groff"), reason="no groff")
+@pytest.mark.parametrize("page", sorted(path.name for path in ROOT.glob("doc/*.[1-9]")))
+def test_manual_pages_are_clean(page):
+    """No warning of groff, and every other page that they name is there."""
+    done = subprocess.run(["groff", "-ww", "-mdoc", "-Tutf8", ROOT / "doc" / page], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    for name, section in re.findall(r"^\.Xr (\S+) (\d)", (ROOT / "doc" / page).read_text(), re.M):
+        assert (ROOT / "doc" / f"{name}.{section}").exists(), name
+
+
+def test_the_page_of_policies_has_every_phase_action_and_variable():
+    page = (ROOT / "doc/sluice-policy.7").read_text()
+    phases = subprocess.run([SLUICE, "--schema", "phases"], capture_output=True, text=True, check=True).stdout
+    builtins = subprocess.run([SLUICE, "--builtins"], capture_output=True, text=True, check=True).stdout
+    facts = subprocess.run([SLUICE, "--schema", "facts"], capture_output=True, text=True, check=True).stdout
+    sections = dict(re.findall(r"^\.Ss (\w+): .*\n((?:(?!\.S[sh]).*\n)*)", page, re.M))
+    assert list(sections) == [line.split("\t")[0] for line in phases.splitlines()]
+    for _, name, flags, known in (line.split("\t") for line in builtins.splitlines()):
+        for phase, text in sections.items():
+            assert (f".It {name}\n" in text) == ("final" in flags and phase in known.split()), (name, phase)
+    for name, known, _ in (line.split("\t") for line in facts.splitlines()):
+        assert f".It {name}\n" in page
+        for phase in known.split() if "." not in name else []:
+            assert re.search(rf"^{name}[,.]$", sections[phase], re.M), (name, phase)
+
+
+LUA_BLOCKS = [(path, block) for path in sorted(ROOT.glob("**/*.md")) if "build" not in str(path.relative_to(ROOT))
+              for block in re.findall(r"^```lua\n(.*?)^```$", path.read_text(), re.M | re.S)]
+
+
+def test_lua_in_texts_is_lua(tmp_path):
+    assert len(LUA_BLOCKS) > 230
+    for path, block in LUA_BLOCKS:
+        (tmp_path / "block.lua").write_text(block)
+        done = subprocess.run(["luac5.4", "-p", tmp_path / "block.lua"], capture_output=True, text=True)
+        assert done.returncode == 0, f"{path}: {done.stderr}\n{block}"
+
+
+def test_the_policy_of_the_text_loads(tmp_path):
+    """The configuration in doc/policy.md is one, with the scripts it names; the override stands in deliver.lua."""
+    blocks = re.findall(r"^```lua\n(.*?)^```$", (ROOT / "doc/policy.md").read_text(), re.M | re.S)
+    config, override = blocks[0], next(b for b in blocks if "function Deliver" in b)
+    (tmp_path / "sluice.lua").write_text(config)
+    for name in set(re.findall(r'"([\w/]+\.lua)"', config)) | {"keys/example.org/s1.pem"}:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(override if name == "deliver.lua" else "")
+        (tmp_path / name).chmod(0o600)
+    done = subprocess.run([SLUICE, "check", tmp_path], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == (f"{tmp_path}: no errors\n", 0)
 
 
 def pages(folder):

@@ -1,7 +1,7 @@
 -- Writes sluice.lua(5) from the program's schema: manual.lua SLUICE
 local function escape(s) return (s:gsub("\\", "\\e"):gsub('"', "\\(dq"):gsub("^%.", "\\&.")) end
 io.write([[
-.Dd November 23, 2026
+.Dd November 28, 2026
 .Dt SLUICE.LUA 5
 .Os
 .Sh NAME
@@ -10,7 +10,8 @@ io.write([[
 .Sh DESCRIPTION
 .Nm
 returns one table.
-Its only functions are csv, json, lines, secret, env and merge.
+.Xr sluice-policy 7
+says which functions it has, csv, json, lines, secret, env and merge, and what else is in the folder.
 An unknown key, a wrong type or a missing file is an error that names line and column.
 .Pp
 The keys, with their types and defaults:
@@ -21,9 +22,4 @@ for line in io.popen(arg[1] .. " --schema"):lines() do
   io.write(".It ", escape(key), "\n", escape(text), ".\n")
   io.write("(", escape(type), default ~= "" and "; default " .. escape(default) or "", ")\n")
 end
-io.write(".El\n.Sh FACTS\nGlobals that scripts find in a phase, read-only:\n.Bl -tag -width Ds\n")
-for line in io.popen(arg[1] .. " --schema facts"):lines() do
-  local name, phases, text = line:match("^(.-)\t(.-) ?\t(.*)$")
-  io.write(".It ", escape(name), "\n", escape(text), ".\n(", escape(phases), ")\n")
-end
-io.write(".El\n.Sh SEE ALSO\n.Xr sluice 1\n")
+io.write(".El\n.Sh SEE ALSO\n.Xr sluice 1 ,\n.Xr sluice-policy 7\n")

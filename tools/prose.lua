@@ -36,7 +36,7 @@ prose.modules = {
   time = { "clock and calendar, and waiting" },
 }
 
-local refuse = "Refuses for good, with the reply below unless it is given another."
+local refuse = "Refuses for good."
 local defer = "Refuses for now; the client tries again."
 
 -- name -> { one line, when it runs and what it is for, actions = { name -> what it does here } }

@@ -22,7 +22,7 @@ def comments():
         found = {fn: (comment, body) for comment, fn, body in re.findall(
             r"/\*lua\n(.*?)\*/\nstatic int\n(\w+)\(lua_State \*L\)\n\{\n(.*?)^\}", text, re.S | re.M)}
         rows = text[text.find("struct sl_builtin sl_module_"):] if "struct sl_builtin sl_module_" in text else ""
-        for name, fn in re.findall(r'\{ "([\w:]+)", (\w+),', rows):
+        for name, fn in re.findall(r'\{ "([\w:.]+)", (\w+),', rows):
             out[name] = (path.parent.name, *found[fn])
     return out
 
@@ -56,7 +56,8 @@ def test_each_builtin_with_its_arguments(name):
         assert f"\n  {name} = {name},\n" in EDITOR      # of the table builtin
 
 
-BASE = r"(?:string|number|integer|boolean|table|function|any|userdata|true|false|nil|MIME|MIMEPart)(?:\[\])?"
+CLASSES = "|".join(re.findall(r"^---@class (\w+)$", EDITOR, re.M))
+BASE = rf"(?:string|number|integer|boolean|table|function|any|userdata|true|false|nil|{CLASSES})(?:\[\])?"
 TYPE = re.compile(rf"{BASE}(?:\|{BASE})*\??")
 
 

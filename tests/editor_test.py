@@ -15,7 +15,7 @@ FACTS = [line.split("\t") for line in subprocess.run(
 
 
 def comments():
-    """name -> (module, doc comment, body of the function in C)."""
+    """name -> (module, doc comment, body of the function in C, options that its file refuses by name)."""
     out = {}
     for path in sorted(ROOT.glob("lua/*/*.c")):
         text = path.read_text()
@@ -23,7 +23,8 @@ def comments():
             r"/\*lua\n(.*?)\*/\nstatic int\n(\w+)\(lua_State \*L\)\n\{\n(.*?)^\}", text, re.S | re.M)}
         rows = text[text.find("struct sl_builtin sl_module_"):] if "struct sl_builtin sl_module_" in text else ""
         for name, fn in re.findall(r'\{ "([\w:.]+)", (\w+),', rows):
-            out[name] = (path.parent.name, *found[fn])
+            refused = re.search(r"static const char \*const refused\[\] = \{(.*?)NULL", text, re.S)
+            out[name] = (path.parent.name, *found[fn], set(re.findall(r'"(\w+)"', refused.group(1) if refused else "")))
     return out
 
 
@@ -71,24 +72,19 @@ def test_types_are_luacats(name):
 
 
 def takes():
-    """(builtin, the options that its function lists in C) where that has a list of its own."""
-    for name, (_, _, body) in COMMENTS.items():
+    """(builtin, the options that its function lists in C) where that has a list of its own; without those
+    that are listed to tell why they aren't to be had."""
+    for name, (_, _, body, refused) in COMMENTS.items():
         found = re.search(r"static const char \*const names\[\] = \{(.*?)NULL", body, re.S)
         if found and name in NAMES and ":" not in name:
-            yield name, re.findall(r'"(\w+)"', found.group(1))
+            yield name, set(re.findall(r'"(\w+)"', found.group(1))) - refused
 
 
-# Of http: names that are told why they aren't to be had.
-REFUSED = {"background", "background_hash", "background_retry_count", "background_retry_delay", "sourceip", "sourceipid",
-           "tls_client_cert", "proxy"}
-
-
-@pytest.mark.parametrize("name,options", takes(), ids=lambda x: x if isinstance(x, str) else "")
-def test_options_are_those_that_are_taken(name, options):
+@pytest.mark.parametrize("name,wanted", takes(), ids=lambda x: x if isinstance(x, str) else "")
+def test_options_are_those_that_are_taken(name, wanted):
     signatures = (ROOT / "stdlib/check/signatures.lua").read_text()
     told = re.search(rf"^  {name} = .*options = \{{ (.*?) \}}", signatures, re.M)
     assert told, name
-    wanted = set(options) - (REFUSED if name == "http" else set())
     assert set(re.findall(r'"(\w+)"', told.group(1))) == wanted
     notes, _ = declared(name)
     assert set(re.findall(r"(\w+)\?: ", re.search(r"^---@param options\?? \{(.*?)\}", notes, re.M).group(1))) == wanted

@@ -536,7 +536,7 @@ TLS on a connected socket, as its client. Certificate and name are verified, unl
 `tls_verify_ca = false` verifies nothing.
 
 @param socket Socket
-@param options? table  tls_verify_name (list: the name in the certificate), tls_sni (name asked for, verified where tls_verify_name isn't given), tls_verify_ca (true)
+@param options? table  tls_verify_name (list: the name in the certificate), tls_sni (name asked for, verified where tls_verify_name isn't given), tls_verify_ca (true), tls_default_ca (any: the system's roots are always used)
 @return TLSSocket socket
 
     local tls = TLSSocket(socket, { tls_verify_name = { "db.example.org" } })

@@ -44,7 +44,7 @@ return {
   SetSourceIP = { least = 1, most = 1 },
   SetTLS = { least = 1, most = 1, position = 1, options = { "tls" } },
   Socket = { least = 1, most = 2 },
-  TLSSocket = { least = 1, most = 2, position = 2, options = { "tls_verify_name", "tls_sni", "tls_verify_ca" } },
+  TLSSocket = { least = 1, most = 2, position = 2, options = { "tls_verify_name", "tls_sni", "tls_verify_ca", "tls_default_ca" } },
   Try = { least = 0, most = 1, position = 1, options = { "host", "port", "sender", "recipient", "helo", "sourceip", "saslusername", "saslpassword", "tls", "protocol" } },
   abs = { least = 1, most = 1 },
   api_call = { least = 1, most = 3, position = 3, options = { "api" } },

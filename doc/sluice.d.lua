@@ -812,7 +812,7 @@ function Socket(family, type) end
 ---
 --- In every phase.
 ---@param socket Socket
----@param options? { tls_verify_name?: any, tls_sni?: any, tls_verify_ca?: boolean } tls_verify_name (list: the name in the certificate), tls_sni (name asked for, verified where tls_verify_name isn't given), tls_verify_ca (true)
+---@param options? { tls_verify_name?: any, tls_sni?: any, tls_verify_ca?: boolean, tls_default_ca?: any } tls_verify_name (list: the name in the certificate), tls_sni (name asked for, verified where tls_verify_name isn't given), tls_verify_ca (true), tls_default_ca (any: the system's roots are always used)
 ---@return TLSSocket socket
 function TLSSocket(socket, options) end
 

@@ -5,6 +5,7 @@
 #   WITH_REPORTS=0   without sluice dmarc (expat, zlib)
 #   WITH_PCRE2=0     without regular expressions of HSL
 #   WITH_CURL=0      without HTTP of our own (a host program may answer it)
+#                    (sluice version says what is left out; SQLite and Redis aren't used)
 
 CC      = gcc
 B      ?= build
@@ -41,6 +42,8 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 LIB_LIBS   := $(shell pkg-config --libs $(LIBPKGS) 2>/dev/null)
 
+WITH     = -DWITH_REPORTS=$(WITH_REPORTS) -DWITH_PCRE2=$(WITH_PCRE2) -DWITH_CURL=$(WITH_CURL)
+
 # Texts for people may be cut; only gcc warns of it.
 CUTS    := $(if $(findstring clang,$(CC)),,-Wno-format-truncation)
 WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
@@ -52,7 +55,7 @@ B        := $(if $(filter build,$(B)),build-asan,$(B))
 LDSAN    = -fsanitize=address,undefined
 endif
 CFLAGS   = -std=c11 -D_GNU_SOURCE $(WARN) $(OPT) -fPIC -pthread $(PKG_CFLAGS) \
-           -DSL_STDLIB='"$(STDLIB)"' -DWITH_REPORTS=$(WITH_REPORTS) -DWITH_PCRE2=$(WITH_PCRE2)
+           -DSL_STDLIB='"$(STDLIB)"' $(WITH)
 LIBLIBS  = -lunbound -lcrypt -lm -pthread
 LDLIBS   = $(PKG_LIBS) $(LIBLIBS)
 STDLIB   = $(PREFIX)/share/sluice/stdlib
@@ -76,14 +79,16 @@ say      = $(if $(filter 1,$(V)),,@echo "  $(1)  $(2)")
 
 all: $(B)/sluice $(B)/libsluice.so.$(SOVERSION) $(B)/libsluice.a
 
+LINKED   = $(B)/sluice $(B)/sluice.a $(B)/libsluice.so.$(SOVERSION) $(B)/libsluice.a
+
 # All but main(), for the program and the tests.
 $(B)/sluice: $(CMDOBJ) $(B)/sluice.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDSAN) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(LDSAN) -o $@ $(CMDOBJ) $(B)/sluice.a $(LDLIBS)
 
 $(B)/sluice.a: $(OBJ)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcs $@ $(OBJ)
 
 # The library for other programs shows the calls of its headers and nothing else.
 # The archive is one object, so that it can keep the rest to itself too.
@@ -122,6 +127,12 @@ $(B)/core/cmd/stdlib.o $(B)/core/policy/engine.o: $(B)/prefix
 $(B)/prefix: FORCE
 	$(Q)mkdir -p $(B)
 	$(Q)echo '$(STDLIB)' | cmp -s - $@ || echo '$(STDLIB)' > $@
+
+# What is left out is told by few objects, but makes others part of what is linked.
+$(B)/core/cmd/main.o $(B)/test/lua/pcre/pcre_test $(LINKED): $(B)/with
+$(B)/with: FORCE
+	$(Q)mkdir -p $(B)
+	$(Q)echo '$(WITH)' | cmp -s - $@ || echo '$(WITH)' > $@
 
 $(B)/%.o: %.c
 	$(call say,CC,$<)

@@ -259,24 +259,40 @@ def test_filter_leaks_nothing(sluice, tmp_path):
 
 HTTP_POLICY = """return { hostname = "mx.example.com", dns = { zone_only = true },
   servers = { inbound = { flows = { data = "data.lua" } } } }"""
+# What is left out: the libraries that are linked no more, and an expression that says so.
+PARTS = {
+    "CURL": ("curl", "libcurl", 'select(2, http("https://example.net/"))'),
+    "PCRE2": ("pcre2", "PCRE2", 'select(2, pcall(pcre_match, "a", "a"))'),
+    "REPORTS": ("expat|libz", "reports", None),
+}
 
 
 @pytest.mark.skipif(SANITIZED, reason="another build, and not another code")
-def test_without_curl_and_pcre(tmp_path):
-    """The examples work as ever; what asks the network by HTTP says why it can't."""
-    sluice = Installed(tmp_path / "small", "WITH_CURL=0", "WITH_PCRE2=0", "WITH_REPORTS=0", fresh=True)
-    needed = subprocess.run(["ldd", sluice.library], check=True, capture_output=True, text=True).stdout
-    assert "liblua5.4" in needed and not re.search("curl|pcre|sqlite|redis|microhttpd|expat", needed)
+@pytest.mark.parametrize("left_out", [*[[p] for p in PARTS], list(PARTS)], ids="-".join)
+def test_what_can_be_left_out(left_out, tmp_path):
+    """Library and program work as ever; what isn't there says so."""
+    sluice = Installed(tmp_path / "small", *[f"WITH_{part}=0" for part in left_out])
+    tool = sluice.prefix / "bin" / "sluice"
+    needed = "".join(subprocess.run(["readelf", "-d", what], check=True, capture_output=True, text=True).stdout
+                     for what in (sluice.library, tool))
+    said = subprocess.run([tool, "version"], check=True, capture_output=True, text=True).stdout
+    assert "liblua5.4" in needed and not re.search(r"NEEDED.*(sqlite|redis)", needed)
     program = sluice.compile(EMBED / "filter.c", tmp_path / "filter")
-    done = run(program, POLICY, "192.0.2.1", "ann@example.org", "bob@example.net")
-    assert done.returncode == 0 and done.stdout.startswith(b"X-Policy: seen for bob@example.net\r\n")
     policy = tmp_path / "policy"
     policy.mkdir()
     (policy / "sluice.lua").write_text(HTTP_POLICY)
-    (policy / "data.lua").write_text('local _, err = http("https://example.net/")\n'
-                                     'Reject(tostring(err))\n')
-    done = run(program, policy, "192.0.2.1", "ann@example.org", "bob@example.net")
-    assert done.returncode == 69 and b"this sluice was built without libcurl" in done.stderr
+    for part, (library, name, expression) in PARTS.items():
+        missing = part in left_out
+        assert (f"without {name}\n" in said) == missing
+        assert (re.search(rf"NEEDED.*({library})", needed) is None) == missing
+        if missing and expression:
+            (policy / "data.lua").write_text(f"Reject(tostring({expression}))\n")
+            done = run(program, policy, "192.0.2.1", "ann@example.org", "bob@example.net")
+            assert done.returncode == 69 and f"this sluice was built without {name}".encode() in done.stderr
+    done = run(program, POLICY, "192.0.2.1", "ann@example.org", "bob@example.net")
+    assert done.returncode == 0 and done.stdout.startswith(b"X-Policy: seen for bob@example.net\r\n")
+    checked = subprocess.run([tool, "test", POLICY], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 # ---- under valgrind ---------------------------------------------------------

@@ -16,13 +16,12 @@ if SANITIZED:
 
 class Installed:
     """What make install puts under its prefix. The objects are those of the build under
-    test; only what names the prefix is made anew."""
+    test; only what names the prefix, or says what is left out, is made anew."""
 
-    def __init__(self, folder, *variables, fresh=False):
+    def __init__(self, folder, *variables):
         self.prefix = pathlib.Path(folder) / "prefix"
         build = pathlib.Path(folder) / "build"
-        if not fresh:
-            shutil.copytree(BUILD, build, ignore=shutil.ignore_patterns("test", "*.log"))
+        shutil.copytree(BUILD, build, ignore=shutil.ignore_patterns("test", "*.log"))
         made = subprocess.run(
             ["make", "-s", "-j2", "-C", ROOT, f"B={build}", f"PREFIX={self.prefix}", "install", *variables,
              *(["SAN=1"] if SANITIZED else [])], capture_output=True, text=True)

@@ -21,6 +21,19 @@ SLUICE = pathlib.Path(os.environ.get("SLUICE", ROOT / "build" / "sluice"))
 os.environ.setdefault("SLUICE_STDLIB", str(ROOT / "stdlib"))
 
 
+def without(part):
+    """Whether the program was built without it: "libcurl", "PCRE2", "reports"."""
+    said = subprocess.run([SLUICE, "version"], capture_output=True, text=True, check=True).stdout
+    return f"without {part}" in said.splitlines()
+
+
+def needs(part, said=None):
+    """Ends a test as skipped if the program was built without what it is about, and said so."""
+    if (said is None or f"built without {part}" in said) and without(part):
+        import pytest               # the benchmarks use this file without it
+        pytest.skip(f"built without {part}")
+
+
 def descriptors(pid):
     """How many a child of ours has open. Its folder is root's, since children leave no core dumps."""
     if os.geteuid() != 0:
@@ -223,6 +236,7 @@ class Api:
     """A key API: answer(path) gives (status, body, delay) or an exception."""
 
     def __init__(self, answer):
+        needs("libcurl")
         api = self
         self.calls = []
 

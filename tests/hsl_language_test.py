@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from harness import SLUICE
+from harness import SLUICE, needs
 
 FOLDER = pathlib.Path(__file__).parent / "hsl"
 
@@ -27,6 +27,7 @@ def test_program(tmp_path, text):
     script = tmp_path / "p.hsl"
     script.write_text(text)
     result = subprocess.run([SLUICE, "exec", script], capture_output=True, text=True, timeout=60)
+    needs("PCRE2", result.stderr)
     wanted = re.findall(r"//= ?(.*)$", text, flags=re.M)
     errors = re.findall(r"//! ?(.*)$", text, flags=re.M)
     assert result.stdout == "".join(line + "\n" for line in wanted), result.stderr

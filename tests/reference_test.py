@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness import ROOT, SLUICE
+from harness import ROOT, SLUICE, needs
 
 # Modules whose functions need neither a phase nor the network.
 ALONE = {"address", "array", "cache", "core", "encoding", "file", "hash", "net", "number", "password", "pcre", "state",
@@ -130,6 +130,7 @@ def test_example(tmp_path, module, fn, code):
     script.write_text(code if hsl or module in ALONE and "Defer" not in code
                       else "local function example()\n" + code + "\nend")
     result = subprocess.run([SLUICE, "exec", script], capture_output=True, text=True, timeout=20)
+    needs("PCRE2", result.stderr)
     assert result.returncode == 0, code + "\n" + result.stderr
 
 

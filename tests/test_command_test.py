@@ -7,7 +7,7 @@ import xml.etree.ElementTree
 
 import pytest
 
-from harness import ROOT, SLUICE, certificate, password_hash
+from harness import ROOT, SLUICE, certificate, needs, password_hash
 
 POLICIES = sorted(path.parent.relative_to(ROOT)
                   for folder in ("scripts", "examples") for path in (ROOT / folder).glob("**/sluice.lua"))
@@ -33,6 +33,7 @@ def test_policies(policy, tmp_path):
     (folder / "users").write_text(f"ann:{password_hash('secret')}:example.com,example.org\n")
     (folder / "secrets/api-token").write_text("token\n")
     done = run(folder, "--coverage")
+    needs("PCRE2", done.stdout + done.stderr)
     assert done.returncode == 0, done.stdout + done.stderr
     *covered, last = done.stdout.splitlines()
     assert re.fullmatch(r"[1-9]\d* passed, 0 failed", last)

@@ -6,12 +6,22 @@
 #include "../sluice_host.h"
 #include "cmd.h"
 
+/* What of the libraries that can be left out was left out. */
+static const char *const without[] = {
+	WITH_CURL ? NULL : "libcurl", WITH_PCRE2 ? NULL : "PCRE2", WITH_REPORTS ? NULL : "reports",
+};
+
 static int
 cmd_version(int argc, char **argv)
 {
+	size_t i;
+
 	(void)argc;
 	(void)argv;
 	printf("sluice %s\n", SL_VERSION);
+	for (i = 0; i < sizeof(without) / sizeof(without[0]); i++)
+		if (without[i] != NULL)
+			printf("without %s\n", without[i]);
 	return 0;
 }
 
@@ -45,7 +55,7 @@ static const struct {
 #endif
 	{ "--builtins", cmd_builtins, "list the builtins: name, phases, flags" },
 	{ "--schema", cmd_schema, "list the keys of sluice.lua: key, type, default, text" },
-	{ "version", cmd_version, "print the version" },
+	{ "version", cmd_version, "print the version, and what it was built without" },
 	{ "child", cmd_child, NULL },
 };
 

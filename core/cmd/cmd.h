@@ -23,6 +23,8 @@ int	 cmd_init(int argc, char **argv);
 int	 cmd_repl(int argc, char **argv);
 int	 cmd_test(int argc, char **argv);
 int	 cmd_trace(int argc, char **argv);
+int	 cmd_capture(int argc, char **argv);
+int	 cmd_replay(int argc, char **argv);
 int	 cmd_why(int argc, char **argv);
 int	 cmd_queue(int argc, char **argv);
 int	 cmd_quarantine(int argc, char **argv);
@@ -71,6 +73,8 @@ int	 cmd_parse_time(const char *text, int64_t *us);
 void	 cmd_print(const char *text);
 /* The same for JSON: bytes that aren't UTF-8 are as people see them. */
 json_t	*cmd_json_text(const char *text);
+/* A value with such text in all of its strings; the caller's. */
+json_t	*cmd_json_presentable(const json_t *value);
 
 /* One line each, what to do below; colours on a terminal only. */
 void	 cmd_print_findings(const struct sl_findings *f);

@@ -69,6 +69,29 @@ cmd_json_text(const char *text)
 	return value;
 }
 
+json_t *
+cmd_json_presentable(const json_t *value)
+{
+	json_t *out, *item;
+	const char *key;
+	size_t i;
+
+	if (json_is_string(value))
+		return cmd_json_text(json_string_value(value));
+	if (json_is_array(value)) {
+		out = json_array();
+		json_array_foreach(value, i, item)
+			json_array_append_new(out, cmd_json_presentable(item));
+		return out;
+	}
+	if (!json_is_object(value))
+		return json_deep_copy(value);
+	out = json_object();
+	json_object_foreach((json_t *)(uintptr_t)value, key, item)
+		json_object_set_new(out, key, cmd_json_presentable(item));
+	return out;
+}
+
 void
 cmd_print_findings(const struct sl_findings *f)
 {

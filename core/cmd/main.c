@@ -39,6 +39,9 @@ static const struct {
 	{ "test", cmd_test, "run the tests of a policy: sluice test [POLICY] [--filter TEXT]" },
 	{ "trace", cmd_trace, "one message through a policy, step by step: sluice trace MESSAGE --ip IP "
 	    "--helo NAME --from A --to A" },
+	{ "capture", cmd_capture, "capture sessions of the running server: sluice capture SPOOL "
+	    "--match sender=*@example.com --count 5" },
+	{ "replay", cmd_replay, "run captured sessions again: sluice replay FILE... [--policy DIR]" },
 	{ "why", cmd_why, "what became of one message, from logs: sluice why ID|TEXT [LOG...]" },
 	{ "queue", cmd_queue, "list, show, retry, remove messages: sluice queue list SPOOL" },
 	{ "quarantine", cmd_quarantine, "list, show, release, remove held messages: sluice quarantine list SPOOL" },

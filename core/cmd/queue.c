@@ -3,7 +3,6 @@
  * server has is asked over its control socket; of another the lock is taken
  * and the same command runs here.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +13,10 @@
 #include "../queue/command.h"
 #include "../queue/control.h"
 #include "queue_answer.h"
+#include "shards.h"
 
 #define PATIENCE_MS	5000		/* for a server's next word, and for a lock */
 #define RETRY_US	50000
-#define MAX_SHARDS	10000
 
 struct tool {
 	struct sl_buf request;
@@ -144,31 +143,6 @@ do_shard(struct tool *t, const char *folder, struct sl_err *err)
 
 /* ---- all of them ------------------------------------------------------------------- */
 
-static int
-by_number(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* The numbers of the shards, in order; -1: the folder can't be read. */
-static ssize_t
-find_shards(const char *folder, uint64_t *out)
-{
-	DIR *dir = opendir(folder);
-	struct dirent *e;
-	ssize_t n = 0;
-
-	if (dir == NULL)
-		return -1;
-	while (n < MAX_SHARDS && (e = readdir(dir)) != NULL)
-		n += strlen(e->d_name) >= 2 && sl_str_u64(sl_str_of(e->d_name), &out[n]);
-	closedir(dir);
-	qsort(out, (size_t)n, sizeof(*out), by_number);
-	return n;
-}
-
 /* What root makes in a queue would be closed to the server that has another
  * user: root becomes the queue's owner. */
 static int
@@ -187,14 +161,14 @@ become_owner(const char *folder)
 static int
 do_all(struct tool *t, const char *spool)
 {
-	static uint64_t numbers[MAX_SHARDS];
+	static uint64_t numbers[CMD_MAX_SHARDS];
 	char folder[4096];
 	struct sl_err err;
 	ssize_t n, i;
 	int rc = 0;
 
 	snprintf(folder, sizeof(folder), "%s/queue", spool);
-	if (become_owner(folder) != 0 || (n = find_shards(folder, numbers)) < 0) {
+	if (become_owner(folder) != 0 || (n = cmd_find_shards(folder, numbers)) < 0) {
 		perror(folder);
 		return 1;
 	}

@@ -165,30 +165,6 @@ print_text(struct desk *d, const json_t *verdict, struct sl_str message)
 	sl_buf_clear(&out);
 }
 
-/* JSON has no bytes, only UTF-8. */
-static json_t *
-presentable(const json_t *value)
-{
-	json_t *out, *item;
-	const char *key;
-	size_t i;
-
-	if (json_is_string(value))
-		return cmd_json_text(json_string_value(value));
-	if (json_is_array(value)) {
-		out = json_array();
-		json_array_foreach(value, i, item)
-			json_array_append_new(out, presentable(item));
-		return out;
-	}
-	if (!json_is_object(value))
-		return json_deep_copy(value);
-	out = json_object();
-	json_object_foreach((json_t *)(uintptr_t)value, key, item)
-		json_object_set_new(out, key, presentable(item));
-	return out;
-}
-
 static void
 print_json(struct desk *d, const json_t *verdict)
 {
@@ -196,9 +172,9 @@ print_json(struct desk *d, const json_t *verdict)
 	struct sl_buf text = SL_BUF_INIT;
 	char *dump;
 
-	json_object_set_new(out, "events", presentable(desk_events(d)));
-	json_object_set_new(out, "verdict", presentable(verdict));
-	json_object_set_new(out, "unanswered", presentable(desk_unanswered(d)));
+	json_object_set_new(out, "events", cmd_json_presentable(desk_events(d)));
+	json_object_set_new(out, "verdict", cmd_json_presentable(verdict));
+	json_object_set_new(out, "unanswered", cmd_json_presentable(desk_unanswered(d)));
 	dump = json_dumps(out, JSON_INDENT(2));
 	sl_buf_puts(&text, dump != NULL ? dump : "");
 	sl_buf_putc(&text, '\n');

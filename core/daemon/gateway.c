@@ -393,6 +393,7 @@ sl_gateway_open(struct sl_gateway **out, const struct sl_gateway_options *option
 	if (g == NULL)
 		return SL_ERR_NOMEM;
 	g->o = *options;
+	g->policy = options->policy != NULL ? sl_strdup(options->policy) : NULL;
 	rc = open_engine(g, &err);
 	if (rc != 0)
 		sl_buf_printf(report, "%s\n", err.text);
@@ -456,6 +457,8 @@ open_control(struct sl_gateway *g)
 	if (rc != 0)
 		sl_event(g->o.events, SL_WARNING, "control_not_open", SL_FIELDS(
 		    SL_F_TEXT("error", err.text)));
+	else
+		sl_gateway_capture(g);
 	sl_buf_clear(&folder);
 }
 
@@ -517,6 +520,7 @@ sl_gateway_close(struct sl_gateway *g)
 	sl_engine_free(g->engine);
 	sl_thread_free(g->log_thread);
 	sl_thread_free(g->thread);
+	sl_free(g->policy);
 	sl_free(g->spool);
 	sl_free(g);
 }

@@ -20,6 +20,7 @@ struct sl_gateway_options {
 	const char *stdlib;		/* for messages; modules come from the image */
 	struct sl_state *state;		/* NULL = in this process */
 	struct sl_shared *shared;
+	const char *policy;		/* its folder, for captures; NULL = not known */
 	unsigned worker;		/* number among them: shard, counters, slots */
 	void (*closed)(void *arg, uint64_t tag);	/* a connection has ended */
 	void *arg;

@@ -32,6 +32,8 @@ struct sl_gateway {
 	struct sl_milter_server *milter;
 	struct sl_services services, services_prepared;
 	struct sl_timer gauges;
+	struct sl_control_command capture;	/* gateway_capture.c */
+	char *policy;			/* its folder, absolute; NULL = not known */
 	char *spool;
 	unsigned draining;		/* parts that aren't idle yet */
 	void (*drained)(void *arg);
@@ -40,6 +42,9 @@ struct sl_gateway {
 
 /* gateway_store.c: what the SMTP server stores by. 'arg' is the gateway. */
 struct sl_op *sl_gateway_store(void *arg, const struct sl_smtp_delivery *delivery);
+
+/* gateway_capture.c: the command that captures sessions. */
+void	 sl_gateway_capture(struct sl_gateway *g);
 
 /* gateway_delivery.c: what delivery asks. */
 struct sl_delivery *sl_gateway_delivery(struct sl_gateway *g, struct sl_err *err);

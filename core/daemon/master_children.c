@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -73,8 +74,12 @@ static void
 start_text(const struct process *p, struct sl_buf *text)
 {
 	const struct sl_master *m = p->master;
+	char *policy = is_worker(p) ? realpath(m->o.policy, NULL) : NULL;
 	int i;
 
+	if (policy != NULL)
+		sl_buf_printf(text, "policy %s\n", policy);
+	free(policy);
 	sl_buf_printf(text, "worker %d\nworkers %u\nlevel %d\nstdlib %s\n", p->number, m->nworkers,
 	    (int)m->o.level, m->o.stdlib);
 	if (m->spool != NULL)

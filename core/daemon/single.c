@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -211,6 +212,7 @@ open_all(struct single *s, struct sl_buf *plan, struct sl_buf *report)
 	struct sl_gateway_options g = { .loop = s->loop, .events = &s->logs.events,
 		.stdlib = s->o.stdlib, .closed = closed, .arg = s };
 	struct sl_err err = { 0 };
+	char *policy;
 	int image, shared, rc;
 
 	s->listeners = sl_listeners_new(&l, &err);
@@ -222,7 +224,9 @@ open_all(struct single *s, struct sl_buf *plan, struct sl_buf *report)
 	close(shared);
 	if ((rc = pack(s, &image, report)) != 0)
 		return rc;
+	g.policy = policy = realpath(s->o.policy, NULL);
 	rc = sl_gateway_open(&s->gateway, &g, image, report);
+	free(policy);
 	close(image);
 	if (rc != 0 || (rc = make_plan(s, plan, report)) != 0 ||
 	    (rc = open_logs(s, sl_buf_str(plan), report)) != 0 ||

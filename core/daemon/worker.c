@@ -171,8 +171,9 @@ open_parts(struct worker *w, struct sl_packet *p, struct sl_buf *report)
 {
 	struct sl_child *child = w->child;
 	char *stdlib = sl_plan_string(child->start, "stdlib"), *spool;
+	char *policy = sl_plan_string(child->start, "policy");
 	struct sl_gateway_options o = {
-		.loop = child->loop, .events = &child->logs.events, .stdlib = stdlib,
+		.loop = child->loop, .events = &child->logs.events, .stdlib = stdlib, .policy = policy,
 		.worker = (unsigned)sl_plan_number(child->start, "worker", 0), .closed = closed, .arg = w,
 	};
 	struct sl_err err;
@@ -182,6 +183,7 @@ open_parts(struct worker *w, struct sl_packet *p, struct sl_buf *report)
 	o.shared = w->shared = p->nfds >= 3 ? sl_shared_map(p->fds[2], &err) : NULL;
 	if (w->state == NULL || w->shared == NULL) {
 		sl_free(stdlib);
+		sl_free(policy);
 		return SL_ERR_NOMEM;
 	}
 	sl_state_on_lost(w->state, state_lost, w);
@@ -189,6 +191,7 @@ open_parts(struct worker *w, struct sl_packet *p, struct sl_buf *report)
 	w->now = &sl_shared_counters(w->shared, o.worker)->now;
 	rc = sl_gateway_open(&w->gateway, &o, p->fds[0], report);
 	sl_free(stdlib);
+	sl_free(policy);
 	if (rc != 0)
 		return rc;
 	spool = sl_plan_string(child->start, "spool");

@@ -3,6 +3,7 @@
  * that leaves the engine, become [secret sha256:1f3a...].
  */
 #include "../crypto/random.h"
+#include "doors.h"
 #include "internal.h"
 
 #define SHORTEST	4	/* bytes; shorter ones would hide ordinary words */
@@ -49,6 +50,15 @@ sl_vm_add_secret(struct sl_vm *vm, struct sl_str secret)
 void
 sl_secret_add(lua_State *L, struct sl_str secret)
 {
+	struct sl_tape *tape = sl_run_tape(L);
+	char mark[SL_SECRET_MARK];
+
+	if (sl_tape_plays(tape) && sl_str_starts(secret, SL_STR("[secret ")))
+		return;		/* a tape has the mark in its place */
+	if (sl_tape_records(tape)) {
+		sl_secret_mark(secret, mark);
+		sl_tape_secret(tape, secret, mark);
+	}
 	if (sl_vm_add_secret(sl_vm_from(L), secret) != 0)
 		luaL_error(L, "out of memory");
 }

@@ -135,7 +135,7 @@ tell_difference(struct sl_replay *r, const char *kind, const struct sl_tape_entr
 
 /* ---- comparing --------------------------------------------------------------------------- */
 
-/* Where it was decided is no difference: lines move. */
+/* What was noted, what is now. Where it was decided is no difference: lines move. */
 static bool
 same_value(struct sl_str a, struct sl_str b)
 {
@@ -147,7 +147,7 @@ same_value(struct sl_str a, struct sl_str b)
 		more_b = sl_tape_part(&b, &bn, &bv);
 		if (!more_a || !more_b)
 			return more_a == more_b;
-		if (!sl_str_eq(an, bn) || (!sl_str_eq(av, bv) && !sl_str_eq(an, SL_STR("where"))))
+		if (!sl_str_eq(an, bn) || (!sl_tape_same(av, bv) && !sl_str_eq(an, SL_STR("where"))))
 			return false;
 	}
 }

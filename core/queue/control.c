@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,6 +26,7 @@ struct sl_queue_control {
 	struct sl_store *store;
 	struct sl_delivery *delivery;
 	struct sl_events *events;
+	const struct sl_control_command *other;	/* NULL = none */
 	int fd, folder;
 	struct sl_watch watch;
 	struct sl_timer again;
@@ -37,6 +39,7 @@ struct client {
 	struct sl_queue_control *control;
 	struct sl_stream *stream;	/* NULL = gone, its command ends */
 	struct sl_queue_run *run;	/* NULL = between commands */
+	void *other;			/* a run of control->other */
 };
 
 /* ---- clients ------------------------------------------------------------------- */
@@ -44,11 +47,20 @@ struct client {
 static void	 listen_on(struct sl_timer *timer);
 
 static void
+end_other(struct client *c)
+{
+	if (c->other != NULL)
+		c->control->other->end(c->other);
+	c->other = NULL;
+}
+
+static void
 client_free(struct client *c)
 {
 	struct sl_queue_control *control = c->control;
 
 	sl_list_remove(&c->link);
+	end_other(c);
 	sl_queue_run_free(c->run);
 	sl_stream_close(c->stream);
 	sl_free(c);
@@ -91,6 +103,7 @@ done(void *arg, int rc)
 {
 	struct client *c = arg;
 
+	end_other(c);
 	sl_queue_run_free(c->run);
 	c->run = NULL;
 	if (c->stream == NULL || rc != 0) {
@@ -101,18 +114,34 @@ done(void *arg, int rc)
 	next_request(c);
 }
 
+static bool
+is_other(const struct sl_queue_control *control, struct sl_str line)
+{
+	json_t *request = control->other != NULL ? json_loadb(line.p, line.n, 0, NULL) : NULL;
+	const char *name = json_string_value(json_object_get(request, "command"));
+	bool is = name != NULL && strcmp(name, control->other->name) == 0;
+
+	json_decref(request);
+	return is;
+}
+
 static void
 begin(struct client *c, struct sl_str line)
 {
 	struct sl_queue_control *control = c->control;
 	const struct sl_queue_output out = { put, full, done, c };
 
-	c->run = sl_queue_run_new(control->loop, control->store, control->delivery,
-	    control->events, line, &out);
-	if (c->run == NULL)
+	if (is_other(control, line)) {
+		c->other = control->other->begin(control->other->arg, line, &out);
+	} else {
+		c->run = sl_queue_run_new(control->loop, control->store, control->delivery,
+		    control->events, line, &out);
+		sl_stream_pause(c->stream, c->run != NULL);
+	}
+	if (c->run == NULL && c->other == NULL)
 		client_gone(c);
 	else
-		sl_stream_pause(c->stream, true);
+		sl_buf_drop(sl_stream_in(c->stream), line.n + 1);
 }
 
 static void
@@ -130,9 +159,23 @@ next_request(struct client *c)
 		client_free(c);
 	} else if (end >= 0) {
 		begin(c, sl_str_sub(line, 0, (size_t)end));
-		if (c->run != NULL)
-			sl_buf_drop(in, (size_t)end + 1);
 	}
+}
+
+/* Each line may end the run, or the client. */
+static void
+feed_other(struct client *c)
+{
+	struct sl_buf *in = sl_stream_in(c->stream), line = SL_BUF_INIT;
+	ssize_t end;
+
+	while (c->other != NULL && (end = sl_str_chr(sl_buf_str(in), '\n')) >= 0) {
+		sl_buf_reset(&line);
+		sl_buf_put(&line, in->p, (size_t)end);
+		sl_buf_drop(in, (size_t)end + 1);
+		c->control->other->line(c->other, sl_buf_str(&line));
+	}
+	sl_buf_clear(&line);
 }
 
 static void
@@ -141,7 +184,9 @@ on_read(struct sl_stream *s, void *arg)
 	struct client *c = arg;
 
 	(void)s;
-	if (c->run == NULL)
+	if (c->other != NULL)
+		feed_other(c);
+	else if (c->run == NULL)
 		next_request(c);
 }
 
@@ -151,7 +196,9 @@ on_drain(struct sl_stream *s, void *arg)
 	struct client *c = arg;
 
 	(void)s;
-	if (c->run != NULL)
+	if (c->other != NULL)
+		c->control->other->resume(c->other);
+	else if (c->run != NULL)
 		sl_queue_run_resume(c->run);
 }
 
@@ -276,6 +323,12 @@ sl_queue_control_open(struct sl_queue_control **out, struct sl_loop *loop, const
 	}
 	*out = control;
 	return 0;
+}
+
+void
+sl_queue_control_add(struct sl_queue_control *control, const struct sl_control_command *command)
+{
+	control->other = command;
 }
 
 void

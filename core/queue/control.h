@@ -6,10 +6,14 @@
  * as fast as it reads; one that is silent for 30 s is cut off, and beyond 16
  * at once others wait. A client that ends its side is gone, whatever it still
  * waits for: what it began to change is changed.
+ *
+ * One command more may be somebody else's (struct sl_control_command): it lasts, writes when
+ * it has something to say, and hears lines from its client meanwhile.
  */
 #ifndef SL_QUEUE_CONTROL_H
 #define SL_QUEUE_CONTROL_H
 
+#include "command.h"
 #include "delivery.h"
 
 struct sl_queue_control;
@@ -22,6 +26,17 @@ struct sl_queue_control;
 int	 sl_queue_control_open(struct sl_queue_control **out, struct sl_loop *loop,
 	    const char *folder, struct sl_store *store, struct sl_delivery *delivery,
 	    struct sl_events *events, struct sl_err *err);
+struct sl_control_command {
+	const char *name;		/* "command" of the request */
+	/* NULL = out of memory. 'out' is copied; its done is called later, not in here or in 'line'. */
+	void *(*begin)(void *arg, struct sl_str request, const struct sl_queue_output *out);
+	void (*line)(void *run, struct sl_str line);	/* of the client, without its newline */
+	void (*resume)(void *run);	/* the output isn't full any more */
+	void (*end)(void *run);		/* it is done, or its client is gone */
+	void *arg;
+};
+void	 sl_queue_control_add(struct sl_queue_control *control,
+	    const struct sl_control_command *command);	/* borrowed */
 /* Before the delivery and the store end. Removes the socket. NULL is fine. */
 void	 sl_queue_control_close(struct sl_queue_control *control);
 

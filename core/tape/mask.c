@@ -181,6 +181,12 @@ first(const struct sl_mask *m, struct sl_str text, size_t *at, size_t *end)
 }
 
 bool
+sl_mask_is(const struct sl_mask *m, struct sl_str secret)
+{
+	return sl_str_eq(sl_buf_str(&m->form[0].text), secret);
+}
+
+bool
 sl_mask_finds(const struct sl_mask *m, struct sl_str text)
 {
 	size_t at, end;

@@ -16,6 +16,7 @@ struct sl_mask;
  */
 struct sl_mask	*sl_mask_new(struct sl_str secret);
 void		 sl_mask_free(struct sl_mask *mask);	/* wipes; NULL is fine */
+bool		 sl_mask_is(const struct sl_mask *mask, struct sl_str secret);
 bool		 sl_mask_finds(const struct sl_mask *mask, struct sl_str text);
 /* Appends the text, 'with' in place of each form; of base64 the whole run around it. */
 void		 sl_mask_put(const struct sl_mask *mask, struct sl_str text, const char *with,

@@ -11,6 +11,8 @@
 
 #define OVERHEAD	128	/* of an entry, about */
 #define MAX_PASSWORDS	20	/* of a session; servers end one that guesses before */
+#define MAX_SECRETS	100
+#define MAX_MASKED	100
 #define MAX_MISSING	400	/* bytes of a question, told */
 
 struct entry {
@@ -36,11 +38,15 @@ struct sl_tape {
 	struct sl_buf place;
 	struct sl_mask *password[MAX_PASSWORDS];
 	size_t npasswords;
+	struct { struct sl_mask *mask; char mark[40]; } secret[MAX_SECRETS];
+	size_t nsecrets;
 
 	/* playing */
 	struct sl_tape *recorded;	/* NULL = this one records */
 	bool live;
 	struct sl_dict *chains;		/* kind and key -> struct chain */
+	struct chain *masked[MAX_MASKED];	/* with a password in their question */
+	size_t nmasked;
 	int64_t time_us;		/* the last reading, or the step's beginning */
 	struct sl_buf missing;
 };
@@ -98,6 +104,8 @@ sl_tape_unref(struct sl_tape *t)
 	forget(t);
 	while (t->npasswords > 0)
 		sl_mask_free(t->password[--t->npasswords]);
+	while (t->nsecrets > 0)
+		sl_mask_free(t->secret[--t->nsecrets].mask);
 	if (t->chains != NULL)
 		sl_dict_free(t->chains, chain_free);
 	sl_tape_unref(t->recorded);
@@ -163,47 +171,128 @@ sl_tape_input(struct sl_tape *t, const char *kind, int64_t time_us, struct sl_st
 	add(t, SL_TAPE_INPUT, kind, time_us, key, value);
 }
 
+/* What can't be kept out isn't noted: short ones nobody could tell from other words. */
+static bool
+has_mask(struct sl_tape *t, const struct sl_mask *mask, struct sl_str secret, bool room)
+{
+	if (mask != NULL && room)
+		return true;
+	if (secret.n > 0) {
+		t->full = true;
+		forget(t);
+	}
+	return false;
+}
+
 void
 sl_tape_password(struct sl_tape *t, struct sl_str password)
 {
 	struct sl_mask *m = sl_mask_new(password);
 
-	if (m != NULL && t->npasswords < MAX_PASSWORDS)
+	if (has_mask(t, m, password, t->npasswords < MAX_PASSWORDS))
 		t->password[t->npasswords++] = m;
-	else if (m == NULL && password.n < SL_MASK_SHORTEST)
-		return;		/* nobody could tell it from other words */
-	else {
+	else
 		sl_mask_free(m);
-		t->full = true;		/* what can't be kept out isn't noted */
-		forget(t);
+}
+
+void
+sl_tape_secret(struct sl_tape *t, struct sl_str secret, const char *mark)
+{
+	struct sl_mask *m;
+	size_t i;
+
+	for (i = 0; i < t->nsecrets; i++)
+		if (sl_mask_is(t->secret[i].mask, secret))
+			return;
+	m = sl_mask_new(secret);
+	if (!has_mask(t, m, secret, t->nsecrets < MAX_SECRETS)) {
+		sl_mask_free(m);
+		return;
 	}
+	t->secret[t->nsecrets].mask = m;
+	snprintf(t->secret[t->nsecrets++].mark, sizeof(t->secret[0].mark), "%s", mark);
+}
+
+/* *text with 'with' in place of what the mask finds. */
+static void
+replace(struct sl_buf *text, const struct sl_mask *mask, const char *with)
+{
+	struct sl_buf to = SL_BUF_INIT;
+
+	if (!sl_mask_finds(mask, sl_buf_str(text)))
+		return;
+	sl_mask_put(mask, sl_buf_str(text), with, &to);
+	to.failed = to.failed || text->failed;
+	sl_wipe(text->p, text->n);
+	sl_buf_clear(text);
+	*text = to;
+}
+
+static void
+put_masked(const struct sl_tape *t, bool secrets, struct sl_str text, struct sl_buf *out)
+{
+	struct sl_buf b = SL_BUF_INIT;
+	size_t i;
+
+	sl_buf_putstr(&b, text);
+	for (i = 0; i < t->npasswords; i++)
+		replace(&b, t->password[i], SL_TAPE_PASSWORD);
+	for (i = 0; secrets && i < t->nsecrets; i++)
+		replace(&b, t->secret[i].mask, t->secret[i].mark);
+	sl_buf_putstr(out, sl_buf_str(&b));
+	out->failed = out->failed || b.failed;
+	sl_wipe(b.p, b.n);
+	sl_buf_clear(&b);
+}
+
+bool
+sl_tape_same(struct sl_str noted, struct sl_str now)
+{
+	static const struct sl_str mark = { SL_TAPE_PASSWORD, sizeof(SL_TAPE_PASSWORD) - 1 };
+	ssize_t at = sl_str_find(noted, mark), next;
+	struct sl_str part;
+
+	if (at < 0)
+		return sl_str_eq(noted, now);
+	if (!sl_str_starts(now, sl_str_sub(noted, 0, (size_t)at)))
+		return false;
+	for (now = sl_str_sub(now, (size_t)at, now.n); at >= 0; at = next) {
+		noted = sl_str_sub(noted, (size_t)at + mark.n, noted.n);
+		next = sl_str_find(noted, mark);
+		if (next < 0)
+			return sl_str_ends(now, noted);
+		part = sl_str_sub(noted, 0, (size_t)next);
+		at = sl_str_find(now, part);
+		if (at < 0)
+			return false;
+		now = sl_str_sub(now, (size_t)at + part.n, now.n);
+	}
+	return true;
 }
 
 void
 sl_tape_mask(const struct sl_tape *t, struct sl_str text, struct sl_buf *out)
 {
-	struct sl_buf from = SL_BUF_INIT, to;
-	size_t i;
-
-	sl_buf_putstr(&from, text);
-	for (i = 0; i < t->npasswords; i++) {
-		if (!sl_mask_finds(t->password[i], sl_buf_str(&from)))
-			continue;
-		to = SL_BUF_INIT;
-		sl_mask_put(t->password[i], sl_buf_str(&from), SL_TAPE_PASSWORD, &to);
-		sl_wipe(from.p, from.n);
-		sl_buf_clear(&from);
-		from = to;
-	}
-	sl_buf_putstr(out, sl_buf_str(&from));
-	out->failed = out->failed || from.failed;
-	sl_buf_clear(&from);
+	put_masked(t, true, text, out);
 }
 
 static void
 mask_part(void *arg, struct sl_str value, struct sl_buf *out)
 {
-	sl_tape_mask(arg, value, out);
+	put_masked(arg, false, value, out);
+}
+
+/* Values that can't have what a client said, unless by chance: then they mustn't be changed. */
+static bool
+is_public(const char *kind)
+{
+	static const char *const kinds[] = { "dns", "time", "random", "key", "signature" };
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(kinds[i], kind) == 0)
+			return true;
+	return false;
 }
 
 void
@@ -215,10 +304,12 @@ sl_tape_note(struct sl_tape *t, const char *kind, struct sl_str key, struct sl_s
 		add(t, SL_TAPE_ANSWER, kind, 0, key, value);
 		return;
 	}
-	sl_tape_mask(t, key, &k);
-	if (!sl_tape_map(value, mask_part, t, &v)) {
+	put_masked(t, false, key, &k);
+	if (is_public(kind)) {
+		sl_buf_putstr(&v, value);
+	} else if (!sl_tape_map(value, mask_part, t, &v)) {
 		sl_buf_reset(&v);
-		sl_tape_mask(t, value, &v);
+		put_masked(t, false, value, &v);
 	}
 	t->full = t->full || k.failed || v.failed;
 	add(t, SL_TAPE_ANSWER, kind, 0, sl_buf_str(&k), sl_buf_str(&v));
@@ -248,6 +339,88 @@ size_t
 sl_tape_bytes(const struct sl_tape *t)
 {
 	return t->bytes;
+}
+
+/* ---- copies for others ----------------------------------------------------------------------- */
+
+struct mapping {
+	const struct sl_tape_entry *e;
+	void (*fn)(void *arg, const struct sl_tape_entry *entry, struct sl_str text, struct sl_buf *out);
+	void *arg;
+};
+
+static void
+map_part(void *arg, struct sl_str value, struct sl_buf *out)
+{
+	const struct mapping *m = arg;
+
+	m->fn(m->arg, m->e, value, out);
+}
+
+static void
+copy_entry(struct sl_tape *t, const struct mapping *m)
+{
+	const struct sl_tape_entry *e = m->e;
+	struct sl_buf key = SL_BUF_INIT, value = SL_BUF_INIT;
+
+	t->step = e->step;
+	if (e->sign == SL_TAPE_INPUT || e->sign == SL_TAPE_FACT) {
+		add(t, e->sign, e->kind, e->time_us, e->key, e->value);
+		return;
+	}
+	m->fn(m->arg, e, e->key, &key);
+	if (!sl_tape_map(e->value, map_part, (void *)(uintptr_t)m, &value)) {
+		sl_buf_reset(&value);
+		m->fn(m->arg, e, e->value, &value);
+	}
+	if (key.failed || value.failed) {
+		t->full = true;
+		forget(t);
+	} else {
+		add(t, e->sign, e->kind, e->time_us, sl_buf_str(&key), sl_buf_str(&value));
+	}
+	sl_buf_clear(&key);
+	sl_buf_clear(&value);
+}
+
+int
+sl_tape_copy(struct sl_tape *t, const struct sl_tape *from, void (*fn)(void *arg,
+    const struct sl_tape_entry *entry, struct sl_str text, struct sl_buf *out), void *arg)
+{
+	size_t i;
+
+	for (i = 0; i < from->n && !t->full; i++)
+		copy_entry(t, &(struct mapping){ &from->list[i]->e, fn, arg });
+	return t->full ? SL_ERR_NOMEM : 0;
+}
+
+static bool
+finds_any(const struct sl_tape *t, struct sl_str text, bool passwords)
+{
+	size_t i;
+
+	for (i = 0; passwords && i < t->npasswords; i++)
+		if (sl_mask_finds(t->password[i], text))
+			return true;
+	for (i = 0; i < t->nsecrets; i++)
+		if (sl_mask_finds(t->secret[i].mask, text))
+			return true;
+	return false;
+}
+
+bool
+sl_tape_tells(const struct sl_tape *t, const struct sl_tape *copy)
+{
+	const struct sl_tape_entry *e;
+	size_t i;
+
+	for (i = 0; i < copy->n; i++) {
+		e = &copy->list[i]->e;
+		if (e->sign != SL_TAPE_INPUT && e->sign != SL_TAPE_FACT &&
+		    (finds_any(t, e->key, true) || finds_any(t, e->value, true)))
+			return true;
+	}
+	return false;
 }
 
 /* ---- looking -------------------------------------------------------------------------------- */
@@ -349,6 +522,8 @@ link_answers(struct sl_tape *t)
 		c = chain_of(t, e->kind, e->key);
 		if (c == NULL && (c = new_chain(t, e)) == NULL)
 			return SL_ERR_NOMEM;
+		if (c->n == 0 && t->nmasked < MAX_MASKED && sl_str_find(e->key, SL_STR(SL_TAPE_PASSWORD)) >= 0)
+			t->masked[t->nmasked++] = c;
 		if (chain_add(c, i) != 0)
 			return SL_ERR_NOMEM;
 	}
@@ -433,6 +608,21 @@ choose(const struct sl_tape *t, struct chain *c, enum sl_tape_how how)
 	return i > 0 ? i - 1 : c->n;
 }
 
+/* A password may have been an ordinary word that other questions have too. */
+static struct chain *
+masked_chain_of(const struct sl_tape *t, const char *kind, struct sl_str key)
+{
+	const struct sl_tape_entry *e;
+	size_t i;
+
+	for (i = 0; i < t->nmasked; i++) {
+		e = &t->recorded->list[t->masked[i]->at[0]]->e;
+		if (strcmp(e->kind, kind) == 0 && sl_tape_same(e->key, key))
+			return t->masked[i];
+	}
+	return NULL;
+}
+
 bool
 sl_tape_find(struct sl_tape *t, const char *kind, struct sl_str key, enum sl_tape_how how,
     struct sl_str *value)
@@ -441,8 +631,10 @@ sl_tape_find(struct sl_tape *t, const char *kind, struct sl_str key, enum sl_tap
 	struct chain *c;
 	size_t i;
 
-	sl_tape_mask(t, key, &asked);
+	put_masked(t, false, key, &asked);
 	c = chain_of(t, kind, sl_buf_str(&asked));
+	if (c == NULL)
+		c = masked_chain_of(t, kind, key);
 	i = c != NULL ? choose(t, c, how) : 0;
 	sl_buf_clear(&asked);
 

@@ -68,12 +68,29 @@ size_t	 sl_tape_bytes(const struct sl_tape *tape);
  * A password that the client said (copied, wiped at the end). It is kept out of what is
  * noted from now on: as it is, percent-encoded, in JSON, in hex, and with all of the base64
  * around it, it becomes SL_TAPE_PASSWORD. That is what a tape that plays has in its place,
- * so its questions are masked alike and meet those that were noted.
+ * so its questions are masked alike and meet those that were noted. A session with a password of
+ * less than four bytes isn't recorded: it couldn't be told from other words.
  */
 #define SL_TAPE_PASSWORD	"[password]"
 void	 sl_tape_password(struct sl_tape *tape, struct sl_str password);
-/* The text as it would be noted. */
+/*
+ * A key that the session took: 'mark' stands in its place in copies for others. What is
+ * noted has it as it is, for the session goes on with it.
+ */
+void	 sl_tape_secret(struct sl_tape *tape, struct sl_str secret, const char *mark);
+/* Whether a noted text is this one; a masked password stands for anything. */
+bool	 sl_tape_same(struct sl_str noted, struct sl_str now);
+/* The text without passwords and secrets. */
 void	 sl_tape_mask(const struct sl_tape *tape, struct sl_str text, struct sl_buf *out);
+
+/*
+ * Adds what 'from' has to 'tape'; keys, values and parts of values of answers and outputs as 'fn'
+ * appends them. 0 or SL_ERR_NOMEM.
+ */
+int	 sl_tape_copy(struct sl_tape *tape, const struct sl_tape *from, void (*fn)(void *arg,
+	    const struct sl_tape_entry *entry, struct sl_str text, struct sl_buf *out), void *arg);
+/* Whether answers or outputs of 'copy' have a password or secret of 'tape', in any form. */
+bool	 sl_tape_tells(const struct sl_tape *tape, const struct sl_tape *copy);
 
 /* ---- looking at it --------------------------------------------------------------------- */
 

@@ -1,0 +1,310 @@
+"""sluice capture and sluice replay: sessions of a running gateway, again: with the same policy the
+same, with another one what it changes; nothing secret leaves the server."""
+import base64
+import concurrent.futures
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+
+import pytest
+
+from harness import (SLUICE, Api, Client, NameServer, Sluice, certificate, free_port, key_pair,
+                     password_hash, text_message, txt, wait_for)
+
+SESSIONS = 200
+
+CONFIG = """return {
+  hostname = "mx.example.org", workers = 2, hsl = 2026,
+  listen = {
+    { smtp = "127.0.0.1:PORT", server = "inbound" },
+    { smtp = "127.0.0.1:SUBMIT", server = "outbound", auth = "required", tls = "required" },
+  },
+  servers = {
+    inbound = {
+      flows = { connect = "connect.lua", helo = "helo.lua", mailfrom = "mailfrom.lua",
+                rcptto = { "rcptto.lua", "rcptto.hsl" }, eod = "eod.lua",
+                data = { "data.hsl", "data.lua" }, disconnect = "disconnect.lua" },
+      relay = { ["example.org"] = { transport = "box" }, ["example.net"] = { transport = "box" } },
+    },
+    outbound = { flows = { auth = "auth.lua", mailfrom = "rate.lua", data = "sign.lua" },
+                 relay = { ["*"] = { transport = "box" } } },
+  },
+  transports = { box = { discard = true } },
+  quarantine = { "spam" },
+  users = "users",
+  tls = { cert = "mx.pem", key = "pki:mx" },
+  dkim = { ["example.net"] = { selector = "n1", key = "pki:example.net" } },
+  dns = { servers = { "127.0.0.1:DNSPORT" }, zone = "zone.txt" },
+  http = { allow_private = true },
+  api = { url = "APIURL", headers = { Authorization = secret "token" }, ttl = 1 },
+}"""
+
+FILES = {
+    "zone.txt": "inside.example. A 192.0.2.55\n",
+    "connect.lua": """
+context.begun = time()
+if not rate("connections", senderip, 100000, 60) then Defer("Too many") end
+if senderip == "127.0.0.66" then Reject("Not you") end
+""",
+    "helo.lua": 'if senderhelo == "bad.example" then Reject("Not with this name") end\n',
+    "mailfrom.lua": """
+if sender == "" then Accept() end
+local mx = dnsmx(senderdomain)
+if mx == nil then Defer("No answer for " .. senderdomain) end
+if #mx == 0 then Reject("No mail server of " .. senderdomain) end
+if #dns("inside.example") ~= 1 then Defer("zone") end
+""",
+    # a greylist: who comes for the first time comes again
+    "rcptto.lua": """
+local key = "grey " .. senderip .. " " .. (sender or "") .. " " .. recipient
+if recipient:find("^grey") and memory_add(key, time(), 600) then Defer("Come again") end
+if recipient == "nobody@example.org" then Reject("Unknown user") end
+local page = cache({ ttl = 60, namespace = "pages" }, function(r)
+  return (http("PAGEURL/user?$1", { timeout = 5 }, { r }))
+end, recipient)
+if not page then Defer("The directory doesn't answer") end
+if json_decode(page).blocked then Reject("Blocked") end
+""",
+    "rcptto.hsl": """
+function lookup($a) { return [ "at" => round(time()), "uuid" => uuid(), "of" => $a ]; }
+$n = memory_inc("recipients");
+$r = cache [ "ttl" => 60 ] lookup($recipient);
+if ($r["of"] != $recipient) Defer("cache");
+barrier "count" => $seen { $seen = ($seen ?? 0) + 1; }
+""",
+    "eod.lua": """
+local dmarc = ScanDMARC() or {}
+ScanDKIM() ScanSPF() ScanARC()
+spf("192.0.2.1", "mail.example.com", "example.com")
+if GetHeader("X-Virus") then Reject("A virus") end
+if GetHeader("X-Error") then local x = nil; x.y = 1 end
+if GetHeader("X-Hold") then Quarantine("spam") end
+AddHeader("X-Dmarc", json_encode(dmarc))
+""",
+    "data.hsl": """
+$list = array_shuffle([1, 2, 3, 4, 5]);
+$MIME = MIME("0");
+""",
+    "data.lua": """
+AddHeader("X-Time", string.format("%.6f %s", time(), strftime("%Y-%m-%d %H:%M:%S", time())))
+AddHeader("X-Chance", table.concat({ uuid(), rand(1, 1000000), random_number(), serial(),
+  array_random({ "a", "b", "c" }) }, " "))
+AddHeader("X-Bytes", (random_bytes(16):gsub(".", function(c) return ("%02x"):format(c:byte()) end)))
+AddHeader("X-Machine", gethostname() .. " " .. uptime() .. " " .. executiontime())
+AddHeader("X-Txt", (dnstxt("info." .. (senderdomain or "example.com")) or {})[1] or "none")
+AddHeader("X-Seen", memory_inc("seen " .. recipient) .. " " .. rate_count("connections", senderip, 60))
+AddAuthenticationResults()
+local body, err = http("PAGEURL/score", { timeout = 5 }, {}, { from = sender or "", to = recipient })
+AddHeader("X-Score", body or err)
+if recipientdomain == "example.org" then
+  if not DKIMSign("s1", "example.org", "pki:example.org") then Defer("unsigned") end
+  ARCSeal("s1", "example.org", "pki:example.org")
+else
+  if not DKIMSignFor("example.net") then Defer("unsigned") end
+end
+if GetHeader("X-Copy") then
+  mail("robot@example.org", "archive@example.org", "copy", "A copy of a message to " .. recipient)
+end
+""",
+    "disconnect.lua": 'echo("lasted", time() - context.begun)\nrate("ended", senderip, 1000000, 60)\n',
+    "auth.lua": """
+local answer = http("PAGEURL/login", { timeout = 5, headers = { "X-Auth: " .. saslpassword } }, {},
+  { user = saslusername, password = saslpassword })
+if answer ~= "yes" then Reject("The directory says no") end
+if not password_verify("HASH", saslpassword) then Reject("Wrong") end
+context.password = saslpassword
+memory_store("last password of " .. saslusername, #saslpassword, 60)
+Accept()
+""",
+    "rate.lua": """
+if not rate("outbound", saslusername, 100000, 3600) then Defer("Slow down") end
+""",
+    "sign.lua": """
+local key, err = api_call("?user=$1&domain=$2", { saslusername, senderdomain })
+if err then Defer("Key not available") end
+if key and not DKIMSign(key.selector, key.domain, key.rsakey) then Defer("Not signed") end
+Deliver({ transportid = "box" })
+""",
+}
+
+USERS = {"ann": "correct-horse/Battery+9", "eve": "Tr0ub4dor&3 x"}
+TOKEN = "Bearer tok-0123456789abcdef"
+
+
+def records(name, kind, tcp):
+    """The world's DNS: names of example.* with MX, TXT; everything else isn't there."""
+    if kind == 15 and name in ("example.com", "example.net", "example.org"):
+        return [(name, 15, b"\0\x0a\2mx" + b"".join(bytes([len(p)]) + p.encode()
+                 for p in name.split(".")) + b"\0")]
+    if kind == 15 and name == "slow.example":
+        return 2
+    texts = {"example.com": "v=spf1 ip4:127.0.0.1 -all", "_dmarc.example.com": "v=DMARC1; p=reject",
+             "info.example.com": "some text", "s1._domainkey.example.org": records.dkim,
+             "n1._domainkey.example.net": records.dkim}
+    if kind == 16 and name in texts:
+        return [(name, 16, txt(texts[name]))]
+    return [] if name in texts or name.endswith((".com", ".org", ".net")) else 3
+
+
+class Pages:
+    """The directory: GET /user?ADDRESS, POST /score and /login."""
+
+    def __new__(cls):
+        api = Api(lambda path: (200, json.dumps({"blocked": "blocked" in path}), 0))
+        handler = api.server.RequestHandlerClass
+
+        def do_POST(self):
+            size = int(self.headers.get("Content-Length", 0))
+            sent = self.rfile.read(size).decode()
+            good = any(password in sent or self.headers.get("X-Auth") == password
+                       for password in USERS.values())
+            body = (b"yes" if good else b"no") if self.path.endswith("/login") else \
+                b"%d" % random.randrange(100)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+        handler.do_POST = do_POST
+        return api
+
+
+class World:
+    """A gateway, the name server, directory and key API that it asks, and captures of it."""
+
+    def __init__(self, folder):
+        cert, key = certificate(folder)
+        self.pem, records.dkim = key_pair(folder)
+        other, _ = key_pair(folder, bits=1024)
+        self.api_key = other
+        self.names = NameServer(records)
+        self.pages = Pages()
+        self.keys = Api(lambda path: (404, "", 0) if "eve" in path else (200, json.dumps(
+            {"selector": "a1", "domain": "example.org", "rsakey": other}).replace("/", "\\/"), 0))
+        config = CONFIG.replace("DNSPORT", str(self.names.port)).replace("APIURL", self.keys.url)
+        files = {name: text.replace("PAGEURL", self.pages.url).replace(
+            "HASH", password_hash(USERS["ann"])) for name, text in FILES.items()}
+        files |= {"mx.pem": cert, "keys/mx.pem": key, "keys/example.org.pem": self.pem,
+                  "keys/example.net.pem": self.pem, "secrets/token": TOKEN + "\n",
+                  "users": f"ann:{password_hash(USERS['ann'])}:example.org\n"}
+        self.server = Sluice(folder / "server", config, files).start()
+        self.captures = folder / "captures"
+        self.captures.mkdir()
+        self.secrets = [*USERS.values(), "wrong-Password", TOKEN.split()[1], self.pem, other, key]
+
+    def stop(self):
+        self.names.stop()
+        self.pages.stop()
+        self.keys.stop()
+        assert self.server.stop() == 0, self.server.text()[-3000:]
+        assert "AddressSanitizer" not in self.server.text() and "runtime error" not in self.server.text()
+
+    def capture(self, *args):
+        """Armed when this returns: the server has told so for both workers."""
+        before = self.server.text().count("capture_armed")
+        process = subprocess.Popen([SLUICE, "capture", self.server.spool, "--output", self.captures,
+                                    *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        wait_for(lambda: self.server.text().count("capture_armed") == before + 2 or
+                 process.poll() is not None, "the capture to be armed")
+        return process
+
+    def files(self):
+        return sorted(self.captures.glob("*.capture"))
+
+
+def replay(*args):
+    done = subprocess.run([SLUICE, "replay", *args], capture_output=True, text=True, timeout=120)
+    assert "AddressSanitizer" not in done.stderr, done.stderr
+    return done
+
+
+def connect(port, source="127.0.0.1"):
+    client = Client.__new__(Client)
+    client.socket = socket.create_connection(("127.0.0.1", port), 20, (source, 0))
+    client.file = client.socket.makefile("rb")
+    client.greeting = client.reply()
+    return client
+
+
+# ---- sessions of every kind -------------------------------------------------------------------
+
+
+def inbound(world, n, chance):
+    client = connect(world.server.port, "127.0.0.66" if n % 29 == 0 else "127.0.0.1")
+    if not client.greeting.startswith("220"):
+        return client.close()
+    if not client.say("EHLO " + ("bad.example" if n % 23 == 0 else f"host{n}.example")).startswith("250"):
+        client.say("QUIT")
+        return client.close()
+    for _ in range(chance.choice([1, 1, 2, 3])):
+        transaction(client, n, chance)
+    if n % 7 == 0:          # in the middle of a transaction, or with a farewell
+        client.say("MAIL FROM:<left@example.com>")
+    else:
+        client.say("QUIT")
+    return client.close()
+
+
+def transaction(client, n, chance):
+    sender = chance.choice(["ann@example.com", "eve@example.net", "", "x@nowhere.example",
+                            "y@slow.example", "z@example.org"])
+    people = ["bob@example.org", "carol@example.net", "nobody@example.org", "blocked@example.org",
+              f"grey{n % 5}@example.org", "far@elsewhere.example", "target@example.org", "bad address"]
+    if not client.say(f"MAIL FROM:<{sender}>").startswith("250"):
+        return
+    good = [client.say(f"RCPT TO:<{r}>").startswith("250") for r in chance.sample(people, 4)]
+    if chance.random() < 0.15:
+        client.say("RSET")
+        return
+    if any(good) and client.say("DATA").startswith("354"):
+        extra = chance.choice([b"", b"", b"X-Virus: yes\r\n", b"X-Error: yes\r\n", b"X-Hold: yes\r\n",
+                               b"X-Copy: yes\r\n"])
+        body = chance.choice([b"Hello.", b"A secret test of words.\r\n" * 3, b"line\r\n" * 20000])
+        client.say(text_message(sender or "x@example.com", body=body, extra=extra) + b"\r\n.\r\n")
+
+
+def outbound(world, n, chance):
+    client = connect(world.server.submission)
+    user = chance.choice(["ann", "eve", "ann"])
+    password = USERS[user] if n % 5 else "wrong-Password"
+    if client.login(user, password).startswith("235"):
+        for _ in range(chance.choice([1, 2])):
+            client.send("ann@example.org", ["friend@example.com", "other@example.net"],
+                        text_message("ann@example.org", body=b"to sign"))
+    client.say("QUIT")
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    w = World(tmp_path_factory.mktemp("capture"))
+    yield w
+    w.stop()
+
+
+@pytest.fixture(scope="module")
+def captured(world):
+    """200 sessions, captured while they ran eight at a time."""
+    process = world.capture("--count", str(SESSIONS), "--json")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: (outbound if n % 4 == 0 else inbound)(world, n, random.Random(n)),
+                      range(1, SESSIONS + 1)))
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, (err, world.server.text()[-3000:])
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert lines[-1]["captured"] == SESSIONS and lines[-1]["left_out"] == 0
+    assert len(world.files()) == SESSIONS == len(lines) - 1
+    return world.files()
+
+
+def test_the_same_policy_decides_the_same(world, captured):
+    done = replay(*captured)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr
+    assert done.stdout == f"{SESSIONS} the same, 0 differ, 0 ask what wasn't captured, " \
+                          "0 couldn't be replayed\n"

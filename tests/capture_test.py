@@ -21,7 +21,7 @@ from harness import (SLUICE, Api, Client, NameServer, Sluice, certificate, free_
 SESSIONS = 200
 
 CONFIG = """return {
-  hostname = "mx.example.org", workers = 2, hsl = 2026,
+  hostname = "mx.example.org", workers = 2,
   listen = {
     { smtp = "127.0.0.1:PORT", server = "inbound" },
     { smtp = "127.0.0.1:SUBMIT", server = "outbound", auth = "required", tls = "required" },
@@ -29,8 +29,8 @@ CONFIG = """return {
   servers = {
     inbound = {
       flows = { connect = "connect.lua", helo = "helo.lua", mailfrom = "mailfrom.lua",
-                rcptto = { "rcptto.lua", "rcptto.hsl" }, eod = "eod.lua",
-                data = { "data.hsl", "data.lua" }, disconnect = "disconnect.lua" },
+                rcptto = { "rcptto.lua", "count.hsl" }, eod = "eod.lua",
+                data = { "shuffle.hsl", "data.lua" }, disconnect = "disconnect.lua" },
       relay = { ["example.org"] = { transport = "box" }, ["example.net"] = { transport = "box" } },
     },
     outbound = { flows = { auth = "auth.lua", mailfrom = "rate.lua", data = "sign.lua" },
@@ -72,7 +72,7 @@ end, recipient)
 if not page then Defer("The directory doesn't answer") end
 if json_decode(page).blocked then Reject("Blocked") end
 """,
-    "rcptto.hsl": """
+    "count.hsl": """
 function lookup($a) { return [ "at" => round(time()), "uuid" => uuid(), "of" => $a ]; }
 $n = memory_inc("recipients");
 $r = cache [ "ttl" => 60 ] lookup($recipient);
@@ -88,7 +88,7 @@ if GetHeader("X-Error") then local x = nil; x.y = 1 end
 if GetHeader("X-Hold") then Quarantine("spam") end
 AddHeader("X-Dmarc", json_encode(dmarc))
 """,
-    "data.hsl": """
+    "shuffle.hsl": """
 $list = array_shuffle([1, 2, 3, 4, 5]);
 $MIME = MIME("0");
 """,
@@ -117,10 +117,12 @@ end
     "auth.lua": """
 local answer = http("PAGEURL/login", { timeout = 5, headers = { "X-Auth: " .. saslpassword } }, {},
   { user = saslusername, password = saslpassword })
+http("PAGEURL/audit?user=$1&secret=$2", { timeout = 5 }, { saslusername, saslpassword })
+memory_exists("locked " .. saslusername .. " " .. saslpassword)
 if answer ~= "yes" then Reject("The directory says no") end
 if not password_verify("HASH", saslpassword) then Reject("Wrong") end
 context.password = saslpassword
-memory_store("last password of " .. saslusername, #saslpassword, 60)
+memory_store("last password of " .. saslusername, "right", 60)
 Accept()
 """,
     "rate.lua": """
@@ -149,7 +151,7 @@ def records(name, kind, tcp):
              "info.example.com": "some text", "s1._domainkey.example.org": records.dkim,
              "n1._domainkey.example.net": records.dkim}
     if kind == 16 and name in texts:
-        return [(name, 16, txt(texts[name]))]
+        return [(name, 16, txt(texts[name].encode()))]
     return [] if name in texts or name.endswith((".com", ".org", ".net")) else 3
 
 
@@ -308,3 +310,231 @@ def test_the_same_policy_decides_the_same(world, captured):
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr
     assert done.stdout == f"{SESSIONS} the same, 0 differ, 0 ask what wasn't captured, " \
                           "0 couldn't be replayed\n"
+
+
+def outcomes(path):
+    """(input, code) of each answered input of a capture, read by its documented format."""
+    inputs, found = {}, []
+    for sign, kind, step, key, value in entries(path.read_bytes()):
+        if sign == ">":
+            inputs[step] = (kind, key.decode())
+        elif sign == "<" and kind in ("verdict", "outcome"):
+            found.append((*inputs[step], int(parts(value)["code"])))
+    return found
+
+
+def entries(data):
+    """As doc/capture.md has it."""
+    assert data.startswith(b"sluice capture 1\n")
+    at, n = data.index(b"\n") + 1, 0
+    while True:
+        end = data.index(b"\n", at)
+        words = data[at:end].decode().split(" ")
+        if words[0] == "end":
+            assert int(words[1]) == n and end + 1 == len(data)
+            return
+        key, value = int(words[4]), int(words[5])
+        at = end + 1
+        yield (words[0], words[1], int(words[2]), data[at:at + key],
+               data[at + key + 1:at + key + 1 + value])
+        at += key + value + 2
+        n += 1
+
+
+def parts(value):
+    found = {}
+    while value:
+        name, size, value = value.split(b" ", 2)
+        found.setdefault(name.decode(), value[:int(size)].decode(errors="replace"))
+        value = value[int(size) + 1:]
+    return found
+
+
+def test_the_sessions_are_of_every_kind(captured):
+    """Else the test above would say little."""
+    seen = {(kind, code) for path in captured for kind, _, code in outcomes(path)}
+    assert seen >= {("connect", 220), ("connect", 554), ("helo", 250), ("helo", 550), ("auth", 235),
+                    ("auth", 535), ("mail", 250), ("mail", 550), ("mail", 450), ("rcpt", 250),
+                    ("rcpt", 550), ("rcpt", 450), ("rcpt", 501), ("message", 250), ("message", 550),
+                    ("message", 451)}, seen
+    kinds = {kind for path in captured for sign, kind, *_ in entries(path.read_bytes()) if sign in "=>"}
+    assert kinds >= {"time", "random", "reading", "dns", "http", "api", "state", "cache", "password",
+                     "key", "signature", "rotation", "tls", "reset", "close"}, kinds
+    assert max(path.stat().st_size for path in captured) > 100000
+
+
+def test_nothing_secret_leaves_the_server(world, captured):
+    """Captures, spool (queue and state), log: no password, key or token in any usual form."""
+    places = [*captured, world.server.log,
+              *(p for p in world.server.spool.rglob("*") if p.is_file())]
+    needles = []
+    for secret in world.secrets:
+        for text in [secret] + [line for line in secret.split("\n") if len(line) > 40]:
+            needles += [text.encode(), json.dumps(text)[1:-1].encode(), text.encode().hex().encode(),
+                        json.dumps(text).replace("/", "\\/")[1:-1].encode()]
+            for skip in range(3):
+                whole = base64.b64encode(b"\0" * skip + text.encode())
+                needles.append(whole[[0, 2, 3][skip]:(skip + len(text.encode())) * 8 // 6])
+    for path in places:
+        data = path.read_bytes()
+        for needle in needles:
+            assert needle not in data, (path, needle)
+    assert b"[secret sha256:" in b"".join(path.read_bytes() for path in captured)
+    assert b"[password]" in b"".join(path.read_bytes() for path in captured)
+
+
+def test_files_are_for_their_owner(captured):
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in captured)
+
+
+def other_policy(world, folder, name=None, text=None):
+    policy = folder / "next"
+    shutil.copytree(world.server.policy, policy)
+    if name:
+        (policy / name).write_text(text)
+    return policy
+
+
+def test_without_the_keys(world, captured, tmp_path):
+    """The policy on a machine without the keys that its scripts name, and without the API."""
+    policy = other_policy(world, tmp_path)
+    (policy / "keys/example.org.pem").unlink()
+    some = captured[::4]
+    assert any(b"pki:example.org" in path.read_bytes() for path in some)
+    done = replay(*some, "--policy", policy, "--quiet")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_changed_rule_shows_what_it_affects(world, captured, tmp_path):
+    """One recipient is refused now: exactly the sessions in which it was accepted."""
+    rule = 'if recipient == "target@example.org" then Reject("Not any more") end\n'
+    policy = other_policy(world, tmp_path, "rcptto.lua",
+                          rule + (world.server.policy / "rcptto.lua").read_text())
+    affected = {path.name for path in captured
+                if ("rcpt", "<target@example.org>", 250) in outcomes(path)}
+    done = replay(*captured, "--policy", policy, "--json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1
+    assert {pathlib.Path(line["file"]).name for line in lines[:-1] if line["status"] != "same"} == affected
+    assert 10 < len(affected) < SESSIONS / 2
+    assert lines[-1] == {"same": SESSIONS - len(affected), "differ": len(affected), "incomplete": 0,
+                         "failed": 0}
+    first = next(line for line in lines if line.get("differences"))["differences"][0]
+    assert first["input"] == "rcpt <target@example.org>" and first["what"] == "verdict"
+    assert first["before"]["reply"] == "250 2.1.5 Recipient ok"
+    assert first["after"]["reply"] == "550 5.7.1 Not any more" and first["after"]["where"] == "rcptto.lua:1"
+
+
+def signed_by(captured, selector):
+    return next(path for path in captured if any(
+        sign == "<" and kind == "message" and b"s=" + selector in value
+        for sign, kind, _, _, value in entries(path.read_bytes())))
+
+
+def test_a_changed_header_is_shown(world, captured, tmp_path):
+    """As fields. Where the key isn't here what it would sign now is told as missing."""
+    policy = other_policy(world, tmp_path)
+    for name in ("data.lua", "sign.lua"):
+        script = policy / name
+        script.write_text('SetHeader("Subject", "new")\n' + script.read_text())
+    done = replay(signed_by(captured, b"s1"), "--policy", policy)
+    assert done.returncode == 1
+    assert "  + Subject: new\n" in done.stdout and "  - DKIM-Signature: v=1;" in done.stdout
+    assert "X-Chance" not in done.stdout and "X-Time" not in done.stdout, done.stdout
+    assert done.stdout.endswith("0 the same, 1 differ, 0 ask what wasn't captured, "
+                                "0 couldn't be replayed\n")
+    done = replay(signed_by(captured, b"a1"), "--policy", policy)
+    assert done.returncode == 1 and "? asks what isn't in the capture: signature " in done.stdout
+    assert done.stdout.endswith("0 the same, 0 differ, 1 ask what wasn't captured, "
+                                "0 couldn't be replayed\n")
+
+
+def test_a_question_that_was_not_asked_is_told(world, captured, tmp_path):
+    policy = other_policy(world, tmp_path, "connect.lua",
+                          'context.begun = time()\nif dnsbl(senderip, "list.example") then Reject("listed") end\n')
+    inside = next(path for path in captured if ("connect", "", 220) in outcomes(path)
+                  and b"inbound" in path.read_bytes()[:2000])
+    done = replay(inside, "--policy", policy)
+    assert done.returncode == 1
+    assert "connect\n  ? asks what isn't in the capture: dns A 1.0.0.127.list.example\n" in done.stdout
+
+
+def test_damaged_files_are_refused(world, captured, tmp_path):
+    data = captured[0].read_bytes()
+    for n, bad in enumerate([b"", data[:-1], data[:len(data) // 2], data[:30], data + b"x",
+                             data.replace(b"sluice capture 1", b"sluice capture 9"),
+                             data.replace(b"> open 1", b"> open 2", 1), b"\0" * 100]):
+        path = tmp_path / str(n)
+        path.write_bytes(bad)
+        done = replay(path)
+        assert done.returncode == 2 and f"sluice: {path}: byte " in done.stderr, (n, done.stderr)
+    done = replay(tmp_path / "none", captured[0], "--quiet")
+    assert done.returncode == 2 and done.stdout.startswith("1 the same")
+
+
+# ---- which sessions, and for how long -------------------------------------------------------------
+
+
+def say(world, *lines):
+    client = connect(world.server.port)
+    replies = [client.say(line) for line in lines]
+    client.say("QUIT")
+    client.close()
+    return replies
+
+
+def taken(process):
+    out, err = process.communicate(timeout=30)
+    assert process.returncode in (0, 1), err
+    return [pathlib.Path(line) for line in out.splitlines()]
+
+
+def test_sessions_are_chosen_by_facts(world):
+    for match, wanted in [
+            (["sender=*@example.com"], "EHLO a|MAIL FROM:<Ann@Example.COM>"),
+            (["recipient=bob@*"], "EHLO a|MAIL FROM:<ann@example.com>|RCPT TO:<bob@example.org>"),
+            (["helo=one", "helo=two*"], "EHLO two.example"),
+            (["sender="], "EHLO a|MAIL FROM:<>"),
+            (["ip=127.0.0.*", "sender=z@*", "server=in*"], "EHLO a|MAIL FROM:<z@example.org>")]:
+        process = world.capture(*[a for m in match for a in ("--match", m)])
+        say(world, "EHLO other", "MAIL FROM:<who@elsewhere.example>")
+        say(world, *wanted.split("|"))
+        files = taken(process)
+        assert len(files) == 1, match
+        assert wanted.split("|")[-1].split(":")[-1].split(" ")[-1].encode() in files[0].read_bytes()
+
+
+def test_one_in_so_many(world):
+    process = world.capture("--every", "2", "--count", "3")
+    for n in range(16):
+        say(world, f"EHLO every{n}.example")
+    assert len(taken(process)) == 3
+
+
+def test_it_ends_with_its_time_its_client_and_its_count(world):
+    def ended():
+        return world.server.text().count("capture_ended")
+    before = ended()
+    process = world.capture("--for", "1", "--match", "sender=never@example.com")
+    assert taken(process) == [] and process.returncode == 1
+    wait_for(lambda: ended() == before + 2, "the capture's end")
+    process = world.capture("--count", "5")
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    wait_for(lambda: ended() == before + 4, "the capture's end")
+    process = world.capture("--count", "5")
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 1 and out == ""
+    wait_for(lambda: ended() == before + 6, "the capture's end")
+    assert say(world, "EHLO after") == [say(world, "EHLO after")[0]]
+
+
+def test_what_cannot_be_captured(world, tmp_path):
+    bad = subprocess.run([SLUICE, "capture", world.server.spool, "--match", "color=blue"],
+                         capture_output=True, text=True)
+    assert bad.returncode == 2 and '"color" is no fact to match' in bad.stderr
+    bad = subprocess.run([SLUICE, "capture", tmp_path], capture_output=True, text=True)
+    assert bad.returncode == 2 and "No such file" in bad.stderr
+    for args in (["--count", "0"], ["--match", "sender"], ["--every", "x"], []):
+        assert subprocess.run([SLUICE, "capture", *args], capture_output=True).returncode == 2

@@ -212,6 +212,21 @@ load(struct desk *d, bool *other, struct sl_buf *report)
 	return 0;
 }
 
+void
+desk_shut(struct desk *d)
+{
+	d->shut = true;
+}
+
+static void
+nobody(void *arg, struct sl_dns_query *query, const char *name, int type)
+{
+	(void)arg;
+	(void)name;
+	(void)type;
+	sl_dns_give_packet(query, SL_STR(""), false);
+}
+
 static int
 start(struct desk *d, bool *other, struct sl_buf *report)
 {
@@ -227,8 +242,9 @@ start(struct desk *d, bool *other, struct sl_buf *report)
 	if (desk_world_open(d, &err) != 0)
 		goto fail;
 	parts.loop = d->loop;
-	parts.dns = d->dns;
+	parts.dns = d->shut ? NULL : d->dns;
 	parts.http = d->http;
+	o.dns = d->shut ? nobody : NULL;
 	if ((d->engine = sl_engine_new(&o, &err)) == NULL)
 		goto fail;
 	if ((rc = load(d, other, report)) != 0)

@@ -12,6 +12,7 @@ struct sl_zone;
 struct desk {
 	char *folder;
 	bool simulate;
+	bool shut;
 	bool gateway;			/* permission to relay is decided by the policy */
 	int image;			/* the policy's, -1 = none */
 	struct sl_loop *loop;

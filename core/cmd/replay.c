@@ -57,6 +57,8 @@ prepare(struct state *s, const char *path, const struct sl_tape *tape)
 		free(s->folder);
 		s->folder = strdup(folder);
 		s->desk = desk_open(folder, true, SL_WARNING, &report);
+		if (s->desk != NULL)
+			desk_shut(s->desk);
 	}
 	if (s->desk == NULL || desk_begin(s->desk, &report) != 0) {
 		fprintf(stderr, "%s", report.p != NULL ? report.p : "sluice: out of memory\n");

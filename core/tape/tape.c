@@ -631,8 +631,11 @@ sl_tape_find(struct sl_tape *t, const char *kind, struct sl_str key, enum sl_tap
 	struct chain *c;
 	size_t i;
 
-	put_masked(t, false, key, &asked);
-	c = chain_of(t, kind, sl_buf_str(&asked));
+	c = chain_of(t, kind, key);
+	if (c == NULL) {
+		put_masked(t, false, key, &asked);
+		c = chain_of(t, kind, sl_buf_str(&asked));
+	}
 	if (c == NULL)
 		c = masked_chain_of(t, kind, key);
 	i = c != NULL ? choose(t, c, how) : 0;

@@ -65,12 +65,19 @@ take_line(struct reader *r, struct sl_str *line)
 	return true;
 }
 
+/* As it is written: one way for each number. */
+static bool
+plain_number(struct sl_str word, uint64_t *out)
+{
+	return (word.n == 1 || word.p == NULL || word.p[0] != '0') && sl_str_u64(word, out);
+}
+
 static bool
 take_number(struct sl_str *line, uint64_t max, uint64_t *out)
 {
 	struct sl_str word;
 
-	return sl_str_split(line, ' ', &word) && sl_str_u64(word, out) && *out <= max;
+	return sl_str_split(line, ' ', &word) && plain_number(word, out) && *out <= max;
 }
 
 static bool
@@ -106,6 +113,8 @@ add(struct reader *r, char sign, const char *kind, unsigned step, int64_t time, 
 {
 	if (sign == SL_TAPE_INPUT ? step != r->step + 1 : step != r->step)
 		return broken(r, "a step out of its order");
+	if (sign != SL_TAPE_INPUT && time != 0)
+		return broken(r, "a time where none belongs");
 	if (sign == SL_TAPE_INPUT)
 		sl_tape_input(r->tape, kind, time, key, value);
 	else if (sign == SL_TAPE_ANSWER)
@@ -151,7 +160,7 @@ read_all(struct reader *r)
 	r->rest = sl_str_sub(r->rest, sizeof(FIRST) - 1, r->rest.n);
 	while (take_line(r, &line)) {
 		if (sl_str_starts(line, SL_STR("end "))) {
-			if (!sl_str_u64(sl_str_sub(line, 4, line.n), &n) || n != sl_tape_count(r->tape) ||
+			if (!plain_number(sl_str_sub(line, 4, line.n), &n) || n != sl_tape_count(r->tape) ||
 			    r->rest.n > 0)
 				return broken(r, "its end doesn't agree with what it has");
 			return 0;

@@ -27,6 +27,7 @@ prose.modules = {
   mime = { "the message's parts, to read" },
   metrics = { "numbers of scripts' own in /metrics" },
   net = { "addresses, networks and domain names, without asking anybody" },
+  pack = { "numbers and texts as bytes" },
   number = { "numbers, chance, and kinds of values" },
   password = { "passwords against hashes" },
   pcre = { "regular expressions" },

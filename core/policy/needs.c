@@ -13,7 +13,7 @@ static const char *const others[] = {
 /* Modules of which nothing sees a message; of the others each builtin may, unless its row says so. */
 static const char *const messageless[] = {
 	"address", "array", "cache", "core", "dns", "encoding", "file", "hash", "http", "metrics", "net", "number",
-	"password", "pcre", "socket", "state", "string", "time", NULL,
+	"pack", "password", "pcre", "socket", "state", "string", "time", NULL,
 };
 
 static bool

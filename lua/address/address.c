@@ -1,6 +1,7 @@
 /* Addresses as text: of the envelope, and lists of them in header fields. */
 #include <string.h>
 
+#include "../../core/auth/tags.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
 #include "../../core/mail/address.h"
@@ -142,9 +143,47 @@ address_extract(lua_State *L)
 	return 1;
 }
 
+/*lua
+The tags of a list as DKIM signatures, key records and DMARC records are (RFC 6376 3.2).
+
+@param value string
+@param options? table  field (false: it is a whole field, "DKIM-Signature: v=1; ...")
+@return table<string, string>? tags  in their order, white space at the ends left out
+@return string? err
+@return string? code
+
+    local record = header_dkim_decode("v=DMARC1; p=reject; rua=mailto:d@example.org")
+    assert(record.p == "reject" and not header_dkim_decode("p=a; p=b"))
+*/
+static int
+address_tags(lua_State *L)
+{
+	static const char *const names[] = { "field", NULL };
+	struct sl_str text = sl_arg_string(L, 1);
+	struct sl_tags *tags;
+	struct sl_err err;
+	ssize_t colon;
+	size_t i;
+
+	sl_options(L, 2, names);
+	if (sl_opt_bool(L, 2, "field", false) && (colon = sl_str_chr(text, ':')) >= 0)
+		text = sl_str_sub(text, (size_t)colon + 1, text.n);
+	sl_charge(L, text.n / 8);
+	tags = lua_newuserdatauv(L, sizeof(*tags), 0);
+	if (sl_tags_parse(tags, text, SL_TAGS_RECORD, &err) != 0)
+		return sl_fail_err(L, &err);
+	sl_map_new(L);
+	for (i = 0; i < tags->n; i++) {
+		sl_string(L, tags->tag[i].value.n > 0 ? tags->tag[i].value : SL_STR(""));
+		sl_map_set_str(L, tags->tag[i].name);
+	}
+	return 1;
+}
+
 const struct sl_builtin sl_module_address[] = {
 	{ "envelope_address_parse", address_parse, SL_AT_ANY },
 	{ "envelope_localpart_escape", address_escape, SL_AT_ANY },
 	{ "header_addresslist_extract", address_extract, SL_AT_ANY },
+	{ "header_dkim_decode", address_tags, SL_AT_ANY },
 	{ NULL, NULL, 0 },
 };

@@ -19,6 +19,11 @@ static const struct expression envelope[] = {
 };
 
 static const struct expression lists[] = {
+	{ "return header_dkim_decode('v=DMARC1; P=x;p = reject ;')", "{ v = \"DMARC1\", P = \"x\", p = \"reject\" }" },
+	{ "return header_dkim_decode('DKIM-Signature: d=a.example;\\r\\n\\ts=x', { field = true }).s", "\"x\"" },
+	{ "return select(3, header_dkim_decode('')), select(3, header_dkim_decode('a=1;a=2')), select(3, header_dkim_decode('x'))",
+	    "\"syntax\", \"syntax\", \"syntax\"" },
+	{ "select(3, header_dkim_decode(('x'):rep(70000)))", "\"limit\"" },
 	{ "header_addresslist_extract('a@example.org, \"B, b\" <b@example.org>')",
 	    "{ \"a@example.org\", \"b@example.org\" }" },
 	{ "return header_addresslist_extract('To: x: a@example.org;', { field = true })", "{ \"a@example.org\" }" },

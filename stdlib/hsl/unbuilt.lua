@@ -43,12 +43,9 @@ return {
   -- formats
   csv_encode = "use array_join", url_parse = "use pcre_match",
   header_addresslist_compile = "write the value as text, names with mimeword_encode",
-  pack = "use chr and string functions; Lua has string.pack",
-  unpack = "use ord and slices; Lua has string.unpack",
   strpduration = "its format is nowhere said: write seconds",
   yaml_decode = "use JSON: json_decode, data files",
   zlib_compress = "compression isn't built", zlib_uncompress = "compression isn't built",
-  header_dkim_decode = "use ScanDKIM",
   -- objects
   EODMailMessage = parts, MailMessage = parts,
   FFI = "other programs' code isn't called", FFIFunction = "other programs' code isn't called",

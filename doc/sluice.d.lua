@@ -1322,6 +1322,16 @@ function hash(message) end
 ---@return string? code
 function header_addresslist_extract(value, options) end
 
+--- The tags of a list as DKIM signatures, key records and DMARC records are (RFC 6376 3.2).
+---
+--- In every phase.
+---@param value string
+---@param options? { field?: boolean } field (false: it is a whole field, "DKIM-Signature: v=1; ...")
+---@return table<string, string>? tags  in their order, white space at the ends left out
+---@return string? err
+---@return string? code
+function header_dkim_decode(value, options) end
+
 --- A message authentication code (RFC 2104) with MD5.
 ---
 --- In every phase.
@@ -1693,6 +1703,19 @@ function number(value) end
 ---@param character string not empty
 ---@return number number 0 to 255
 function ord(character) end
+
+--- Bytes of numbers and texts. Codes of the format, each takes the next argument: `a` text (NULs behind it up to its
+--- number), `Z` text with a NUL at its end, `H` hexadecimal digits, `C` byte, `n` `N` 16 and 32 bits, the high byte first, `v` `V` the
+--- low byte first, `e` `E` a double, low or high byte first; `x` is a NUL. A number behind a code is a length (`a` `Z` `H`) or says
+--- how often, `*` is the whole text or all that is left.
+---
+--- In every phase.
+---@param format string
+---@param ... string|number
+---@return string? bytes
+---@return string? err the format, or a digit, is none
+---@return string? code
+function pack(format, ...) end
 
 --- Whether a password belongs to a crypt(3) hash: `$6$` `$5$` `$y$` `$2b$` `$1$`, as the
 --- system's crypt knows them.
@@ -2100,6 +2123,17 @@ function timelocal() end
 ---@return string stripped
 function trim(string, characters) end
 
+--- Numbers and texts of bytes, by the codes of pack and `c`, a signed byte: `Z` ends before its NUL, `x` skips.
+---
+--- In every phase.
+---@param format string
+---@param data string
+---@param offset? number where to begin, from 0
+---@return (string|number)[]? values
+---@return string? err the format is none, or there are fewer bytes
+---@return string? code
+function unpack(format, data, offset) end
+
 --- How long this machine runs.
 ---
 --- In every phase.
@@ -2298,6 +2332,7 @@ builtin = {
   gethostname = gethostname,
   hash = hash,
   header_addresslist_extract = header_addresslist_extract,
+  header_dkim_decode = header_dkim_decode,
   hmac_md5 = hmac_md5,
   hmac_sha1 = hmac_sha1,
   hmac_sha2 = hmac_sha2,
@@ -2338,6 +2373,7 @@ builtin = {
   mimeword_encode = mimeword_encode,
   number = number,
   ord = ord,
+  pack = pack,
   password_verify = password_verify,
   pcre_compile = pcre_compile,
   pcre_match = pcre_match,
@@ -2385,6 +2421,7 @@ builtin = {
   time = time,
   timelocal = timelocal,
   trim = trim,
+  unpack = unpack,
   uptime = uptime,
   url_decode = url_decode,
   url_encode = url_encode,

@@ -28,11 +28,11 @@ function MIME_methods:appendPart(part) end
 --- It shares the fate of the message that is being judged: if that gets a 2xx reply
 --- both are stored before the reply is sent, else neither is. Date and Message-ID are
 --- added if they are missing. At most 100 new messages for one received; not behind another mail
---- server (milter), which has the queue then.
+--- server (milter), which has the queue then. An address is a string, or a table with localpart and domain.
 ---
 --- In eod, data.
----@param sender string reverse-path; "" for messages that nobody should answer
----@param recipient string|string[] an address, or up to 100
+---@param sender string|table reverse-path; "" for messages that nobody should answer
+---@param recipient string|table an address, or a list of up to 100
 ---@param transportid? string a name of `transports`; that of the recipient's row in the relay table
 ---@param options? { metadata?: any, delay?: number } metadata (strings by name), delay (seconds; 0)
 ---@return string id of the new message
@@ -41,8 +41,8 @@ function MIME_methods:queue(sender, recipient, transportid, options) end
 --- The same as queue: its name in the dialect of 2016.
 ---
 --- In eod, data.
----@param sender string
----@param recipient string|string[]
+---@param sender string|table
+---@param recipient string|table
 ---@param transportid? string
 ---@param options? { metadata?: any, delay?: any } metadata, delay
 ---@return string id
@@ -311,11 +311,90 @@ function MIMEPart_methods:setHeader(name, value, options) end
 ---@return MIMEPart? self none: it has no parts
 function MIMEPart_methods:setPreamble(text) end
 
---- The message ("0") as it is now: with all edits of the run, before signatures.
+---@class MailMessage
+local MailMessage_methods = {}
+
+--- Replace bytes of the body by others, whatever they mean.
+---
+--- Places are those of the message as it was received, header included, from 0. Lines of `data` end
+--- by CR LF.
+---
+--- In eod, data.
+---@param start number where, not in the header
+---@param count number how many bytes are replaced; 0: `data` is put in
+---@param data string
+---@return MailMessage? self none: an earlier change replaced what is around
+function MailMessage_methods:modifyContent(start, count, data) end
+
+--- Queue the message as it is now, for a recipient: nothing is copied but its envelope.
+---
+--- In `eod` a recipient of the message that has it by this has got it: `data` doesn't run for that
+--- one. So an `eod` that queues it for each of `transaction.recipients` and ends by Accept decides all
+--- by itself; for recipients it leaves out, `data` decides, unless it ends by Delete. In `data` it is
+--- what Deliver does with `done = false`: a copy, beside what becomes of the recipient.
+---
+--- As all deliveries it happens if the client hears 2xx. Signatures that were asked for are made of
+--- this copy too. Behind another mail server (milter) recipients are added and taken away; what its
+--- one message can't be, another sender or other edits for some, is deferred with an event.
+---
+--- In eod, data.
+---@param sender string|table reverse-path: a string, or a table with localpart and domain
+---@param recipient string|table in the same way
+---@param transportid? string a name of `transports`; the recipient's, or that of its row in the relay table
+---@param options? { metadata?: any, delay?: number } metadata (strings by name), delay (seconds; 0)
+---@return table id transaction: the engine's id
+function MailMessage_methods:queue(sender, recipient, transportid, options) end
+
+--- Undo all changes of the message: it is what was received, without signatures. In `data` the
+--- changes of `eod` are undone too. Sender, recipient and metadata stay.
+---
+--- What stays away is an Authentication-Results field in our name that a stranger wrote.
+---
+--- In eod, data.
+---@return number|false changes how many were undone; false: none
+function MailMessage_methods:reset() end
+
+--- Make the message again what it was when snapshot gave that number.
+---
+--- In eod, data.
+---@param id number
+---@return boolean restored false: this run took no such snapshot
+function MailMessage_methods:restore(id) end
+
+--- Sign the message with DKIM as DKIMSign does: when it leaves, over the header it has then.
+---
+--- Copies that were queued before aren't signed by it.
+---
+--- In eod, data.
+---@param selector string
+---@param domain string
+---@param key string "pki:NAME", a private key in PEM, or base64 of its DER
+---@param options? { those?: any, of?: any, DKIMSign?: any, without?: any, preflight?: any } those of DKIMSign, without preflight
+---@return MailMessage|string|false self with return_header the value of the field; false: it can't be signed
+---@return string? err with false: why
+function MailMessage_methods:signDKIM(selector, domain, key, options) end
+
+--- Keep the message as it is now: its header, its body and the signatures asked for.
+---
+--- The envelope isn't part of it. A run keeps up to 32; they cost no copy of the body.
+---
+--- In eod, data.
+---@return number id for restore, in the same run
+function MailMessage_methods:snapshot() end
+
+--- The message as it is now: with all edits of the run, before signatures.
 ---
 --- In eod, data.
 ---@return string text
-function MIMEPart_methods:toString() end
+function MailMessage_methods:toString() end
+
+--- Verify the DKIM signatures of the message as received, as ScanDKIM does: all that are looked at,
+--- or the one that a field is.
+---
+--- In eod, data.
+---@param field? string a DKIM-Signature field as it stands, name included
+---@return table[]|table? result the list of ScanDKIM; with a field its result alone, none if it isn't one of them
+function MailMessage_methods:verifyDKIM(field) end
 
 ---@class Socket
 local Socket_methods = {}
@@ -569,6 +648,12 @@ function Delete() end
 ---@param options? { recipient?: any, transportid?: any, metadata?: any, delay?: number, done?: boolean } recipient, transportid, metadata, delay (seconds, 0), done (true)
 ---@overload fun(recipient: string, transportid?: string)
 function Deliver(options) end
+
+--- Undo all changes of the message, as MailMessage's reset does: the name of 2016.
+---
+--- In eod, data.
+---@return number|false changes how many were undone; false: none
+function DiscardMailDataChanges() end
 
 --- End the flow with what was decided by `done = false`; without any such delivery
 --- the message is deferred.
@@ -2245,6 +2330,7 @@ builtin = {
   DelHeader = DelHeader,
   Delete = Delete,
   Deliver = Deliver,
+  DiscardMailDataChanges = DiscardMailDataChanges,
   Done = Done,
   GenerateDSN = GenerateDSN,
   GetAddressList = GetAddressList,
@@ -2612,7 +2698,8 @@ connection = nil
 ---@field sender string?
 ---@field senderdomain string?
 ---@field senderaddress? sluice.transaction.senderaddress
----@field recipients string[]
+---@field senderparams string?
+---@field recipients string?
 
 ---@type sluice.transaction
 transaction = nil
@@ -2635,6 +2722,7 @@ transaction = nil
 ---@field sender string?
 ---@field recipient string?
 ---@field address? sluice.arguments.address
+---@field params string?
 ---@field transportid string?
 ---@field mail MIMEPart
 ---@field retry integer

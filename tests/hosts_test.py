@@ -39,6 +39,16 @@ elseif recipient == "loop@example.org" then while true do end end
     "eod.lua": """local subject = GetHeader("Subject")
 if subject == "eod reject" then Reject("Refused at eod") end
 if subject == "eod add" then AddHeader("X-Eod", "1") end
+if subject == "queue all" or subject == "queue and add" then
+  local mail = MIME("0")
+  mail:addHeader("X-Queued", "1")
+  for _, to in ipairs(transaction.recipients) do
+    mail:queue(transaction.senderaddress, to.address, to.transportid)
+  end
+  if subject == "queue and add" then mail:queue(sender, "eve@example.com") end
+  Accept()
+end
+if subject == "queue one" then MIME("0"):queue(sender, "bob@example.org") Delete() end
 """,
     "data.lua": """local what = GetHeader("Subject") or ""
 local act = {
@@ -52,6 +62,22 @@ local act = {
   edit_and_sign = function()
     DelHeader("X-Twice") AddHeader("X-New", "n")
     assert(DKIMSign("s", "example.com", "pki:k", { timestamp = 1700000000 }))
+  end,
+  mail_sign = function()
+    assert(MIME("0"):signDKIM("s", "example.com", "pki:k", { timestamp = 1700000000 })):addHeader("X-New", "n")
+  end,
+  modify = function() MIME("0"):modifyContent(messagesize, 0, "Seen.\\r\\n") end,
+  modify_and_sign = function()
+    assert(MIME("0"):modifyContent(messagesize - 3, 1, "!"):signDKIM("s", "example.com", "pki:k",
+      { timestamp = 1700000000 }))
+  end,
+  reset = function() SetHeader("X-Twice", "once") MIME("0"):setBody("gone") MIME("0"):reset() end,
+  restore = function()
+    local mail = MIME("0")
+    mail:addHeader("X-Kept", "1")
+    local id = mail:snapshot()
+    mail:delHeader("X-Twice") mail:setBody("gone")
+    assert(mail:restore(id))
   end,
   results = function()
     local result = ScanDMARC()
@@ -87,6 +113,7 @@ class Session:
 
 
 BY_SUBJECT = ["", "add", "eod add", "set", "delete_field", "prepend", "append", "sign", "edit_and_sign",
+              "mail_sign", "modify", "modify_and_sign", "reset", "restore", "queue all", "queue one",
               "results", "sender", "recipient", "reject", "defer", "delete", "quarantine", "err", "limit",
               "late_limit", "eod reject"]
 TABLE = [Session(subject or "as it is", subject) for subject in BY_SUBJECT] + [
@@ -100,6 +127,8 @@ TABLE = [Session(subject or "as it is", subject) for subject in BY_SUBJECT] + [
     Session("one recipient of three", "add",
             recipients=("<nobody@example.org>", "<bob@example.org>", "<full@example.org>")),
     Session("two recipients", "add", recipients=("<bob@example.org>", "<ann@example.org>")),
+    Session("queued for two", "queue and add", recipients=("<bob@example.org>", "<ann@example.org>")),
+    Session("queued for one of two", "queue one", recipients=("<bob@example.org>", "<ann@example.org>")),
     Session("null sender", "sign", sender="<>"),
     Session("forged", "results", sender="<x@example.net>"),
     Session("dots", "sign", body=b".\r\n..\r\n.x\r\n"),
@@ -270,6 +299,9 @@ class MilterHost:
             reply = m.message(session.message)
             self.take(result, reply)
             result.changes = [c for change in m.changes if (c := self.change(change, session))]
+            body = [c.data for c in m.changes if c.command == "b"]
+            if body:
+                result.changes.append(("body", b"".join(body)))
             if reply.command == "d":
                 result.changes.append(("discard",))
             if result.replies[-1] == "ok":
@@ -287,7 +319,7 @@ class MilterHost:
                 "delete" if change.command == "m" else "insert"
             return (kind, "last" if change.command == "h" else at - (change.command == "i"),
                     name.decode(), value.replace(b"\n", b"\r\n"))
-        if change.command == "p":	# progress
+        if change.command in "pb":	# progress; pieces of a body
             return None
         word = {"e": "sender", "+": "added", "-": "removed", "q": "quarantine"}[change.command]
         text = change.text.split("\0")[0].strip("<>")
@@ -302,6 +334,8 @@ def changes_of_library(lines, session):
         if words[0] in ("insert", "change", "delete"):
             at = "last" if words[1].startswith("last") else int(words[1])
             out.append((words[0], at, words[2], bytes.fromhex(words[3])))
+        elif words[0] == "body":
+            out.append((words[0], bytes.fromhex(words[1])))
         elif words[0] == "removed":
             out.append(("removed", accepted[int(words[1])]))
         else:
@@ -360,7 +394,7 @@ def test_the_table_has_every_kind_of_end(hosts):
     ends = [hosts["copies"].run(session) for session in TABLE]
     edited = [hosts["milter"].run(session).changes for session in TABLE]
     kinds = {change[0] for changes in edited for change in changes or []}
-    assert kinds == {"insert", "change", "delete", "sender", "added", "removed", "quarantine", "discard"}
+    assert kinds == {"insert", "change", "delete", "body", "sender", "added", "removed", "quarantine", "discard"}
     last = {r.replies[-1][:3] for r in ends}
     assert {"ok", "550", "451"} <= last
     assert any(r.copies == {} and r.replies[-1] == "ok" for r in ends)	# deleted

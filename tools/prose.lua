@@ -24,6 +24,7 @@ prose.modules = {
   socket = { "connections to other servers, step by step" },
   mail = { "new messages into the queue" },
   message = { "header fields and envelope of the message" },
+  mailmessage = { "the whole message as an object" },
   mime = { "the message's parts, to read" },
   metrics = { "numbers of scripts' own in /metrics" },
   net = { "addresses, networks and domain names, without asking anybody" },

@@ -1,6 +1,7 @@
 /*
  * Objects: userdata of a class, whose methods are the rows "Class:method". A class
- * has two metatables, so that each language's builtins know who called them.
+ * has two metatables, so that each language's builtins know who called them. A class
+ * of another one's kind has the methods of both.
  */
 #include <stddef.h>
 #include <stdio.h>
@@ -14,6 +15,12 @@ struct object {
 };
 
 #define MAX_KEY	80
+
+static const struct { const char *class, *of; } kinds[] = {
+	{ "MailMessage", "MIMEPart" },
+};
+
+#define NKINDS	(sizeof(kinds) / sizeof(kinds[0]))
 
 static const char *
 registry_key(char out[MAX_KEY], struct sl_str class, bool hsl)
@@ -89,12 +96,28 @@ push_methods(lua_State *L, struct sl_str class, bool hsl)
 	lua_pop(L, 1);
 }
 
+/* The method on top, for the class too; its own of that name stays. [-0, +0, m] */
+static void
+give_method(lua_State *L, struct sl_str class, const char *method, bool hsl)
+{
+	push_methods(L, class, hsl);
+	if (lua_getfield(L, -1, method) == LUA_TNIL) {
+		lua_pushvalue(L, -3);
+		lua_setfield(L, -3, method);
+	}
+	lua_pop(L, 2);
+}
+
 void
 sl_method_add(lua_State *L, const char *name, bool hsl)
 {
 	const char *colon = strchr(name, ':');
+	struct sl_str class = { name, (size_t)(colon - name) };
 
-	push_methods(L, (struct sl_str){ name, (size_t)(colon - name) }, hsl);
+	for (size_t i = 0; i < NKINDS; i++)
+		if (sl_str_eq(class, sl_str_of(kinds[i].of)))
+			give_method(L, sl_str_of(kinds[i].class), colon + 1, hsl);
+	push_methods(L, class, hsl);
 	lua_insert(L, -2);
 	lua_setfield(L, -2, colon + 1);
 	lua_pop(L, 1);
@@ -115,14 +138,23 @@ sl_object_new(lua_State *L, const char *class, size_t size, int nvalues, void (*
 	return o->data;
 }
 
-void *
-sl_object_at(lua_State *L, int index, const char *class)
+static struct object *
+object_of(lua_State *L, int index, const char *class)
 {
 	char key[MAX_KEY];
 	struct object *o = luaL_testudata(L, index, registry_key(key, sl_str_of(class), false));
 
-	if (o == NULL)
-		o = luaL_testudata(L, index, registry_key(key, sl_str_of(class), true));
+	return o != NULL ? o : luaL_testudata(L, index, registry_key(key, sl_str_of(class), true));
+}
+
+void *
+sl_object_at(lua_State *L, int index, const char *class)
+{
+	struct object *o = object_of(L, index, class);
+
+	for (size_t i = 0; o == NULL && i < NKINDS; i++)
+		if (strcmp(kinds[i].of, class) == 0)
+			o = object_of(L, index, kinds[i].class);
 	return o != NULL ? o->data : NULL;
 }
 

@@ -84,7 +84,8 @@ bool	 sl_plain_copy(lua_State *L, int index);	/* [-0, +1 or +0, m] the copy; fal
 
 /*
  * Objects: userdata of a class whose methods are the rows "Class:method". They
- * belong to the run and speak the language of the call that made them. 'clear' (or
+ * belong to the run and speak the language of the call that made them. A MailMessage
+ * is a MIMEPart, too. 'clear' (or
  * NULL) gets the data when nothing refers to the object any more; it raises nothing.
  */
 void	*sl_object_new(lua_State *L, const char *class, size_t size, int nvalues,

@@ -25,6 +25,7 @@ struct sl_body;
 struct sl_made;
 struct sl_mime;
 struct sl_run;
+struct sl_snapshot;
 struct sl_tape;
 struct sl_taps;
 
@@ -91,6 +92,7 @@ struct sl_rcpt {
 	const char *address, *domain;
 	const struct sl_relay_row *row;
 	const char *transport;		/* the row's, or the server's default */
+	bool queued;			/* eod queued the message for it: no data run */
 };
 
 /* One message on its way in: from MAIL to the outcome. */
@@ -116,6 +118,8 @@ struct sl_transaction {
 	struct sl_draft draft;		/* that run's */
 	struct sl_chosen *chosen, **chosen_end;
 	struct sl_made *made;		/* new messages of scripts; made.h */
+	struct sl_snapshot *snapshots;	/* of the run under way; snapshot.h */
+	unsigned nsnapshots;		/* taken so far */
 	struct sl_verdict strongest;	/* of the recipients so far, if 'judged' */
 	bool judged;
 	struct sl_counted_key *keys;	/* references that sign requests hold */
@@ -216,6 +220,13 @@ struct sl_decision *sl_context_decide(struct sl_context *ctx, enum sl_action act
 /* Changes the envelope of this attempt. 0 or SL_ERR_NOMEM. */
 int	 sl_queued_set_sender(struct sl_queued *q, const struct sl_address *a);
 int	 sl_queued_set_recipient(struct sl_queued *q, const struct sl_address *a);
+
+/*
+ * Records a delivery of the draft as it is now, to the envelope in 'draft'. In eod a recipient
+ * of the transaction that has that address has the message then; transport NULL is that
+ * one's. SL_ERR_REFUSED with the reason when nobody would know where to; SL_ERR_LIMIT.
+ */
+int	 sl_context_queue(struct sl_context *ctx, struct sl_draft *draft, struct sl_err *err);
 
 /* Records Deliver (quarantine NULL) or Quarantine of the current draft. 0 or SL_ERR_NOMEM. */
 int	 sl_context_choose(struct sl_context *ctx, const struct sl_draft *draft,

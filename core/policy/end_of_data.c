@@ -15,6 +15,7 @@
 #include "flow.h"
 #include "record.h"
 #include "relay.h"
+#include "snapshot.h"
 #include "transaction.h"
 
 #define MAX_MSGID	255	/* bytes of a Message-ID in events */
@@ -205,6 +206,7 @@ data_done(struct sl_context *ctx, struct sl_verdict *v)
 static int
 begin_draft(struct sl_transaction *t, const struct sl_rcpt *r)
 {
+	sl_snapshots_drop(t);
 	t->draft = t->base;
 	t->draft.head = sl_head_copy(t->base.head);
 	t->draft.recipient = r->address;
@@ -219,6 +221,8 @@ next_recipient(struct sl_transaction *t)
 	struct sl_context *ctx = &t->session->call;
 	const struct sl_rcpt *r;
 
+	while (t->current < t->nrcpts && t->rcpts[t->current].queued)
+		t->current++;
 	if (t->current == t->nrcpts) {
 		conclude(t);
 		return;
@@ -263,12 +267,16 @@ eod_done(struct sl_context *ctx, struct sl_verdict *v)
 
 	if (v->action == SL_QUARANTINE && quarantine_all(t, ctx) != 0)
 		sl_verdict_make_error(v, ctx);
-	if (v->action == SL_ACCEPT) {
-		next_recipient(t);
+	if (v->action != SL_ACCEPT) {
+		combine(t, v);
+		conclude(t);
 		return;
 	}
-	combine(t, v);
-	conclude(t);
+	if (ctx->chosen > 0) {		/* queued by the script: that counts as delivered */
+		v->action = SL_DELIVER;
+		combine(t, v);
+	}
+	next_recipient(t);
 }
 
 /*
@@ -311,34 +319,40 @@ find_headerfrom(struct sl_transaction *t, const char **why)
 	return rc == SL_ERR_NOMEM ? rc : 0;
 }
 
-/*
- * RFC 8601 5: results in our name that we didn't write. Only what a machine of
- * ours ('trusted') hands on may bring them; an account isn't one.
- */
-static int
-strip_results(struct sl_transaction *t)
+/* Only what a machine of ours ('trusted') hands on may bring results in our name; an account
+ * isn't one. */
+int
+sl_transaction_received(struct sl_transaction *t, struct sl_head **head, int *removed)
 {
 	const struct sl_config *config = t->generation->config;
-	int n;
 
-	if (sl_config_trusted(config, &t->session->sender_addr))
+	*removed = 0;
+	*head = sl_head_new(t->message, t->arena);
+	if (*head == NULL)
+		return SL_ERR_NOMEM;
+	if (!sl_config_trusted(config, &t->session->sender_addr))
+		*removed = sl_authres_strip(*head, config->authserv_id);
+	if (*removed >= 0)
 		return 0;
-	n = sl_authres_strip(t->base.head, config->authserv_id);
-	if (n > 0)
-		sl_event(t->session->engine->events, SL_NOTICE, "authres_removed", SL_FIELDS(
-		    SL_F_TEXT("id", t->id), SL_F_INT("fields", n),
-		    SL_F_TEXT("senderip", t->session->senderip)));
-	return n < 0 ? n : 0;
+	sl_head_free(*head);
+	*head = NULL;
+	return *removed;
 }
 
 static int
 begin_message(struct sl_transaction *t, struct sl_message *message)
 {
+	int n, rc;
+
 	t->message = sl_message_ref(message);
-	t->base.head = sl_head_new(message, t->arena);
 	t->base.sender = t->sender;
 	t->base.senderdomain = t->senderdomain;
-	return t->base.head != NULL ? strip_results(t) : SL_ERR_NOMEM;
+	rc = sl_transaction_received(t, &t->base.head, &n);
+	if (rc == 0 && n > 0)
+		sl_event(t->session->engine->events, SL_NOTICE, "authres_removed", SL_FIELDS(
+		    SL_F_TEXT("id", t->id), SL_F_INT("fields", n),
+		    SL_F_TEXT("senderip", t->session->senderip)));
+	return rc;
 }
 
 /* Account's mail carries the account's From: the domain of every From address

@@ -47,6 +47,58 @@ v_recipientlocal(lua_State *L, struct sl_context *ctx)
 	    ctx->attempt->in.recipient : ctx->recipient);
 }
 
+/* The two halves of an address as a map. */
+static void
+push_halves(lua_State *L, const char *address, const char *domain)
+{
+	sl_map_new(L);
+	push_local(L, address);
+	sl_map_set(L, "localpart");
+	sl_text(L, domain);
+	sl_map_set(L, "domain");
+}
+
+static void
+v_recipients(lua_State *L, struct sl_context *ctx)
+{
+	const struct sl_transaction *t = ctx->transaction;
+
+	sl_list_new(L);
+	for (size_t i = 0; i < t->nrcpts; i++) {
+		sl_map_new(L);
+		sl_text(L, t->rcpts[i].address);
+		sl_map_set(L, "recipient");
+		push_halves(L, t->rcpts[i].address, t->rcpts[i].domain);
+		sl_map_set(L, "address");
+		sl_fact_transport(L, t->rcpts[i].transport);
+		sl_map_set(L, "transportid");
+		sl_list_add(L);
+	}
+}
+
+/* What MAIL said beside the address; names as SMTP has them. */
+static void
+v_params(lua_State *L, struct sl_context *ctx)
+{
+	const struct sl_mail_params *p = &ctx->transaction->params;
+	char size[24];
+
+	sl_map_new(L);
+	if (p->size > 0) {
+		snprintf(size, sizeof(size), "%llu", (unsigned long long)p->size);
+		sl_text(L, size);
+		sl_map_set(L, "SIZE");
+	}
+	if (p->body8bit) {
+		sl_text(L, "8BITMIME");
+		sl_map_set(L, "BODY");
+	}
+	if (p->smtputf8) {
+		sl_text(L, "");
+		sl_map_set(L, "SMTPUTF8");
+	}
+}
+
 static void
 v_session(lua_State *L, struct sl_context *ctx)
 {
@@ -146,7 +198,10 @@ static const struct view {
 	{ "transaction.senderaddress.localpart", ENVELOPE, NULL, v_senderlocal,
 	    "sender before its \"@\"" },
 	{ "transaction.senderaddress.domain", ENVELOPE, "senderdomain", NULL, NULL },
-	{ "transaction.recipients", SL_AT_RCPTTO | SL_AT_EOD | SL_AT_DATA, "recipients", NULL, NULL },
+	{ "transaction.senderparams", SL_AT_RCPTTO | SL_AT_EOD | SL_AT_DATA, NULL, v_params,
+	    "what MAIL said beside the address: SIZE, BODY=8BITMIME, SMTPUTF8" },
+	{ "transaction.recipients", SL_AT_RCPTTO | SL_AT_EOD | SL_AT_DATA, NULL, v_recipients,
+	    "list of those accepted so far: recipient, address (localpart, domain), transportid" },
 	{ "arguments.remoteip", SL_AT_CONNECT, "senderip", NULL, NULL },
 	{ "arguments.remoteport", SL_AT_CONNECT, "senderport", NULL, NULL },
 	{ "arguments.localip", SL_AT_CONNECT, "serverip", NULL, NULL },
@@ -161,10 +216,12 @@ static const struct view {
 	{ "arguments.recipient", RECIPIENT | LEAVING, "recipient", NULL, NULL },
 	{ "arguments.address.localpart", SL_AT_MAILFROM, NULL, v_senderlocal, "sender before its \"@\"" },
 	{ "arguments.address.domain", SL_AT_MAILFROM, "senderdomain", NULL, NULL },
+	{ "arguments.params", SL_AT_MAILFROM, NULL, v_params,
+	    "what MAIL said beside the address: SIZE, BODY=8BITMIME, SMTPUTF8" },
 	{ "arguments.address.localpart", RECIPIENT, NULL, v_recipientlocal, "recipient before its \"@\"" },
 	{ "arguments.address.domain", RECIPIENT, "recipientdomain", NULL, NULL },
 	{ "arguments.transportid", RECIPIENT, "transportid", NULL, NULL },
-	{ "arguments.mail", SL_AT_MESSAGE, NULL, v_mail, "the message, MIME(\"0\")" },
+	{ "arguments.mail", SL_AT_MESSAGE, NULL, v_mail, "the message, a MailMessage: MIME(\"0\")" },
 	{ "arguments.retry", LEAVING, "retry", NULL, NULL },
 	{ "arguments.attempt.result.code", SL_AT_POSTDELIVERY, "errorcode", NULL, NULL },
 	{ "arguments.attempt.result.enhanced", SL_AT_POSTDELIVERY, NULL, v_enhanced,

@@ -250,6 +250,12 @@ f_transportid(lua_State *L, struct sl_context *ctx)
 		name = ctx->attempt->in.transport;
 	else if (ctx->rcpt != NULL)
 		name = ctx->rcpt->transport;
+	sl_fact_transport(L, name);
+}
+
+void
+sl_fact_transport(lua_State *L, const char *name)
+{
 	profile(L, "mailtransport:", name);
 }
 

@@ -40,7 +40,10 @@ static const struct { const char *file, *script; } phases[] = {
 	    "assert(transaction.sender == 'ann@example.com' and #transaction.recipients == 0)" },
 	{ "eod.lua", "assert(arguments.mail:getID() == '0' and arguments.mail:getHeader('To') == 'bob@example.org')\n"
 	    "assert(transaction.senderaddress.localpart == 'ann' and transaction.ts > 1e9)\n"
-	    "assert(#transaction.recipients == 1 and arguments.recipient == nil)" },
+	    "local to = transaction.recipients\n"
+	    "assert(#to == 1 and to[1].recipient == 'bob@example.org' and to[1].transportid == 'box')\n"
+	    "assert(to[1].address.localpart == 'bob' and to[1].address.domain == 'example.org')\n"
+	    "assert(next(transaction.senderparams) == nil and arguments.recipient == nil)" },
 	{ "data.lua", "assert(arguments.recipient == 'bob@example.org' and arguments.mail:getType() == 'text/plain')\n"
 	    "SetRecipient('x.y@example.net') assert(arguments.address.localpart == 'x.y')\n"
 	    "assert(not pcall(function() connection.remoteip = 'x' end) or connection.remoteip == '192.0.2.1')" },

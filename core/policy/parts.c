@@ -15,7 +15,8 @@ sl_parts(struct sl_transaction *t, size_t *looked)
 void
 sl_part_push(lua_State *L, unsigned index)
 {
-	struct sl_part *p = sl_object_new(L, SL_PART_CLASS, sizeof(*p), 0, NULL);
+	struct sl_part *p = sl_object_new(L, index == 0 ? SL_MAIL_CLASS : SL_PART_CLASS, sizeof(*p), 0,
+	    NULL);
 
 	p->index = index;
 }

@@ -14,8 +14,9 @@
  */
 const struct sl_mime *sl_parts(struct sl_transaction *t, size_t *looked);
 
-/* A part as scripts have it: its index in sl_parts. */
+/* A part as scripts have it: its index in sl_parts. The whole message, 0, is a MailMessage. */
 #define SL_PART_CLASS	"MIMEPart"
+#define SL_MAIL_CLASS	"MailMessage"
 struct sl_part {
 	unsigned index;
 };

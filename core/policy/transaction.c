@@ -16,6 +16,7 @@
 #include "relay.h"
 #include "scan.h"
 #include "sign.h"
+#include "snapshot.h"
 #include "taps.h"
 
 #define MAX_ARENA	(64 * 1024 * 1024)
@@ -56,6 +57,7 @@ sl_transaction_free(struct sl_transaction *t)
 	sl_auth_scan_free(t->scan);
 	sl_auth_scan_free(t->arc);
 	sl_auth_scan_free(t->helo);
+	sl_snapshots_drop(t);
 	sl_head_free(t->base.head);
 	sl_head_free(t->draft.head);
 	for (c = t->chosen; c != NULL; c = c->next)

@@ -5,6 +5,7 @@
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
 #include "../../core/policy/owner.h"
+#include "../../core/policy/parts.h"
 #include "../../core/policy/scan.h"
 #include "push.h"
 
@@ -168,6 +169,48 @@ static int
 auth_scan_dkim(lua_State *L)
 {
 	return scan(L, SL_SCAN_MESSAGE, dkim_done);
+}
+
+/* The result of the signature that is the field at 2; none: it isn't among those looked at. */
+static int
+one_verified(lua_State *L, struct sl_op *op)
+{
+	const struct sl_transaction *t = scans(L);
+	const struct sl_dkim_verify *v = sl_auth_scan_dkim(t->scan);
+	struct sl_str wanted = sl_str_trim(sl_arg_string(L, 2));
+
+	(void)op;
+	for (size_t i = 0; i < sl_dkim_verify_count(v); i++) {
+		const struct sl_dkim_result *r = sl_dkim_verify_result(v, i);
+
+		if (sl_str_eq(sl_str_trim(t->message->fields[r->field].raw), wanted)) {
+			sl_push_signature(L, r);
+			return 1;
+		}
+	}
+	sl_none(L);
+	return 1;
+}
+
+/*lua
+Verify the DKIM signatures of the message as received, as ScanDKIM does: all that are looked at,
+or the one that a field is.
+
+@param field? string           a DKIM-Signature field as it stands, name included
+@return table[]|table? result  the list of ScanDKIM; with a field its result alone, none if it isn't one of them
+
+    local mail = MIME("0")
+    for _, signature in ipairs(mail:verifyDKIM()) do echo(signature.domain, " ", signature.result) end
+    local field = mail:getHeader("DKIM-Signature", { field = true })
+    local first = field and mail:verifyDKIM(field)
+*/
+static int
+verify_dkim(lua_State *L)
+{
+	sl_arg_object(L, 1, SL_MAIL_CLASS);
+	if (sl_arg_opt_string(L, 2, NULL).p == NULL)
+		return scan(L, SL_SCAN_MESSAGE, dkim_done);
+	return scan(L, SL_SCAN_MESSAGE, one_verified);
 }
 
 /* The words of the product family, in order of strength. */
@@ -474,6 +517,7 @@ const struct sl_builtin sl_module_auth[] = {
 	{ "ScanDMARC", auth_scan_dmarc, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "dmarc_details", auth_dmarc_details, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "ScanSPF", auth_scan_spf, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
+	{ "MailMessage:verifyDKIM", verify_dkim, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "ScanDKIM", auth_scan_dkim, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "DKIMSDID", auth_dkim_sdid, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "ScanARC", auth_scan_arc, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },

@@ -628,40 +628,6 @@ prepend_part(lua_State *L)
 	return put_part(L, true);
 }
 
-static int
-to_buf(void *arg, struct sl_str piece)
-{
-	return sl_buf_putstr(arg, piece);
-}
-
-/*lua
-The message ("0") as it is now: with all edits of the run, before signatures.
-
-@return string text
-
-    local size = #MIME("0"):toString()
-*/
-static int
-to_string(lua_State *L)
-{
-	const struct sl_context *ctx = sl_context_of(L);
-	struct sl_dkim_bodies *hashes;
-	const struct sl_message *m;
-	struct sl_buf *text;
-
-	if (!is_root(L, 1))
-		return luaL_error(L, "only the whole message, MIME(\"0\")");
-	m = sl_body_message(ctx->transaction, ctx->draft->body, &hashes);
-	if (m == NULL)
-		return luaL_error(L, "changed bodies are too large");
-	sl_charge(L, sl_message_size(m, ctx->draft->head) / 8);
-	text = sl_scratch(L);
-	if (sl_message_write(m, ctx->draft->head, to_buf, text) != 0)
-		return luaL_error(L, "out of memory");
-	sl_string(L, sl_buf_str(text));
-	return 1;
-}
-
 const struct sl_builtin sl_module_edit[] = {
 	{ "MIMEPart:addHeader", add_header, SL_AT_MESSAGE },
 	{ "MIMEPart:setHeader", set_header, SL_AT_MESSAGE },
@@ -674,6 +640,5 @@ const struct sl_builtin sl_module_edit[] = {
 	{ "MIMEPart:replacePart", replace_part, SL_AT_MESSAGE },
 	{ "MIMEPart:appendPart", append_part, SL_AT_MESSAGE | SL_IMPURE },
 	{ "MIMEPart:prependPart", prepend_part, SL_AT_MESSAGE | SL_IMPURE },
-	{ "MIMEPart:toString", to_string, SL_AT_MESSAGE },
 	{ NULL, NULL, 0 },
 };

@@ -1,4 +1,4 @@
-/* New messages into the queue: mail(), and what MIME() built. */
+/* Messages into the queue: mail(), what MIME() built, the one that is being judged. */
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +10,7 @@
 #include "../../core/mail/date.h"
 #include "../../core/policy/config.h"
 #include "../../core/policy/made.h"
+#include "../../core/policy/parts.h"
 #include "../compose/compose.h"
 
 #define MAX_RECIPIENTS	100
@@ -27,16 +28,58 @@ keep(lua_State *L, struct sl_str s)
 	return copy;
 }
 
-static const char *
-address(lua_State *L, struct sl_str text, bool null_ok)
+/* A table of one address, with its two halves: as facts have them. */
+static bool
+is_halves(lua_State *L, int arg)
 {
-	struct sl_address a;
+	bool yes = lua_istable(L, arg) && sl_opt_push(L, arg, "localpart");
+
+	if (lua_istable(L, arg))
+		lua_pop(L, 1);
+	return yes;
+}
+
+/* The address at 'arg': a string, or a table with localpart and domain; "" for the null path. */
+static struct sl_str
+address_text(lua_State *L, int arg)
+{
+	struct sl_str local, domain;
+	struct sl_buf *text;
+
+	if (!lua_istable(L, arg))
+		return sl_arg_string(L, arg);
+	local = sl_opt_string(L, arg, "localpart", "");
+	domain = sl_opt_string(L, arg, "domain", "");
+	text = sl_scratch(L);
+	sl_buf_putstr(text, local);
+	if (domain.n > 0)
+		sl_buf_putc(text, '@');
+	sl_buf_putstr(text, domain);
+	if (text->failed)
+		luaL_error(L, "out of memory");
+	return (struct sl_str){ keep(L, sl_buf_str(text)), text->n };
+}
+
+/* Raises for what is none; the null path is n 0. */
+static void
+address_arg(lua_State *L, int arg, bool null_ok, struct sl_address *a)
+{
+	struct sl_str text = address_text(L, arg);
 	struct sl_err err;
 
+	memset(a, 0, sizeof(*a));
 	if (null_ok && text.n == 0)
-		return "";
-	if (sl_address_parse(&a, text, &err) != 0)
+		return;
+	if (sl_address_parse(a, text, &err) != 0)
 		luaL_error(L, "\"%s\": %s", text.p, err.text);
+}
+
+static const char *
+address(lua_State *L, int arg, bool null_ok)
+{
+	struct sl_address a;
+
+	address_arg(L, arg, null_ok, &a);
 	return keep(L, sl_str_of(a.address));
 }
 
@@ -60,7 +103,8 @@ static void
 take_recipients(lua_State *L, int arg, struct sl_made *made)
 {
 	struct sl_out_recipient *list;
-	size_t n = lua_istable(L, arg) ? sl_count(L, arg) : 1, i;
+	bool one = !lua_istable(L, arg) || is_halves(L, arg);
+	size_t n = one ? 1 : sl_count(L, arg), i;
 
 	if (n < 1 || n > MAX_RECIPIENTS)
 		luaL_argerror(L, arg, "from 1 to 100 addresses expected");
@@ -69,12 +113,12 @@ take_recipients(lua_State *L, int arg, struct sl_made *made)
 		luaL_error(L, "out of memory");
 	memset(list, 0, n * sizeof(*list));
 	made->recipients = list;
-	if (!lua_istable(L, arg)) {
-		list[made->n++].recipient = address(L, sl_arg_string(L, arg), false);
+	if (one) {
+		list[made->n++].recipient = address(L, arg, false);
 		return;
 	}
 	for (i = 0; made->n < n && sl_each(L, arg, &i); lua_pop(L, 2))
-		list[made->n++].recipient = address(L, sl_arg_string(L, lua_gettop(L)), false);
+		list[made->n++].recipient = address(L, lua_gettop(L), false);
 }
 
 /* Names and values, as SetMetaData takes them. */
@@ -169,7 +213,7 @@ queue_object(lua_State *L)
 
 	sl_arg_object(L, 1, SL_COMPOSED);
 	sl_options(L, 5, names);
-	made.sender = address(L, sl_arg_string(L, 2), true);
+	made.sender = address(L, 2, true);
 	take_recipients(L, 3, &made);
 	take_options(L, 5, &made, transport(L, sl_arg_opt_string(L, 4, "")));
 	return enqueue(L, 1, &made);
@@ -181,10 +225,10 @@ Put what was built into the queue, as a message of its own.
 It shares the fate of the message that is being judged: if that gets a 2xx reply
 both are stored before the reply is sent, else neither is. Date and Message-ID are
 added if they are missing. At most 100 new messages for one received; not behind another mail
-server (milter), which has the queue then.
+server (milter), which has the queue then. An address is a string, or a table with localpart and domain.
 
-@param sender string              reverse-path; "" for messages that nobody should answer
-@param recipient string|string[]  an address, or up to 100
+@param sender string|table        reverse-path; "" for messages that nobody should answer
+@param recipient string|table     an address, or a list of up to 100
 @param transportid? string        a name of `transports`; that of the recipient's row in the relay table
 @param options? table             metadata (strings by name), delay (seconds; 0)
 @return string id                 of the new message
@@ -201,8 +245,8 @@ queue(lua_State *L)
 /*lua
 The same as queue: its name in the dialect of 2016.
 
-@param sender string
-@param recipient string|string[]
+@param sender string|table
+@param recipient string|table
 @param transportid? string
 @param options? table  metadata, delay
 @return string id
@@ -213,6 +257,60 @@ static int
 send_(lua_State *L)
 {
 	return queue_object(L);
+}
+
+/*lua
+Queue the message as it is now, for a recipient: nothing is copied but its envelope.
+
+In `eod` a recipient of the message that has it by this has got it: `data` doesn't run for that
+one. So an `eod` that queues it for each of `transaction.recipients` and ends by Accept decides all
+by itself; for recipients it leaves out, `data` decides, unless it ends by Delete. In `data` it is
+what Deliver does with `done = false`: a copy, beside what becomes of the recipient.
+
+As all deliveries it happens if the client hears 2xx. Signatures that were asked for are made of
+this copy too. Behind another mail server (milter) recipients are added and taken away; what its
+one message can't be, another sender or other edits for some, is deferred with an event.
+
+@param sender string|table     reverse-path: a string, or a table with localpart and domain
+@param recipient string|table  in the same way
+@param transportid? string     a name of `transports`; the recipient's, or that of its row in the relay table
+@param options? table          metadata (strings by name), delay (seconds; 0)
+@return table id               transaction: the engine's id
+
+    for _, to in ipairs(transaction.recipients) do
+      MIME("0"):queue(transaction.senderaddress, to.address, to.transportid)
+    end
+*/
+static int
+queue_message(lua_State *L)
+{
+	static const char *const names[] = { "metadata", "delay", NULL };
+	struct sl_context *ctx = sl_context_of(L);
+	struct sl_draft draft = *ctx->draft;
+	struct sl_address from, to;
+	const char *metadata;
+	struct sl_err err;
+
+	sl_arg_object(L, 1, SL_MAIL_CLASS);
+	sl_options(L, 5, names);
+	address_arg(L, 2, true, &from);
+	address_arg(L, 3, false, &to);
+	draft.sender = keep(L, sl_str_of(from.address));
+	draft.senderdomain = from.domain[0] != '\0' ? keep(L, sl_str_of(from.domain)) : NULL;
+	draft.recipient = keep(L, sl_str_of(to.address));
+	draft.recipientdomain = keep(L, sl_str_of(to.domain));
+	draft.transport = transport(L, sl_arg_opt_string(L, 4, ""));
+	metadata = metadata_option(L, 5);
+	if (metadata != NULL)
+		draft.metadata = metadata;
+	draft.delay = sl_opt_number(L, 5, "delay", 0, MAX_DELAY, draft.delay);
+	sl_charge(L, 20);
+	if (sl_context_queue(ctx, &draft, &err) != 0)
+		return luaL_error(L, "%s", err.text);
+	sl_map_new(L);
+	sl_text(L, ctx->transaction->id);
+	sl_map_set(L, "transaction");
+	return 1;
 }
 
 /* ---- mail() ------------------------------------------------------------------- */
@@ -327,7 +425,7 @@ mail(lua_State *L)
 	struct sl_str via;
 
 	sl_options(L, options, names);
-	made.sender = address(L, sl_arg_string(L, 1), true);
+	made.sender = address(L, 1, true);
 	take_recipients(L, 2, &made);
 	via = options == 6 ? sl_arg_opt_string(L, 5, "") : SL_STR("");
 	if (via.n == 0)
@@ -351,6 +449,7 @@ mail(lua_State *L)
 
 const struct sl_builtin sl_module_mail[] = {
 	{ "mail", mail, SL_AT_MESSAGE | SL_IMPURE | SL_HEADER },
+	{ "MailMessage:queue", queue_message, SL_AT_MESSAGE },
 	{ "MIME:queue", queue, SL_AT_MESSAGE | SL_IMPURE },
 	{ "MIME:send", send_, SL_AT_MESSAGE | SL_IMPURE },
 	{ NULL, NULL, 0 },

@@ -66,7 +66,7 @@ static const struct { const char *name, *script; } scripts[] = {
 	    "assert(MIME('0'):getHeader('Subject', { decode = false }) == '=?utf-8?q?gr=C3=BC=C3=9Fe?=')" },
 	{ "errors", "assert(#MIME('0'):getErrors() == 0 and #MIME('3.1'):getErrors() == 0)" },
 	{ "objects", "local ok, err = pcall(MIME('0').getID, 'x') assert(not ok and err:find('MIMEPart expected'))\n"
-	    "ok, err = pcall(function() return MIME('0'):getFoo() end) assert(not ok and err:find('MIMEPart has no method getFoo'))\n"
+	    "ok, err = pcall(function() return MIME('0'):getFoo() end) assert(not ok and err:find('MailMessage has no method getFoo'))\n"
 	    "ok, err = pcall(function() MIME('0').x = 1 end) assert(not ok and err:find('methods only'))\n"
 	    "assert(getmetatable(MIME('0')) == false)" },
 	{ "a part that is bad for nobody", "for _, f in ipairs{ 'getID', 'getType', 'getBody', 'getParts', 'getErrors' } do\n"

@@ -15,6 +15,7 @@ return {
   DelHeader = { least = 1, most = 1 },
   Delete = { least = 0, most = 0 },
   Deliver = { least = 0, most = 2, position = 1, options = { "recipient", "transportid", "metadata", "delay", "done" } },
+  DiscardMailDataChanges = { least = 0, most = 0 },
   Done = { least = 0, most = 0 },
   GenerateDSN = { least = 0, most = 0 },
   GetAddressList = { least = 1, most = 1 },

@@ -3,7 +3,6 @@
 -- names in its table. A script's own function of such a name is fine.
 local http = "ask by HTTP: http() or api_call()"
 local scanner = "a commercial scanner; ask one that has an HTTP interface with http()"
-local parts = 'its parts are MIME("0") and those in it; header fields: GetHeader, AddHeader, SetHeader, DelHeader'
 local objects = "no object of this kind is built"
 local queue = "the queue's policies are transports, retry and limits of sluice.lua"
 local keys = "keys are used by DKIMSign, DKIMSignFor and ARCSeal only"
@@ -16,7 +15,6 @@ return {
   Queue = "use Reschedule (predelivery) or Retry (postdelivery)",
   Bounce = "use GenerateDSN in postdelivery", Default = "end the script without an action",
   CurrentConnections = queue,
-  DiscardMailDataChanges = "deliver the copy before the changes are made",
   GetDSN = "parsed notifications aren't built", GetDSNHeader = "parsed notifications aren't built",
   GetRoute = 'use GetHeaders("Received")',
   GetMailQueueMetric = "the queue's counters are in /metrics",
@@ -47,7 +45,7 @@ return {
   yaml_decode = "use JSON: json_decode, data files",
   zlib_compress = "compression isn't built", zlib_uncompress = "compression isn't built",
   -- objects
-  EODMailMessage = parts, MailMessage = parts,
+  EODMailMessage = '$arguments["mail"] and MIME("0") are the message, objects of the class MailMessage',
   FFI = "other programs' code isn't called", FFIFunction = "other programs' code isn't called",
   File = "use file, file_get_contents and in_file", Iconv = "header fields are decoded by GetHeader",
   Map = "use an array", Set = "use an array and array_includes",

@@ -65,6 +65,11 @@ put_changes(const struct sl_changes *c)
 		put_hex(f->value);
 		putchar('\n');
 	}
+	if (c->body != NULL) {
+		printf("body ");
+		put_hex(*c->body);
+		putchar('\n');
+	}
 	if (c->sender != NULL)
 		printf("sender %s\n", or_dash(c->sender));
 	for (size_t i = 0; i < c->nremoved; i++)

@@ -1,0 +1,27 @@
+/*
+ * States of the draft that a run keeps and goes back to: header, body and what is to be
+ * signed. The envelope isn't part of them.
+ */
+#ifndef SL_POLICY_SNAPSHOT_H
+#define SL_POLICY_SNAPSHOT_H
+
+#include "context.h"
+
+#define SL_SNAPSHOT_MAX	32		/* of one run */
+
+/* Keeps the draft as it is now. SL_ERR_LIMIT: there are enough; SL_ERR_NOMEM. */
+int	 sl_snapshot_take(struct sl_context *ctx, unsigned *id);
+
+/* SL_ERR_NOTFOUND: this run took none of that id; SL_ERR_NOMEM. */
+int	 sl_snapshot_restore(struct sl_context *ctx, unsigned id);
+
+/*
+ * Back to the message as it was received, also without the edits of eod; results in our
+ * name that a stranger wrote stay away. 'changes': how many were undone.
+ */
+int	 sl_snapshot_reset(struct sl_context *ctx, size_t *changes);
+
+/* Forgets those of the run that ended. */
+void	 sl_snapshots_drop(struct sl_transaction *t);
+
+#endif

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/step.h"
 #include "base/list.h"
 #include "sluice.h"
 
@@ -117,6 +118,18 @@ void	 sl_engine_unwatch(struct sl_watcher *watcher);
 /* A session that sees the world as the tape has it (sl_tape_play). See core/policy/replay.h. */
 int	 sl_session_open_taped(struct sl_engine *engine, const struct sl_session_info *info,
 	    struct sl_tape *tape, struct sl_session **out, struct sl_err *err);
+
+/*
+ * Steps through the lines of the policy's scripts, and of functions that exec made. step: how
+ * the script that is stopped goes on, else how those that begin from now on are taken. Where
+ * one is stopped the engine may be turned: sl_engine_exec runs in its place then, with the
+ * variables that can be seen there; a final action ends the script, too.
+ */
+int	 sl_engine_step(struct sl_engine *engine, enum sl_step step);
+int	 sl_engine_break(struct sl_engine *engine, const char *path, int line, bool on);
+bool	 sl_engine_stopped(const struct sl_engine *engine, struct sl_stop *out);	/* NULL is fine */
+/* The variables that can be seen where it is stopped: locals first. */
+int	 sl_engine_variables(struct sl_engine *engine, sl_variable_fn *fn, void *arg);
 
 /* sl_session_data_end with a message of the host's, which is referenced. */
 int	 sl_session_message(struct sl_session *session, struct sl_message *message,

@@ -312,6 +312,13 @@ desk_interrupt(struct desk *d, volatile sig_atomic_t *flag)
 	d->interrupt = flag;
 }
 
+void
+desk_on_stop(struct desk *d, void (*fn)(void *arg), void *arg)
+{
+	d->at_stop = fn;
+	d->at_stop_arg = arg;
+}
+
 struct sl_engine *
 desk_engine(struct desk *d)
 {

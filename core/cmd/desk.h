@@ -41,6 +41,10 @@ json_t		*desk_coverage(struct desk *d);
 /* When *flag is set, the step that waits ends, and unsets it. */
 void		 desk_interrupt(struct desk *d, volatile sig_atomic_t *flag);
 
+/* fn is called when a script stopped in a step of the session (sl_engine_step), and says how
+ * it goes on before it returns. */
+void		 desk_on_stop(struct desk *d, void (*fn)(void *arg), void *arg);
+
 struct sl_engine *desk_engine(struct desk *d);
 struct sl_loop	*desk_loop(struct desk *d);
 /* 0 = the system's clock. */

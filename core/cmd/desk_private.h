@@ -20,6 +20,8 @@ struct desk {
 	struct sl_event_sink sink;
 	struct sl_engine *engine;
 	volatile sig_atomic_t *interrupt;	/* NULL = nobody does */
+	void (*at_stop)(void *arg);	/* NULL = nothing stops */
+	void *at_stop_arg;
 	json_t *told;			/* events */
 	int64_t began_us;
 	void (*hear)(void *arg, const json_t *event);	/* NULL = nobody */

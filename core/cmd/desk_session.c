@@ -124,6 +124,17 @@ interrupted(struct desk *d, struct sl_err *err)
 	return true;
 }
 
+/* Has the loop do what can be done; false: it can't. */
+static bool
+turn(struct desk *d)
+{
+	if (sl_loop_step(d->loop, d->interrupt != NULL ? LOOK_MS : -1) != 0)
+		return false;
+	if (d->at_stop != NULL && sl_engine_stopped(d->engine, NULL))
+		d->at_stop(d->at_stop_arg);
+	return true;
+}
+
 /* The verdict of a step that was begun with 'rc'. */
 static json_t *
 finish(struct desk *d, int rc, struct sl_err *err)
@@ -135,8 +146,7 @@ finish(struct desk *d, int rc, struct sl_err *err)
 		sl_err_set(err, rc, rc == SL_ERR_INVAL ? "that can't be said now" : "%s", sl_err_word(rc));
 		return NULL;
 	}
-	while (!d->answered && !interrupted(d, err) &&
-	    sl_loop_step(d->loop, d->interrupt != NULL ? LOOK_MS : -1) == 0)
+	while (!d->answered && !interrupted(d, err) && turn(d))
 		;
 	verdict = d->verdict;
 	d->verdict = NULL;
@@ -312,6 +322,6 @@ desk_disconnect(struct desk *d)
 		return;
 	d->session = NULL;
 	sl_session_close(session);
-	while (sl_engine_runs(d->engine) > 0 && sl_loop_step(d->loop, -1) == 0)
+	while (sl_engine_runs(d->engine) > 0 && turn(d))
 		;
 }

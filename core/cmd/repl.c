@@ -70,32 +70,42 @@ on_interrupt(int signal_number)
 	sl_engine_interrupt(interruptible);
 }
 
+/* A chunk that runs; another may run where it is stopped. */
+struct chunk {
+	struct repl *r;
+	bool over;
+};
+
 static void
 on_result(void *arg, const struct sl_err *err, const char *text)
 {
-	struct repl *r = arg;
+	struct chunk *c = arg;
+	struct repl *r = c->r;
 
 	if (err != NULL)
 		repl_complain(r, err->text);
 	else if (text != NULL)
 		print(stdout, sl_str_of(text));
-	r->over = true;
+	c->over = true;
 }
 
 int
 repl_execute(struct repl *r, struct sl_str source, struct sl_err *err)
 {
+	struct chunk c = { r, false };
 	char name[40];
 
 	snprintf(name, sizeof(name), "input %u%s", r->chunks, r->hsl ? ".hsl" : "");
-	r->over = false;
-	if (sl_engine_exec(desk_engine(r->desk), name, source, on_result, r, err) != 0)
+	if (sl_engine_exec(desk_engine(r->desk), name, source, on_result, &c, err) != 0)
 		return err->code;
+	repl_step_keep(r, name);
 	interrupted = 0;
-	while (!r->over) {
+	while (!c.over) {
 		sl_engine_wait(desk_engine(r->desk), LOOK_MS);
-		if (interrupted && !r->over)
+		if (interrupted && !c.over)
 			sl_engine_exec_stop(desk_engine(r->desk));
+		if (!r->stopped && sl_engine_stopped(desk_engine(r->desk), NULL))
+			repl_at_stop(r);
 	}
 	return 0;
 }
@@ -184,10 +194,10 @@ prompt(EditLine *editor)
 	struct repl *r;
 
 	el_get(editor, EL_CLIENTDATA, &r);
-	return r->input.n > 0 ? more : first;
+	return r->input.n > 0 ? more : r->stopped ? r->place : first;
 }
 
-/* NULL at the end of input; Ctrl-C forgets what was typed. */
+/* NULL at the end of input; Ctrl-C forgets what was typed, or ends the run that stands. */
 static const char *
 edited_line(struct repl *r)
 {
@@ -200,8 +210,13 @@ edited_line(struct repl *r)
 		line = el_gets(r->editor, &n);
 		if (line == NULL && interrupted) {
 			putchar('\n');
+			r->ends_run = r->stopped && r->input.n == 0 && el_line(r->editor)->lastchar == el_line(r->editor)->buffer;
 			sl_buf_reset(&r->input);
 			el_reset(r->editor);
+		}
+		if (r->ends_run) {
+			interrupted = 0;
+			return NULL;
 		}
 	} while (line == NULL && interrupted);
 	if (line == NULL)
@@ -219,8 +234,8 @@ repl_next_line(struct repl *r)
 	return getline(&r->line, &r->line_size, stdin) >= 0 ? r->line : NULL;
 }
 
-static void
-take_line(struct repl *r, const char *line)
+void
+repl_take_line(struct repl *r, const char *line)
 {
 	if (r->input.n == 0) {
 		if (sl_str_trim(sl_str_of(line)).n == 0)
@@ -230,6 +245,7 @@ take_line(struct repl *r, const char *line)
 			return;
 		}
 		r->chunks++;
+		repl_step_begin(r);
 	}
 	sl_buf_puts(&r->input, line);
 	if (r->input.failed)
@@ -245,7 +261,7 @@ serve(struct repl *r)
 	const char *line;
 
 	while (!r->quit && (line = repl_next_line(r)) != NULL)
-		take_line(r, line);
+		repl_take_line(r, line);
 	if (r->input.n > 0 && !r->quit)
 		evaluate(r, true);
 	fflush(stdout);
@@ -317,6 +333,7 @@ run(struct desk *d, bool live)
 
 	r.color = terminal;
 	sl_engine_on_echo(desk_engine(d), on_echo, NULL);
+	desk_on_stop(d, repl_at_stop, &r);
 	if (live && desk_live(d, true, &err) != 0)
 		repl_complain(&r, err.text);
 	else if (r.names == NULL || sl_engine_exec_keep(desk_engine(d)) != 0 ||
@@ -327,6 +344,8 @@ run(struct desk *d, bool live)
 	if (terminal)
 		close_terminal(&r);
 	sl_dict_free(r.names, free);
+	json_decref(r.seen);
+	json_decref(r.typed);
 	sl_buf_clear(&r.session);
 	sl_buf_clear(&r.input);
 	free(r.line);

@@ -209,6 +209,10 @@ vars(struct repl *r, int argc, char **argv)
 
 	(void)argc;
 	(void)argv;
+	if (r->stopped) {
+		repl_step_variables(r);
+		return;
+	}
 	if (r->session.n > 0)
 		fwrite(r->session.p, 1, r->session.n, stdout);
 	r->hsl = false;
@@ -280,8 +284,8 @@ http(struct repl *r, int argc, char **argv)
 	sl_buf_clear(&body);
 }
 
-static bool
-is_on(struct repl *r, int argc, char **argv, bool *on)
+bool
+repl_is_on(struct repl *r, int argc, char **argv, bool *on)
 {
 	*on = argc == 1 || strcmp(argv[1], "on") == 0;
 	if (*on || strcmp(argv[1], "off") == 0)
@@ -296,7 +300,7 @@ live(struct repl *r, int argc, char **argv)
 	struct sl_err err;
 	bool on;
 
-	if (!is_on(r, argc, argv, &on))
+	if (!repl_is_on(r, argc, argv, &on))
 		return;
 	if (desk_live(r->desk, on, &err) != 0)
 		repl_complain(r, err.text);
@@ -318,7 +322,7 @@ show_event(void *arg, const json_t *event)
 static void
 trace(struct repl *r, int argc, char **argv)
 {
-	if (is_on(r, argc, argv, &r->trace))
+	if (repl_is_on(r, argc, argv, &r->trace))
 		desk_hear(r->desk, r->trace ? show_event : NULL, r);
 }
 
@@ -370,19 +374,21 @@ static const struct repl_command commands[] = {
 	{ ":doc", "NAME", "what the reference says of a builtin or variable", doc, 1, 1 },
 	{ ":help", "", "this", help, 0, 0 },
 	{ ":quit", "", "or the end of input", quit, 0, 0 },
+	{ NULL, NULL, NULL, NULL, 0, 0 },
 };
-
-#define NCOMMANDS	(sizeof(commands) / sizeof(commands[0]))
 
 static const struct repl_command *
 command_at(size_t i)
 {
-	size_t n;
+	static const struct repl_command *const tables[] = { repl_session_commands, commands,
+	    repl_step_commands };
+	size_t n, t;
 
-	for (n = 0; repl_session_commands[n].name != NULL; n++)
-		if (n == i)
-			return &repl_session_commands[n];
-	return i - n < NCOMMANDS ? &commands[i - n] : NULL;
+	for (t = 0; t < sizeof(tables) / sizeof(tables[0]); t++, i -= n)
+		for (n = 0; tables[t][n].name != NULL; n++)
+			if (n == i)
+				return &tables[t][n];
+	return NULL;
 }
 
 const char *
@@ -431,6 +437,17 @@ split(char *line, char **argv)
 	return argc;
 }
 
+/* It would have the engine do two things at once. */
+static bool
+is_of_session(const struct repl_command *c)
+{
+	const struct repl_command *own = repl_session_commands;
+
+	while (own->name != NULL && own != c)
+		own++;
+	return own == c || strcmp(c->name, ":reload") == 0;
+}
+
 void
 repl_command(struct repl *r, const char *line)
 {
@@ -455,7 +472,12 @@ repl_command(struct repl *r, const char *line)
 		repl_complain(r, text);
 		return;
 	}
+	if (r->stopped && is_of_session(c)) {
+		repl_complain(r, "a script is stopped here: :next, :into, :out or :continue first");
+		return;
+	}
 	desk_forget(r->desk);
+	repl_step_begin(r);
 	c->fn(r, argc, argv);
 	repl_tell_unanswered(r);
 }

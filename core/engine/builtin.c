@@ -224,7 +224,7 @@ sl_builtin_running(lua_State *L)
 void *
 sl_run_host(lua_State *L)
 {
-	return sl_running(L)->spec.host;
+	return sl_run_meant(sl_running(L))->spec.host;
 }
 
 unsigned

@@ -50,6 +50,8 @@ sl_name_push(lua_State *L, const char *name)
 int
 sl_fact_push(lua_State *L, const struct sl_run *run, const char *name, unsigned *phases)
 {
+	if (run->spec.at != NULL)
+		run = run->spec.at;
 	if (run->spec.fact == NULL)
 		return 0;
 	return run->spec.fact(L, run->spec.host, name, phases);

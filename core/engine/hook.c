@@ -1,6 +1,7 @@
 /*
  * The one hook: counts steps, ends runs that used up theirs, gives the loop
- * its turn, and stops what still runs after the verdict.
+ * its turn, stops what still runs after the verdict, and hands on lines to
+ * who counts or steps through them.
  */
 #include "internal.h"
 
@@ -35,6 +36,10 @@ hook(lua_State *L, lua_Debug *ar)
 	}
 	if (ar->event == LUA_HOOKLINE) {
 		tell_line(L, ar, run->vm);
+		if (run->vm->stepper != NULL && sl_step_stops(L, ar, run)) {
+			run->passing = true;
+			lua_yield(L, 0);
+		}
 		return;
 	}
 	run->stats.steps += SL_HOOK_STEPS;
@@ -66,7 +71,8 @@ hook(lua_State *L, lua_Debug *ar)
 void
 sl_hook_install(lua_State *L, bool ending)
 {
-	bool lines = !ending && sl_vm_from(L)->on_line != NULL;
+	const struct sl_vm *vm = sl_vm_from(L);
+	bool lines = !ending && (vm->on_line != NULL || vm->stepper != NULL);
 
 	lua_sethook(L, hook, LUA_MASKCOUNT | (lines ? LUA_MASKLINE : 0), ending ? 1 : SL_HOOK_STEPS);
 }

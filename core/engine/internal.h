@@ -96,6 +96,7 @@ struct sl_vm {
 	void *echo_arg;
 	sl_lines_fn *on_line;		/* hears of lines that run; NULL = nobody */
 	void *on_line_arg;
+	struct sl_stepper *stepper;	/* step.c; NULL = nobody steps */
 	struct sl_now *now;		/* what is shown to who watches; NULL = nobody */
 	volatile sig_atomic_t interrupted;
 	struct {
@@ -125,7 +126,7 @@ struct sl_scope {
 	int env, overrides;		/* registry; LUA_NOREF = none */
 };
 
-enum run_state { RUN_QUEUED, RUN_READY, RUN_EXECUTING, RUN_AWAITING, RUN_OVER };
+enum run_state { RUN_QUEUED, RUN_READY, RUN_EXECUTING, RUN_AWAITING, RUN_STOPPED, RUN_OVER };
 
 struct sl_run {
 	struct sl_list link;
@@ -162,6 +163,7 @@ struct sl_run {
 	unsigned slice;			/* steps since the loop last had its turn */
 	uint64_t http_bytes;
 	int64_t started_us, resumed_us;
+	int64_t stopped_us, stood_us;	/* when a step stopped it; how long it stood so far */
 };
 
 #define SL_HOOK_STEPS	1000
@@ -187,11 +189,43 @@ sl_running(lua_State *L)
 	return sl_vm_from(L)->running;
 }
 
+/* The run in whose place this one runs: what a person evaluates where a run is stopped
+ * belongs to that. */
+static inline struct sl_run *
+sl_run_meant(struct sl_run *run)
+{
+	return run->spec.at != NULL ? run->spec.at : run;
+}
+
 /* end.c */
 int	 sl_go_on_ending(lua_State *L);		/* never returns to the script */
 void	 sl_begin_ending(lua_State *L, enum sl_run_end how, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
 int	 sl_is_memory_error(lua_State *L, int status, int index);
+
+/*
+ * step.c, while somebody steps. Whether the line of 'ar' is one to stop at: then L is to
+ * yield, and the run stands until sl_vm_step. stopped: whether this run does now.
+ */
+bool	 sl_step_stops(lua_State *L, lua_Debug *ar, struct sl_run *run);
+bool	 sl_step_stopped(const struct sl_run *run);
+lua_State *sl_step_thread(const struct sl_vm *vm);	/* of the run that stands; must be one */
+/* The name of local n of its innermost function, from 1; NULL behind the last. Once it has
+ * yielded, Lua's own names are those of the instruction before. */
+const char *sl_step_local(const struct sl_vm *vm, int n);
+unsigned sl_step_number(const struct sl_vm *vm);	/* of the stop; 0 = nothing stands */
+void	 sl_step_forget(struct sl_run *run);	/* it's gone */
+/* run.c: the run that stands goes on, or ends as one that was interrupted. */
+void	 sl_run_go_on(struct sl_run *run);
+void	 sl_run_give_up(struct sl_run *run, const char *where);
+void	 sl_run_end(struct sl_run *run, const char *where);	/* as by a final action there */
+
+/*
+ * frame.c: the variables of the function that stands, for the run that executes in its place.
+ * push: what the chunk gets as arguments; their number. take: HSL's assignments take effect.
+ */
+int	 sl_frame_push(lua_State *L, bool hsl);	/* [-0, +n, m] */
+void	 sl_frame_take(lua_State *L);		/* [-0, +0, m] */
 
 /* hook.c */
 void	 sl_hook_install(lua_State *L, bool ending);

@@ -64,13 +64,18 @@ call_block(lua_State *L, const struct sl_element *e)
 static void
 call_element(lua_State *L, struct sl_run *run, const struct sl_element *e)
 {
+	int n = 1;
+
 	if (!sl_chunk_push(L, run->program, e->script))
 		luaL_error(L, "%s is not in the policy", e->script);
-	sl_ref_push(L, run->scope->env);
-	if (run->spec.results == NULL)
-		lua_callk(L, 1, 0, STAGE_NEXT, flow_step);
+	if (run->spec.at != NULL)
+		n = sl_frame_push(L, sl_str_ends(sl_str_of(e->script), SL_STR(".hsl")));
 	else
-		lua_callk(L, 1, LUA_MULTRET, STAGE_RESULTS, flow_step);
+		sl_ref_push(L, run->scope->env);
+	if (run->spec.results == NULL)
+		lua_callk(L, n, 0, STAGE_NEXT, flow_step);
+	else
+		lua_callk(L, n, LUA_MULTRET, STAGE_RESULTS, flow_step);
 }
 
 /* With STAGE_BLOCK a block's module is on top, with STAGE_RESULTS a script's results. */
@@ -85,6 +90,8 @@ flow_step(lua_State *L, int status, lua_KContext stage)
 		return sl_go_on_ending(L);
 	for (;;) {
 		if (stage == STAGE_RESULTS) {
+			if (run->spec.at != NULL)
+				sl_frame_take(L);
 			run->spec.results(L, lua_gettop(L), run->spec.host);
 			lua_settop(L, 0);
 		} else if (stage == STAGE_BLOCK) {
@@ -217,6 +224,7 @@ run_free(struct sl_run *run)
 {
 	struct sl_vm *vm = run->vm;
 
+	sl_step_forget(run);
 	call_at_end(run);
 	sl_op_release(run->op);
 	sl_timer_stop(&run->deadline);
@@ -242,7 +250,7 @@ over(struct sl_run *run, enum sl_run_end how)
 	struct account *a = &run->vm->accounts.list[run->account];
 
 	run->stats.memory_peak = a->peak;
-	run->stats.wall_us = sl_clock_us() - run->started_us;
+	run->stats.wall_us = sl_clock_us() - run->started_us - run->stood_us;
 	run->stats.where = run->where.n > 0 ? run->where.p : NULL;
 	run->stats.source = run->source.n > 0 ? run->source.p : NULL;
 	run->stats.stack = run->stack.n > 0 ? run->stack.p : NULL;
@@ -284,7 +292,11 @@ static void
 suspended(struct sl_run *run)
 {
 	run->passing = false;
-	if (run->op != NULL && !run->op->done) {
+	if (sl_step_stopped(run)) {
+		run->state = RUN_STOPPED;
+		run->stopped_us = sl_clock_us();
+		sl_timer_stop(&run->deadline);
+	} else if (run->op != NULL && !run->op->done) {
 		run->state = RUN_AWAITING;
 		sl_op_wait(run->op, op_ready, run);
 	} else {
@@ -363,6 +375,37 @@ deadline(struct sl_timer *timer)
 	over(run, SL_RUN_LIMIT);
 }
 
+/* ---- runs that stand ------------------------------------------------------------------- */
+
+void
+sl_run_go_on(struct sl_run *run)
+{
+	int64_t now = sl_clock_us(), left;
+
+	run->stood_us += now - run->stopped_us;
+	left = run->limits.time_ms - (now - run->started_us - run->stood_us) / 1000;
+	sl_timer_start(run->vm->loop, &run->deadline, left > 0 ? left : 0, deadline);
+	run->state = RUN_READY;
+	sl_task_post(run->vm->loop, &run->task, execute_task);
+}
+
+void
+sl_run_give_up(struct sl_run *run, const char *where)
+{
+	sl_buf_reset(&run->where);
+	sl_buf_puts(&run->where, where);
+	sl_err_set(&run->err, SL_ERR_CANCELED, "%s: interrupted", where);
+	over(run, SL_RUN_LIMIT);
+}
+
+void
+sl_run_end(struct sl_run *run, const char *where)
+{
+	sl_buf_reset(&run->where);
+	sl_buf_puts(&run->where, where != NULL ? where : "?");
+	over(run, SL_RUN_ENDED);
+}
+
 /* ---- start ----------------------------------------------------------------------------- */
 
 static void
@@ -402,6 +445,8 @@ sl_run_start(struct sl_vm *vm, const struct sl_run_spec *spec, struct sl_run **o
 	sl_list_init(&run->at_end);
 	sl_scope_init(&run->own, vm);
 	run->scope = spec->scope != NULL ? spec->scope : &run->own;
+	if (spec->at != NULL)
+		run->scope = spec->at->scope;
 	run->started_us = sl_clock_us();
 	run->state = RUN_QUEUED;
 	sl_list_insert(&vm->waiting, &run->link);
@@ -415,13 +460,13 @@ sl_run_start(struct sl_vm *vm, const struct sl_run_spec *spec, struct sl_run **o
 void
 sl_run_at_end(lua_State *L, struct sl_at_end *at_end)
 {
-	sl_list_insert(&sl_running(L)->at_end, &at_end->link);
+	sl_list_insert(&sl_run_meant(sl_running(L))->at_end, &at_end->link);
 }
 
 struct sl_at_end *
 sl_run_at_end_next(lua_State *L, struct sl_at_end *at_end)
 {
-	struct sl_list *list = &sl_running(L)->at_end;
+	struct sl_list *list = &sl_run_meant(sl_running(L))->at_end;
 	struct sl_list *next = at_end != NULL ? at_end->link.next : list->next;
 
 	return next != list ? sl_list_entry(next, struct sl_at_end, link) : NULL;

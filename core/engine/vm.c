@@ -111,6 +111,7 @@ sl_vm_free(struct sl_vm *vm)
 		sl_run_kill(sl_list_entry(vm->waiting.next, struct sl_run, link));
 	while (!sl_list_empty(&vm->runs))
 		sl_run_kill(sl_list_entry(vm->runs.next, struct sl_run, link));
+	sl_vm_step(vm, SL_STEP_OFF);
 	if (vm->L != NULL)
 		lua_close(vm->L);
 	sl_accounts_clear(&vm->accounts);

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "../base/event.h"
+#include "../base/step.h"
 #include "../net/op.h"
 #include "builtin.h"
 
@@ -108,6 +109,22 @@ typedef void sl_lines_fn(void *arg, const char *path, int line);
 int		 sl_program_lines(struct sl_program *program, sl_lines_fn *fn, void *arg);
 void		 sl_vm_on_line(struct sl_vm *vm, sl_lines_fn *fn, void *arg);	/* NULL = nobody */
 
+/*
+ * Steps, of one person at a desk. Lines of the policy's files are stopped at, in coroutines
+ * too, but not inside of what a C function called that can't be left (the function of a sort).
+ * Only one run stands at a time; others pass. Deadlines of the one that stands stand, too.
+ *
+ * step: how to go on from where it stands, else how runs that begin are taken. SL_STEP_OFF
+ * forgets breakpoints, too.
+ */
+int		 sl_vm_step(struct sl_vm *vm, enum sl_step step);
+/* It ends there, as by a final action at 'where' that was called in its place. */
+void		 sl_vm_end_stopped(struct sl_vm *vm, const char *where);
+int		 sl_vm_break(struct sl_vm *vm, const char *path, int line, bool on);
+struct sl_run	*sl_vm_stopped(const struct sl_vm *vm, struct sl_stop *out);	/* NULL = none */
+/* The variables that can be seen where it stands: locals, then what scripts assigned. */
+int		 sl_vm_variables(struct sl_vm *vm, sl_variable_fn *fn, void *arg);
+
 /* An element of a flow. */
 struct sl_element {
 	const char *script;		/* path of a script, or NULL */
@@ -150,6 +167,10 @@ struct sl_run_spec {
 	/* A script's results, at 1 to n of the stack; NULL = they are dropped. May raise. */
 	void (*results)(lua_State *L, int n, void *host);
 	struct sl_scope *scope;		/* names that stay; NULL = they end with the run */
+	/* A run that is stopped: this one has its names, the variables of the function that
+	 * stands, its facts and its host (sl_run_host). Steps don't stop in it. */
+	struct sl_run *at;
+	const char *passed;		/* path of a script that steps don't stop in, or NULL */
 	struct sl_tape *tape;		/* past which it sees the world (doors.h); NULL = none */
 	const char *recipient;		/* for whom it runs, of several runs of one phase; or NULL */
 	void *host;

@@ -1,4 +1,4 @@
-/* Scripts outside of SMTP: exec, and the lines of a REPL. */
+/* Scripts outside of SMTP: exec, the lines of a REPL, what is evaluated where a step stopped. */
 #include <stdio.h>
 
 #include "../base/alloc.h"
@@ -12,8 +12,9 @@
 
 struct exec {
 	struct sl_list link;
+	struct sl_engine *engine;
 	struct sl_program *program;
-	struct sl_run *run;
+	struct sl_run *run, *at;	/* at: the stopped one in whose place it runs; NULL = none */
 	struct sl_element element;
 	sl_exec_fn *fn;
 	void *arg;
@@ -50,6 +51,8 @@ sl_engine_exec_stop(struct sl_engine *e)
 
 	while (!sl_list_empty(&e->execs)) {
 		x = sl_list_entry(e->execs.next, struct exec, link);
+		if (x->run == sl_vm_stopped(e->vm, NULL))
+			break;		/* it isn't what runs */
 		sl_run_kill(x->run);
 		sl_err_set(&err, SL_ERR_CANCELED, "%s: interrupted", x->name);
 		x->fn(x->arg, &err, NULL);
@@ -94,14 +97,17 @@ static void
 exec_done(struct sl_run *run, enum sl_run_end how, const struct sl_err *err, void *host)
 {
 	struct exec *x = host;
+	struct sl_engine *e = x->engine;
+	bool ends = how == SL_RUN_ENDED && x->at != NULL && x->at == sl_vm_stopped(e->vm, NULL);
 
-	(void)how;
 	if (err != NULL) {
 		sl_buf_reset(&x->text);
 		describe(sl_run_stats(run), &x->text);
 	}
 	x->fn(x->arg, err, x->text.n > 0 ? x->text.p : NULL);
 	exec_free(x);
+	if (ends)
+		sl_vm_end_stopped(e->vm, sl_run_stats(run)->where);
 }
 
 int
@@ -186,6 +192,21 @@ sl_engine_translate(struct sl_engine *e, const char *name, struct sl_str source,
 	return rc;
 }
 
+/* Where a script is stopped, this is one of its phase. */
+static void
+take_place(struct exec *x, struct sl_run_spec *spec)
+{
+	struct sl_stop stop;
+
+	spec->passed = x->name;
+	x->at = sl_vm_stopped(x->engine->vm, &stop);
+	if (x->at == NULL)
+		return;
+	spec->at = x->at;
+	spec->phase = stop.at;
+	spec->name = stop.phase;
+}
+
 int
 sl_engine_exec(struct sl_engine *e, const char *name, struct sl_str source, sl_exec_fn *fn,
     void *arg, struct sl_err *err)
@@ -205,6 +226,7 @@ sl_engine_exec(struct sl_engine *e, const char *name, struct sl_str source, sl_e
 		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	}
 	sl_list_insert(&e->execs, &x->link);
+	x->engine = e;
 	x->fn = fn;
 	x->arg = arg;
 	snprintf(x->name, sizeof(x->name), "%s", name);
@@ -214,7 +236,8 @@ sl_engine_exec(struct sl_engine *e, const char *name, struct sl_str source, sl_e
 	spec.id = x->name;
 	spec.host = x;
 	sl_program_set_files(x->program, files_of(e));
-	if (e->names != NULL)
+	take_place(x, &spec);
+	if (e->names != NULL || x->at != NULL)
 		sl_program_share_variables(x->program);
 	rc = sl_program_add(x->program, x->name, source, err);
 	tell_report(e, x->program);
@@ -223,4 +246,30 @@ sl_engine_exec(struct sl_engine *e, const char *name, struct sl_str source, sl_e
 	if (rc != 0)
 		exec_free(x);
 	return rc;
+}
+
+/* ---- steps ------------------------------------------------------------------------------ */
+
+int
+sl_engine_step(struct sl_engine *e, enum sl_step step)
+{
+	return sl_vm_step(e->vm, step);
+}
+
+int
+sl_engine_break(struct sl_engine *e, const char *path, int line, bool on)
+{
+	return sl_vm_break(e->vm, path, line, on);
+}
+
+bool
+sl_engine_stopped(const struct sl_engine *e, struct sl_stop *out)
+{
+	return sl_vm_stopped(e->vm, out) != NULL;
+}
+
+int
+sl_engine_variables(struct sl_engine *e, sl_variable_fn *fn, void *arg)
+{
+	return sl_vm_variables(e->vm, fn, arg);
 }

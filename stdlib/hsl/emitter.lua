@@ -585,7 +585,9 @@ function M:func(node)
   if node.generator then self:add("end) end") end
   local code = self:pop()
   self.inside, self.leaving, self.in_function, self.has_temps, self.keeps = table.unpack(saved, 1, 5)
-  return ("%sfunction(%s) %s end"):format(self:mark(node), table.concat(names, ", "), code)
+  -- made where it ends, as Lua does: to who steps it is no line of its body
+  return ("%sfunction(%s) %s %send"):format(self:mark(node), table.concat(names, ", "), code,
+    self:mark{ line = node.body.last })
 end
 
 -- ---- the file -----------------------------------------------------------------------------------

@@ -56,3 +56,53 @@ def test_every_documented_name_has_a_row(file, column):
     documented = {re.match(r"\w+", line.split("\t")[column]).group() for line in lines}
     assert len(documented) > 100
     assert documented <= {row[0] for row in rows()}
+
+
+# ---- Lua ---------------------------------------------------------------------------
+
+CONFIG = """return { hostname = "mx.example.org", listen = { { smtp = "127.0.0.1:2525", server = "s" } },
+  servers = { s = { flows = { connect = { "a.lua" } } } } }
+"""
+
+
+def load(tmp_path, command, **files):
+    for name, text in {"sluice.lua": CONFIG, "a.lua": "", **files}.items():
+        (tmp_path / name).write_text(text)
+    done = subprocess.run([SLUICE, command, tmp_path], input="", capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "repl"])
+def test_lua_that_calls_what_is_not_built_is_not_loaded(tmp_path, command):
+    status, text = load(tmp_path, command, **{
+        "a.lua": "local x = 1\n  if x then return ldap_search('a') end", "b.lua": "smtp_lookup_rcpt{}\nFile'x'"})
+    assert status == 1
+    for line in ("a.lua:2:20: ", "b.lua:1:1: ", "b.lua:2:1: ", "isn't built in this version",
+                 "ask by HTTP", "use file, file_get_contents and in_file"):
+        assert line in text, text
+
+
+OWN = {
+    "local": {"a.lua": "local Map = function() end Map()"},
+    "parameter": {"a.lua": "local function f(Map, ...) return Map() end f(tostring)"},
+    "loop variable": {"a.lua": "for Set in pairs{} do Set() end"},
+    "field": {"a.lua": "local t = { Map = tostring } t.Map() t:Map() string.len('Map()')"},
+    "text and comment": {"a.lua": "-- Map()\nlocal s = 'Map()' .. [[File()]]"},
+    "global": {"a.lua": "function Map() end Map()"},
+    "global of another file": {"a.lua": "Map() File()", "b.lua": "Map = tostring function File() end"},
+    "function of HSL": {"a.lua": "ldap_search()", "b.hsl": "function ldap_search() { }"},
+    "by the environment": {"a.lua": "_G['Ma' .. 'p'] = tostring Map()"},
+}
+
+
+@pytest.mark.parametrize("files", OWN.values(), ids=OWN.keys())
+def test_names_of_the_policys_own_are_no_alarm(tmp_path, files):
+    status, text = load(tmp_path, "repl", **files)
+    assert status == 0 and "isn't built" not in text, text
+
+
+def test_a_name_that_is_only_asked_for_loads_and_check_says_why(tmp_path):
+    files = {"a.lua": "local ok = pcall(function() return Map end)"}
+    assert load(tmp_path, "repl", **files)[0] == 0
+    status, text = load(tmp_path, "check", **files)
+    assert status == 1 and "Map is not defined and isn't built in this version: use an array" in text, text

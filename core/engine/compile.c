@@ -152,11 +152,10 @@ push_host(lua_State *L, struct sl_program *p)
 
 /* ---- loading the compiler ------------------------------------------------------------ */
 
-static int
-load_compiler(lua_State *L)
+/* [-0, +1, m] An environment's own require, for modules of the library. */
+static void
+push_require(lua_State *L, struct sl_program *p)
 {
-	struct sl_program *p = lua_touserdata(L, 1);
-
 	sl_push_library(L);
 	lua_pushlightuserdata(L, p);
 	lua_newtable(L);
@@ -164,6 +163,15 @@ load_compiler(lua_State *L)
 	lua_pushcclosure(L, compiler_require, 3);
 	lua_pushvalue(L, -1);
 	lua_setfield(L, -3, "require");
+	lua_remove(L, -2);
+}
+
+static int
+load_compiler(lua_State *L)
+{
+	struct sl_program *p = lua_touserdata(L, 1);
+
+	push_require(L, p);
 	lua_pushliteral(L, "hsl.compiler");
 	lua_call(L, 1, 1);
 	lua_getfield(L, -1, "compile");
@@ -190,17 +198,6 @@ need_compiler(struct sl_program *p, struct sl_err *err)
 	return SL_ERR_NOTFOUND;
 }
 
-/* ---- compiling ------------------------------------------------------------------------- */
-
-struct job {
-	struct sl_program *program;
-	const char *path;
-	struct sl_str source;
-	bool included;
-	struct sl_buf *code, *includes;
-	bool refused;
-};
-
 /* The texts of the list at 'index', each behind the other. */
 static void
 append(lua_State *L, int index, struct sl_buf *out, char end)
@@ -218,6 +215,71 @@ append(lua_State *L, int index, struct sl_buf *out, char end)
 		lua_pop(L, 1);
 	}
 }
+
+/* ---- names that aren't built ------------------------------------------------------ */
+
+struct names {
+	struct sl_program *program;
+	sl_program_each_fn *each;
+	void *arg;
+};
+
+static void
+push_sources(lua_State *L, const struct names *n)
+{
+	struct sl_str path, source;
+	lua_Integer count = 0;
+	size_t i;
+
+	lua_newtable(L);
+	for (i = 0; n->each(n->arg, &i, &path, &source);) {
+		lua_newtable(L);
+		sl_string(L, path);
+		lua_setfield(L, -2, "path");
+		sl_string(L, source);
+		lua_setfield(L, -2, "source");
+		lua_rawseti(L, -2, ++count);
+	}
+}
+
+static int
+run_names(lua_State *L)
+{
+	struct names *n = lua_touserdata(L, 1);
+
+	push_require(L, n->program);
+	lua_pushliteral(L, "check.unbuilt");
+	lua_call(L, 1, 1);
+	push_sources(L, n);
+	push_builtins(L);
+	lua_call(L, 2, 1);
+	append(L, lua_gettop(L), &n->program->report, '\n');
+	return 0;
+}
+
+int
+sl_program_check_names(struct sl_program *p, sl_program_each_fn *each, void *arg, struct sl_err *err)
+{
+	struct names n = { p, each, arg };
+	struct sl_bounds bounds = { "check", STEPS, MEMORY, NULL };
+	int rc;
+
+	sl_buf_reset(&p->report);
+	if ((rc = sl_bounded(p->vm, &bounds, run_names, &n, err)) != 0)
+		return rc;
+	return p->report.n > 0 ? SL_ERR_SYNTAX : 0;
+}
+
+/* ---- compiling ------------------------------------------------------------------------- */
+
+struct job {
+	struct sl_program *program;
+	const char *path;
+	struct sl_str source;
+	bool included;
+	struct sl_buf *code, *includes;
+	bool refused;
+};
 
 static int
 run_compiler(lua_State *L)

@@ -84,6 +84,14 @@ struct sl_program_files {
 	 * what they name doesn't; NULL = all are names of the policy. */
 	const char *folder;
 };
+/*
+ * Whether Lua files call names that stdlib/hsl/unbuilt.lua lists and nobody defines: SL_ERR_SYNTAX, and
+ * sl_program_report has a text for each. 'each' gives the policy's files, *i begins with 0; HSL's too, for
+ * what they define.
+ */
+typedef bool sl_program_each_fn(void *arg, size_t *i, struct sl_str *path, struct sl_str *source);
+int		 sl_program_check_names(struct sl_program *program, sl_program_each_fn *each, void *arg,
+		    struct sl_err *err);
 /* Borrowed until it is set again (NULL: no files). */
 void		 sl_program_set_files(struct sl_program *program, const struct sl_program_files *files);
 /* The level of HSL that a file says in a comment of its first five lines: 2016, 2026; 0 = none. */

@@ -111,7 +111,34 @@ add_files(struct sl_generation *g, struct sl_buf *out)
 	return refused;
 }
 
+static bool
+next_code(void *arg, size_t *i, struct sl_str *path, struct sl_str *source)
+{
+	const struct sl_generation *g = arg;
+
+	while (sl_image_each(g->image, i, path, source))
+		if (is_code(*path))
+			return true;
+	return false;
+}
+
+/* Lua that calls what isn't built; HSL's compiler tells that by itself. */
+static int
+check_names(struct sl_generation *g, struct sl_buf *out)
+{
+	struct sl_err err;
+
+	if (sl_program_check_names(g->program, next_code, g, &err) == 0)
+		return 0;
+	if (sl_program_report(g->program)[0] != '\0')
+		sl_buf_puts(out, sl_program_report(g->program));
+	else
+		report(out, &err);
+	return 1;
+}
+
 #define COMPILER	"stdlib/hsl/"
+#define CHECKS		"stdlib/check/"
 
 /* What HSL's compiler asks for: code and data of the policy, and its own modules. */
 static bool
@@ -120,7 +147,8 @@ read_source(void *arg, const char *path, struct sl_str *source)
 	const struct sl_generation *g = arg;
 
 	return (is_code(sl_str_of(path)) || is_data(sl_str_of(path)) ||
-	    sl_str_starts(sl_str_of(path), SL_STR(COMPILER))) &&
+	    sl_str_starts(sl_str_of(path), SL_STR(COMPILER)) ||
+	    sl_str_starts(sl_str_of(path), SL_STR(CHECKS))) &&
 	    sl_image_find(g->image, path, source);
 }
 
@@ -194,7 +222,7 @@ sl_engine_prepare(struct sl_engine *engine, int image_fd, struct sl_generation *
 		goto fail;
 	g->files = (struct sl_program_files){ read_source, path_by_id, g, NULL };
 	sl_program_set_files(g->program, &g->files);
-	if (add_stdlib(g, text) + add_files(g, text) != 0)
+	if (add_stdlib(g, text) + add_files(g, text) != 0 || check_names(g, text) != 0)
 		goto fail;
 	if (sl_services_prepare(engine, g, text) != 0)
 		goto fail;

@@ -12,6 +12,7 @@ local known, folder = ...
 
 local parse = dofile(folder .. "/check/parser.lua")
 local signatures = dofile(folder .. "/check/signatures.lua")
+local unbuilt = dofile(folder .. "/hsl/unbuilt.lua")
 
 local findings = {}
 
@@ -197,8 +198,9 @@ local function check_file(file, assigned)
       local ok, near = is_defined(name)
       if not ok then
         near = near or nearest(name, sorted(known.facts))
+        local why = unbuilt[name] and " and isn't built in this version: " .. unbuilt[name]
         found(line, column, "error", "undefined-name", name .. " is not defined" ..
-          (near and " (" .. near .. "?)" or ""))
+          (why or near and " (" .. near .. "?)" or ""))
       end
     end,
     call = function(call)

@@ -252,10 +252,62 @@ def test_what_does_not_load(policy):
     assert done.returncode == 1 and "No such file" in done.stderr and done.stdout == ""
 
 
+MILTER = CONFIG.replace('smtp = "127.0.0.1:2525"', 'milter = "inet:127.0.0.1:8890"')
+GOOD = """# our own
+smtpd_milters =
+    inet:127.0.0.1:8890
+non_smtpd_milters = inet:localhost:8890
+milter_default_action = tempfail
+smtp_line_length_limit = 0
+disable_mime_output_conversion = yes
+"""
+POSTFIX = {
+    "nothing to say": ("", []),
+    "no milter": ("smtpd_milters = inet:127.0.0.1:8891\n", [(8, "postfix-milters")]),
+    "not for the sendmail command": ("non_smtpd_milters =\n", [(8, "postfix-milters")]),
+    "mail passes": ("milter_default_action = accept\n", [(8, "postfix-default-action")]),
+    "mail passes by one milter": ("smtpd_milters = { inet:127.0.0.1:8890,\n  default_action=accept }\n",
+                                  [(8, "postfix-default-action")]),
+    "an old protocol": ("milter_protocol = 4\n", [(8, "postfix-protocol")]),
+    "generic maps": ("smtp_generic_maps = hash:/etc/postfix/generic\n", [(8, "signature-rewritten")]),
+    "header checks in delivery": ("# x\nsmtp_header_checks = regexp:/a\n", [(9, "signature-rewritten")]),
+    "body checks in delivery": ("smtp_body_checks = regexp:/a\n", [(8, "signature-rewritten")]),
+    "header checks before": ("header_checks = regexp:/a\nbody_checks = regexp:/b\n", []),
+    "long lines": ("smtp_line_length_limit = 998\n", [(8, "signature-long-lines")]),
+    "8 bits": ("disable_mime_output_conversion = no\n", [(8, "signature-8bit")]),
+}
+
+
+@pytest.mark.parametrize("case", POSTFIX)
+def test_settings_of_postfix(policy, tmp_path_factory, case):
+    more, wanted = POSTFIX[case]
+    main = tmp_path_factory.mktemp("postfix") / "main.cf"
+    main.write_text(GOOD + more)
+    (policy / "sluice.lua").write_text(MILTER)
+    (policy / "data.lua").write_text('DKIMSign("s", "example.org", "pki:k")')
+    done = check(policy, "--json", "--postfix", main)
+    found = [f for f in json.loads(done.stdout) if f["file"] == str(main)]
+    assert [(f["line"], f["code"]) for f in found] == wanted and done.returncode == 0
+    (policy / "data.lua").write_text("Deliver()")
+    found = json.loads(check(policy, "--json", "--postfix", main).stdout)
+    assert not any(f["code"].startswith("signature") for f in found)
+
+
+def test_settings_of_postfix_from_standard_input(policy):
+    (policy / "sluice.lua").write_text(MILTER)
+    done = subprocess.run([SLUICE, "check", policy, "--postfix", "-"], input=GOOD, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"{policy}: no errors\n")
+    (policy / "sluice.lua").write_text(CONFIG)
+    assert "no listener is a milter" in check(policy, "--postfix", ROOT / "examples/postfix/main.cf").stdout
+    assert check(policy, "--postfix", policy / "nowhere").returncode == 0
+    (policy / "sluice.lua").write_text(MILTER)
+    assert check(policy, "--postfix", policy / "nowhere").returncode == 2
+
+
 def explained():
     """code -> what doc/reference/findings.md says to do."""
     page = (ROOT / "doc/reference/findings.md").read_text()
-    return dict(re.findall(r"^## ([a-z-]+)\n.*?^What to do: (.*?)\.\n", page, re.M | re.S))
+    return dict(re.findall(r"^## ([a-z0-9-]+)\n.*?^What to do: (.*?)\.\n", page, re.M | re.S))
 
 
 def test_every_code_is_explained_and_found(policy):
@@ -278,6 +330,10 @@ def test_every_code_is_explained_and_found(policy):
     (policy / "sluice.lua").write_text(CONFIG)
     (policy / "data.lua").write_text("if x then\n")
     found += json.loads(check(policy, "--json").stdout)
+    (policy / "main.cf").write_text("milter_protocol = 2\nmilter_default_action = accept\nsmtp_generic_maps = x:y\n")
+    (policy / "data.lua").write_text('DKIMSign("s", "example.org", "pki:k")')
+    (policy / "sluice.lua").write_text(MILTER.replace("return {\n", 'return {\n  shadow = { policy = "next" },\n'))
+    found += json.loads(check(policy, "--json", "--postfix", policy / "main.cf").stdout)
     for f in found:
         assert f["line"] >= 1 and f["column"] >= 1 and f["severity"] in ("error", "warning") and f["text"], f
         assert f["code"] in explained() and f["remedy"], f

@@ -14,19 +14,19 @@
 #include "../policy/image.h"
 #include "../policy/lines.h"
 #include "../sluice_host.h"
+#include "check_postfix.h"
 #include "check_scripts.h"
 #include "cmd.h"
 
 struct options {
-	const char *policy;
+	const char *policy, *postfix;
 	bool defaults, json;
 };
 
 /* ---- findings ---------------------------------------------------------------------------- */
 
-/* Every finding has a place: what is about a whole file stands at its beginning. */
-static json_t *
-add(json_t *findings, const char *file, int line, int column, const char *severity,
+json_t *
+check_add(json_t *findings, const char *file, int line, int column, const char *severity,
     const char *code, const char *text)
 {
 	json_t *finding = json_pack("{s:o, s:i, s:i, s:s, s:s, s:o, s:s}", "file", cmd_json_text(file),
@@ -92,7 +92,7 @@ add_report(json_t *findings, struct sl_str report)
 		}
 		text = copy + n;
 		warning = strncmp(text, "warning: ", 9) == 0;
-		last = add(findings, file, line, column, warning ? "warning" : "error",
+		last = check_add(findings, file, line, column, warning ? "warning" : "error",
 		    code_of(file, warning), warning ? text + 9 : text);
 	}
 }
@@ -166,7 +166,7 @@ check_mode(json_t *findings, const char *name, const struct stat *st)
 	if (!S_ISREG(st->st_mode) || (st->st_mode & 077) == 0)
 		return;
 	snprintf(text, sizeof(text), "others may read it (mode %04o)", (unsigned)st->st_mode & 07777);
-	add(findings, name, 1, 1, "warning", "readable-secret", text);
+	check_add(findings, name, 1, 1, "warning", "readable-secret", text);
 }
 
 /* What is in keys/ and secrets/ is nobody else's. */
@@ -231,7 +231,7 @@ check_config(json_t *findings, const struct sl_config *config, const char *polic
 
 	if (config->open_relay) {
 		find_key(config, "open_relay", &line, &column);
-		add(findings, "sluice.lua", (int)line, (int)column, "warning", "open-relay",
+		check_add(findings, "sluice.lua", (int)line, (int)column, "warning", "open-relay",
 		    "open_relay lets anybody send to anybody");
 	}
 	check_modes(findings, policy, "keys", 0);
@@ -240,81 +240,136 @@ check_config(json_t *findings, const struct sl_config *config, const char *polic
 	check_named(findings, policy, json_string_value(json_object_get(config->root, "users")));
 }
 
-static int
-look(struct sl_engine *engine, int image, struct sl_str warnings, const struct options *o)
-{
-	json_t *findings = json_array(), *scripts;
-	struct sl_err err;
-	int status;
+static int find_all(json_t *findings, int image, const char *policy, const struct options *o);
 
-	add_report(findings, warnings);
-	if ((scripts = check_scripts(engine, image, &err)) == NULL) {
+/* The policy that runs in the shadow of this one: whatever is wrong in it keeps nothing from loading here. */
+static int
+check_shadow(json_t *findings, const struct sl_config *config, const char *policy, const struct options *o)
+{
+	const char *folder = config->shadow.policy;
+	json_t *its = json_array(), *finding;
+	char path[PATH_MAX], file[PATH_MAX];
+	unsigned line, column;
+	struct sl_err err;
+	int image, rc = 0;
+	size_t i;
+
+	if (folder == NULL) {
+		json_decref(its);
+		return 0;
+	}
+	if (sl_image_part(config->image, folder, &image, &err) != 0) {
+		find_key(config, "shadow.policy", &line, &column);
+		check_add(findings, "sluice.lua", (int)line, (int)column, "error", "shadow", err.text);
+	} else {
+		snprintf(path, sizeof(path), "%s/%s", policy, folder);
+		rc = find_all(its, image, path, o);
+		close(image);
+	}
+	json_array_foreach(its, i, finding) {
+		snprintf(file, sizeof(file), "%s/%s", folder, text_of(finding, "file"));
+		json_object_set_new(finding, "file", cmd_json_text(file));
+	}
+	json_array_extend(findings, its);
+	json_decref(its);
+	return rc;
+}
+
+/* A policy that loads: what is odd in it. */
+static int
+look(json_t *findings, struct sl_engine *engine, int image, const char *policy, const struct options *o)
+{
+	const struct sl_config *config = sl_engine_config(engine);
+	struct sl_err err;
+	json_t *scripts = check_scripts(engine, image, &err);
+
+	if (scripts == NULL) {
 		fprintf(stderr, "sluice: %s\n", err.text);
-		json_decref(findings);
-		return 2;
+		return -1;
 	}
 	json_array_extend(findings, scripts);
 	json_decref(scripts);
-	check_config(findings, sl_engine_config(engine), o->policy);
-	status = tell(findings, o);
-	json_decref(findings);
-	return status;
+	check_config(findings, config, policy);
+	if (o->postfix != NULL && policy == o->policy && check_postfix(findings, o->postfix, config) != 0)
+		return -1;
+	return check_shadow(findings, config, policy, o);
 }
 
-/* It doesn't load. */
+/* Appends what is found in the policy of the image; -1: it was said why that can't be told. */
 static int
-refuse(const struct sl_buf *report, const struct options *o)
+find_all(json_t *findings, int image, const char *policy, const struct options *o)
 {
-	json_t *findings = json_array();
-	int status;
+	struct sl_engine_options options = { .gateway = true, .stdlib = cmd_stdlib() };
+	struct sl_generation *generation;
+	struct sl_buf report = SL_BUF_INIT;
+	struct sl_engine *engine;
+	struct sl_err err;
+	int rc = 0;
 
-	add_report(findings, sl_buf_str(report));
-	status = tell(findings, o);
-	json_decref(findings);
-	return status != 0 ? status : 1;
+	engine = sl_engine_new(&options, &err);
+	if (engine == NULL) {
+		fprintf(stderr, "sluice: %s\n", err.text);
+		return -1;
+	}
+	if (sl_engine_prepare(engine, image, &generation, &report) != 0) {
+		add_report(findings, sl_buf_str(&report));
+	} else {
+		add_report(findings, sl_str_of(sl_generation_warnings(generation)));
+		sl_engine_commit(engine, generation);
+		rc = look(findings, engine, image, policy, o);
+	}
+	sl_buf_clear(&report);
+	sl_engine_free(engine);
+	return rc;
 }
 
 static int
 check(const struct options *o)
 {
+	json_t *findings = json_array();
+	struct sl_err err;
+	int image = -1, rc = 0;
+
+	if (sl_image_pack(o->policy, cmd_stdlib(), &image, &err) != 0)
+		add_report(findings, sl_str_of(err.text));
+	else
+		rc = find_all(findings, image, o->policy, o);
+	rc = rc != 0 ? 2 : tell(findings, o);
+	if (image >= 0)
+		close(image);
+	json_decref(findings);
+	return rc;
+}
+
+/* --defaults: what every key is, and where it comes from. */
+static int
+describe(const struct options *o)
+{
 	struct sl_engine_options options = { .gateway = true, .stdlib = cmd_stdlib() };
 	struct sl_generation *generation = NULL;
 	struct sl_buf text = SL_BUF_INIT;
-	struct sl_engine *engine;
 	struct sl_err err;
-	int image = -1, rc;
+	struct sl_engine *engine = sl_engine_new(&options, &err);
 
-	engine = sl_engine_new(&options, &err);
-	if (engine == NULL) {
-		fprintf(stderr, "sluice: %s\n", err.text);
-		return 1;
-	}
-	if (sl_image_pack(o->policy, cmd_stdlib(), &image, &err) != 0)
-		sl_buf_printf(&text, "%s\n", err.text);
-	if (image < 0 || sl_engine_prepare(engine, image, &generation, &text) != 0) {
-		rc = refuse(&text, o);
-	} else if (o->defaults) {
+	if (engine == NULL)
+		sl_buf_printf(&text, "sluice: %s\n", err.text);
+	else if (sl_engine_prepare_folder(engine, o->policy, &generation, &text) == 0)
 		sl_config_describe(sl_generation_config(generation), &text);
-		fwrite(text.p != NULL ? text.p : "", 1, text.n, stdout);
+	if (text.n > 0)
+		fwrite(text.p, 1, text.n, generation != NULL ? stdout : stderr);
+	if (generation != NULL)
 		sl_generation_free(generation);
-		rc = 0;
-	} else {
-		sl_buf_puts(&text, sl_generation_warnings(generation));
-		sl_engine_commit(engine, generation);
-		rc = look(engine, image, sl_buf_str(&text), o);
-	}
-	if (image >= 0)
-		close(image);
 	sl_buf_clear(&text);
 	sl_engine_free(engine);
-	return rc;
+	return generation != NULL ? 0 : 1;
 }
 
 int
 cmd_check(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "defaults", no_argument, NULL, 'd' }, { "json", no_argument, NULL, 'j' }, { 0 },
+		{ "defaults", no_argument, NULL, 'd' }, { "json", no_argument, NULL, 'j' },
+		{ "postfix", required_argument, NULL, 'p' }, { 0 },
 	};
 	struct options o = { 0 };
 	int c;
@@ -324,10 +379,12 @@ cmd_check(int argc, char **argv)
 			o.defaults = true;
 		else if (c == 'j')
 			o.json = true;
+		else if (c == 'p')
+			o.postfix = optarg;
 		else
 			return 2;
 	if (optind != argc - 1) {
-		fprintf(stderr, "usage: sluice check POLICY [--defaults] [--json]\n");
+		fprintf(stderr, "usage: sluice check POLICY [--defaults] [--json] [--postfix FILE]\n");
 		return 2;
 	}
 	o.policy = argv[optind];
@@ -335,5 +392,5 @@ cmd_check(int argc, char **argv)
 		fprintf(stderr, "sluice: %s: %s\n", o.policy, strerror(errno));
 		return 1;
 	}
-	return check(&o);
+	return o.defaults ? describe(&o) : check(&o);
 }

@@ -174,7 +174,7 @@ push_files(lua_State *L, const struct sl_image *image, const struct sl_config *c
 	push_uses(L, config);
 	lua_newtable(L);
 	for (i = 0; sl_image_each(image, &i, &path, &bytes);) {
-		if (!is_script(path))
+		if (!is_script(path) || sl_config_is_shadow(config, path))
 			continue;
 		lua_newtable(L);
 		lua_pushlstring(L, path.p, path.n);

@@ -8,6 +8,10 @@
 
 struct sl_engine;
 
+/* Adds one. Each has a place: what is about a whole file stands at its beginning (line 0). */
+json_t	*check_add(json_t *findings, const char *file, int line, int column, const char *severity,
+	    const char *code, const char *text);
+
 /*
  * A list of { file, line, column, severity = "error" | "warning", code, text, remedy }, the
  * caller's. 'image' is the policy as the engine runs it. NULL: *err says why.

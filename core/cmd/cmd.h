@@ -26,6 +26,7 @@ int	 cmd_trace(int argc, char **argv);
 int	 cmd_capture(int argc, char **argv);
 int	 cmd_replay(int argc, char **argv);
 int	 cmd_why(int argc, char **argv);
+int	 cmd_shadow(int argc, char **argv);
 int	 cmd_queue(int argc, char **argv);
 int	 cmd_quarantine(int argc, char **argv);
 int	 cmd_sign(int argc, char **argv);

@@ -43,6 +43,7 @@ static const struct {
 	    "--match sender=*@example.com --count 5" },
 	{ "replay", cmd_replay, "run captured sessions again: sluice replay FILE... [--policy DIR]" },
 	{ "why", cmd_why, "what became of one message, from logs: sluice why ID|TEXT [LOG...]" },
+	{ "shadow", cmd_shadow, "how the next policy compares: sluice shadow report [LOG...]" },
 	{ "queue", cmd_queue, "list, show, retry, remove messages: sluice queue list SPOOL" },
 	{ "quarantine", cmd_quarantine, "list, show, release, remove held messages: sluice quarantine list SPOOL" },
 	{ "sign", cmd_sign, "sign a message with DKIM: sluice sign MESSAGE --key FILE "

@@ -213,6 +213,7 @@ sl_gateway_switch(struct sl_gateway *g)
 		return;
 	sl_engine_commit(g->engine, g->prepared);
 	g->prepared = NULL;
+	sl_shadow_load(g->shadow);
 	close_services(&g->services);
 	g->services = g->services_prepared;
 	g->services_prepared = (struct sl_services){ 0 };
@@ -377,6 +378,10 @@ open_engine(struct sl_gateway *g, struct sl_err *err)
 		g->thread = sl_thread_new(g->o.loop, "files", err);
 	if (g->thread == NULL)
 		return err->code;
+	g->shadow = sl_shadow_new(&(struct sl_shadow_options){ .loop = g->o.loop, .engine = g->engine,
+	    .events = g->o.events, .state = g->o.state, .stdlib = g->o.stdlib });
+	if (g->shadow == NULL)
+		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	sl_engine_count(g->engine, counters_of(g), sl_shared_metrics(g->o.shared));
 	sl_loop_measure(g->o.loop, &counters_of(g)->operations);
 	return 0;
@@ -481,6 +486,7 @@ void
 sl_gateway_interrupt(struct sl_gateway *g)
 {
 	sl_engine_interrupt(g->engine);
+	sl_shadow_interrupt(g->shadow);
 }
 
 static void
@@ -517,6 +523,7 @@ sl_gateway_close(struct sl_gateway *g)
 	sl_store_close(g->store);
 	sl_gateway_forget(g);
 	close_services(&g->services);
+	sl_shadow_free(g->shadow);
 	sl_engine_free(g->engine);
 	sl_thread_free(g->log_thread);
 	sl_thread_free(g->thread);

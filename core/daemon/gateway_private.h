@@ -9,6 +9,7 @@
 #include "../milter/server.h"
 #include "../smtp/server.h"
 #include "gateway.h"
+#include "shadow.h"
 
 /* How connections of each listener are served, of one policy. */
 struct sl_services {
@@ -23,6 +24,7 @@ struct sl_services {
 struct sl_gateway {
 	struct sl_gateway_options o;
 	struct sl_engine *engine;
+	struct sl_shadow *shadow;
 	struct sl_generation *prepared;
 	struct sl_thread *log_thread, *thread;
 	struct sl_store *store;

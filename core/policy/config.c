@@ -89,6 +89,8 @@ static const struct key root_keys[] = {
 	{ .name = "trusted", .type = KEY_SKIP, .text = "networks of known clients, a list; what they bring "
 	    "of Authentication-Results in our name stays" },
 	{ .name = "milter", .type = KEY_SKIP, .text = "timeout (7210), progress (10): of milter listeners" },
+	{ .name = "shadow", .type = KEY_SKIP, .text = "policy, sample (1): the next policy runs beside this one "
+	    "on real sessions, without effects; see doc/shadow.md" },
 	{ .name = "listen", .type = KEY_SKIP, .text = "list of { smtp =, server =, auth =, tls = } and "
 	    "{ milter =, server =, authenticated =, trusted = }" },
 	{ .name = "servers", .type = KEY_SKIP, .text = "flows and relay table by name" },
@@ -235,19 +237,27 @@ static const struct key milter_keys[] = {
 	{ 0 },
 };
 
+static const struct key shadow_keys[] = {
+	{ .name = "policy", .type = KEY_STRING, .offset = AT(shadow.policy),
+	    .text = "folder of this policy where the next one is: \"next\"" },
+	{ .name = "sample", .type = KEY_NUMBER, .offset = AT(shadow.sample), .dflt = "1", .min = 0, .max = 1,
+	    .text = "share of the sessions that it sees, 0 to 1" },
+	{ 0 },
+};
+
 static const struct group {
 	const char *name;
 	const struct key *keys;
 } groups[] = {
 	{ "", root_keys }, { "connections", connections_keys }, { "timeouts", timeouts_keys },
 	{ "log", log_keys }, { "tls", tls_keys }, { "dns", dns_keys }, { "http", http_keys },
-	{ "sockets", sockets_keys }, { "limits", limit_keys }, { "milter", milter_keys },
+	{ "sockets", sockets_keys }, { "limits", limit_keys }, { "milter", milter_keys }, { "shadow", shadow_keys },
 	{ "listen[]", sl_listener_keys }, { "listen[] of a milter", sl_milter_listener_keys }, { "api", api_keys }, { "servers.NAME", sl_server_keys },
 	{ "transports.NAME", sl_transport_keys }, { "dkim.DOMAIN[]", sl_dkim_keys },
 };
 
 #define NGROUPS	(sizeof(groups) / sizeof(groups[0]))
-#define NFIXED	10	/* of them are tables of the root, with fields of struct sl_config */
+#define NFIXED	11	/* of them are tables of the root, with fields of struct sl_config */
 
 /* ---- taking the parts ------------------------------------------------------------------- */
 
@@ -483,6 +493,19 @@ check_tls(struct loader *l)
 	sl_tls_unref(tls);
 }
 
+/* Whether it is there and loads is no error here: what is tried out mustn't keep what serves from loading. */
+static void
+check_shadow(struct loader *l)
+{
+	const char *folder = l->config->shadow.policy;
+
+	if (folder == NULL && json_object_get(l->config->root, "shadow") != NULL)
+		schema_error(l, "shadow", "shadow: policy is missing");
+	if (folder != NULL && (folder[0] == '\0' || folder[0] == '.' || strchr(folder, '/') != NULL))
+		schema_error(l, "shadow.policy", "shadow.policy: the name of a folder in this policy expected, got \"%s\"",
+		    folder);
+}
+
 static void
 check_dns_servers(struct loader *l)
 {
@@ -575,6 +598,7 @@ take_all(struct loader *l)
 	take_pem(l, c->tls.cert, "tls.cert", &c->tls.cert_pem);
 	take_pem(l, c->tls.key, "tls.key", &c->tls.key_pem);
 	check_tls(l);
+	check_shadow(l);
 	take_pem(l, c->dns.zone, "dns.zone", &c->dns.zone_text);
 	take_pem(l, c->dns.anchor, "dns.anchor", &c->dns.anchor_text);
 	sl_config_take_dkim(l, json_object_get(root, "dkim"));
@@ -703,6 +727,14 @@ sl_config_quarantine(const struct sl_config *c, const char *name)
 }
 
 bool
+sl_config_is_shadow(const struct sl_config *c, struct sl_str path)
+{
+	struct sl_str folder = sl_str_of(c->shadow.policy != NULL ? c->shadow.policy : "");
+
+	return folder.n > 0 && path.n > folder.n && path.p[folder.n] == '/' && sl_str_starts(path, folder);
+}
+
+bool
 sl_config_trusted(const struct sl_config *c, const struct sl_addr *client)
 {
 	size_t i;
@@ -749,7 +781,7 @@ sl_config_schema(size_t i, const char **key, const char **type, const char **dfl
     const char **text)
 {
 	static const char *const types[] = { "string", "boolean", "number", "size", "seconds",
-	    "choice", "table", "table" };
+	    "number", "choice", "table", "table" };
 	static __thread char name[128];
 	const struct key *k;
 	size_t g;
@@ -789,6 +821,7 @@ describe_value(const struct key *k, const char *base, struct sl_buf *out)
 		sl_buf_printf(out, "%lld", (long long)*(const int64_t *)field);
 		break;
 	case KEY_SECONDS:
+	case KEY_NUMBER:
 		sl_buf_printf(out, "%g", *(const double *)field);
 		break;
 	case KEY_CHOICE:

@@ -99,6 +99,7 @@ struct sl_config {
 	struct { double command, message; } timeouts;
 	struct { double timeout, progress; } milter;
 	struct { const char *file, *syslog, *level; } log;
+	struct { const char *policy; double sample; } shadow;	/* no policy = none */
 	struct { const char *cert, *key; struct sl_str cert_pem, key_pem; } tls;
 	struct { const char *zone, *anchor; bool zone_only; int64_t dnssec; double timeout; json_t *servers;
 	    struct sl_str zone_text, anchor_text; } dns;
@@ -142,6 +143,8 @@ const struct sl_transport *sl_config_transport(const struct sl_config *config, c
 bool	 sl_config_quarantine(const struct sl_config *config, const char *name);
 /* Whether scripts may connect to it: public addresses, and what sockets.allow lists. NULL = no policy. */
 bool	 sl_config_socket(const struct sl_config *config, const struct sl_addr *to);
+/* A file of the policy in 'shadow', which is no part of this one. */
+bool	 sl_config_is_shadow(const struct sl_config *config, struct sl_str path);
 bool	 sl_config_trusted(const struct sl_config *config, const struct sl_addr *client);
 struct sl_users *sl_config_users(const struct sl_config *config);
 const struct sl_limits *sl_config_limits(const struct sl_config *config);

@@ -92,7 +92,8 @@ add_files(struct sl_generation *g, struct sl_buf *out)
 	size_t i;
 
 	for (i = 0; sl_image_each(g->image, &i, &path, &bytes);) {
-		if (path.n >= sizeof(name) || (!is_code(path) && !is_data(path)))
+		if (path.n >= sizeof(name) || (!is_code(path) && !is_data(path)) ||
+		    sl_config_is_shadow(g->config, path))
 			continue;
 		memcpy(name, path.p, path.n);
 		name[path.n] = '\0';

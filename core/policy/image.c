@@ -173,6 +173,15 @@ read_into(struct sl_buf *out, const char *path, struct sl_err *err)
 	    path, SL_IMAGE_MAX_BYTES) : 0;
 }
 
+static void
+put_file(struct sl_buf *out, struct sl_str path, struct sl_str bytes)
+{
+	put_u64(out, path.n);
+	put_u64(out, bytes.n);
+	sl_buf_putstr(out, path);
+	sl_buf_putstr(out, bytes);
+}
+
 static int
 pack_file(const struct list *l, const char *path, struct sl_buf *out)
 {
@@ -181,12 +190,8 @@ pack_file(const struct list *l, const char *path, struct sl_buf *out)
 
 	if (rc == 0)
 		rc = read_into(&bytes, full.p, l->err);
-	if (rc == 0) {
-		put_u64(out, strlen(path));
-		put_u64(out, bytes.n);
-		sl_buf_puts(out, path);
-		sl_buf_putstr(out, sl_buf_str(&bytes));
-	}
+	if (rc == 0)
+		put_file(out, sl_str_of(path), sl_buf_str(&bytes));
 	sl_wipe(bytes.p, bytes.n);
 	sl_buf_clear(&bytes);
 	sl_buf_clear(&full);
@@ -385,4 +390,64 @@ sl_image_each(const struct sl_image *image, size_t *i, struct sl_str *path, stru
 	*bytes = image->files[*i].bytes;
 	++*i;
 	return true;
+}
+
+/* ---- a policy within a policy -------------------------------------------------------- */
+
+static int
+compare_files(const void *a, const void *b)
+{
+	return sl_str_cmp(((const struct file *)a)->path, ((const struct file *)b)->path);
+}
+
+/* Whether the file belongs to the policy in 'folder', and its path there. */
+static bool
+take_part(const struct file *f, struct sl_str folder, struct file *out)
+{
+	struct sl_str first;
+
+	*out = *f;
+	if (sl_str_starts(f->path, SL_STR("stdlib/")))
+		return true;
+	if (f->path.n <= folder.n || f->path.p[folder.n] != '/' || !sl_str_starts(f->path, folder))
+		return false;
+	out->path = sl_str_sub(f->path, folder.n + 1, f->path.n);
+	first = sl_str_sub(out->path, 0, (size_t)(sl_str_chr(out->path, '/') >= 0 ?
+	    sl_str_chr(out->path, '/') : 0));
+	return !sl_str_eq(first, SL_STR("tests")) && !sl_str_eq(first, SL_STR("run")) &&
+	    !sl_str_starts(out->path, SL_STR("stdlib/"));
+}
+
+int
+sl_image_part(const struct sl_image *image, const char *folder, int *fd, struct sl_err *err)
+{
+	struct sl_buf bytes = { .limit = SL_IMAGE_MAX_BYTES };
+	struct file *files = sl_calloc(image->n + 1, sizeof(*files));
+	struct sl_str root = { NULL, 0 };
+	size_t i, n = 0;
+	int rc;
+
+	for (i = 0; files != NULL && i < image->n; i++) {
+		if (!take_part(&image->files[i], sl_str_of(folder), &files[n]))
+			continue;
+		if (sl_str_eq(files[n].path, SL_STR("sluice.lua")))
+			root = files[n].path;
+		n++;
+	}
+	if (files != NULL && root.n == 0) {
+		sl_free(files);
+		return sl_err_set(err, SL_ERR_NOTFOUND, "%s has no sluice.lua", folder);
+	}
+	if (files != NULL)
+		qsort(files, n, sizeof(*files), compare_files);
+	sl_buf_put(&bytes, magic, sizeof(magic));
+	put_u64(&bytes, n);
+	for (i = 0; i < n; i++)
+		put_file(&bytes, files[i].path, files[i].bytes);
+	rc = files == NULL || bytes.failed ? sl_err_set(err, SL_ERR_NOMEM, "out of memory") :
+	    write_memfd(&bytes, fd, err);
+	sl_wipe(bytes.p, bytes.n);
+	sl_buf_clear(&bytes);
+	sl_free(files);
+	return rc;
 }

@@ -20,6 +20,12 @@ int	 sl_image_pack(const char *folder, const char *stdlib, int *fd, struct sl_er
 
 struct sl_image;
 
+/*
+ * The policy that stands in a folder of this one ("next"), as an image of its own with the same
+ * stdlib/. *fd is the caller's. SL_ERR_NOTFOUND: there is no sluice.lua in it.
+ */
+int	 sl_image_part(const struct sl_image *image, const char *folder, int *fd, struct sl_err *err);
+
 /* Maps the image; 'fd' may be closed afterwards. Everything in it is checked. */
 int	 sl_image_open(struct sl_image **out, int fd, struct sl_err *err);
 void	 sl_image_close(struct sl_image *image);	/* NULL is fine */

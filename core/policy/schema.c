@@ -138,6 +138,12 @@ take_value(struct loader *l, const struct key *k, const json_t *v, const char *p
 		else if (in_bounds(l, k, path, json_number_value(v)))
 			*(double *)field = json_number_value(v);
 		break;
+	case KEY_NUMBER:
+		if (!json_is_number(v))
+			expected(l, path, "number", v);
+		else if (in_bounds(l, k, path, json_number_value(v)))
+			*(double *)field = json_number_value(v);
+		break;
 	case KEY_CHOICE:
 		n = json_is_string(v) ? choice(k->choices, json_string_value(v)) : -1;
 		if (n >= 0)

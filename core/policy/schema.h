@@ -15,6 +15,7 @@ enum key_type {
 	KEY_INT,	/* int64_t */
 	KEY_SIZE,	/* int64_t: bytes, or "10M" */
 	KEY_SECONDS,	/* double */
+	KEY_NUMBER,	/* double */
 	KEY_CHOICE,	/* int64_t: place in 'choices' */
 	KEY_ANY,	/* json_t *: checked by config.c */
 	KEY_SKIP,	/* checked by config.c, no field */

@@ -440,6 +440,7 @@ struct sl_attempt {
 	const char *enhanced, *text, *host;
 	double transfertime;
 	enum sl_action dflt;		/* what happens without a decision: Delete after success, Retry, GenerateDSN */
+	const char *context;		/* what predelivery of the attempt left, or NULL */
 };
 
 /* How predelivery changed this attempt; NULL / -1 = unchanged. */
@@ -449,6 +450,7 @@ struct sl_attempt_changes {
 	const char *sender, *recipient, *helo, *sourceip, *metadata;
 	const char *sasl_username, *sasl_password, *tls;
 	bool lmtp, smtp;
+	const char *context;		/* JSON object for postdelivery of this attempt, or NULL */
 };
 typedef void sl_attempt_fn(void *arg, const struct sl_verdict *verdict,
 	    const struct sl_attempt_changes *changes);

@@ -2577,7 +2577,7 @@ saslauthed = nil
 ---@type string?
 saslmechanism = nil
 
---- table of plain data for the connection; context.message for the transaction. Known in connect, helo, auth, mailfrom, rcptto, eod, data, disconnect.
+--- table of plain data for the connection, context.message for the transaction; in the queue for the attempt: what predelivery writes postdelivery reads. Known in connect, helo, auth, mailfrom, rcptto, eod, data, predelivery, postdelivery, disconnect.
 ---@type table
 context = nil
 
@@ -2648,6 +2648,14 @@ retries = nil
 --- the host, where one is set or was tried. Known in predelivery, postdelivery.
 ---@type string?
 destination = nil
+
+--- its port, where one is set. Known in predelivery.
+---@type string?
+destinationport = nil
+
+--- our address for it, where one is set. Known in predelivery.
+---@type string?
+sourceip = nil
 
 --- SMTP reply of the next hop; 0 = none was had. Known in postdelivery.
 ---@type integer
@@ -2726,6 +2734,8 @@ transaction = nil
 ---@field transportid string?
 ---@field mail MIMEPart
 ---@field retry integer
+---@field action string?
+---@field expired string?
 ---@field attempt? sluice.arguments.attempt
 
 ---@type sluice.arguments
@@ -2736,14 +2746,19 @@ arguments = nil
 ---@field domain string?
 
 ---@class sluice.arguments.attempt.result
----@field code integer
+---@field code string?
 ---@field enhanced integer[]?
 ---@field reason string[]
 
 ---@class sluice.arguments.attempt
 ---@field result? sluice.arguments.attempt.result
+---@field error? sluice.arguments.attempt.error
 ---@field connection? sluice.arguments.attempt.connection
 ---@field duration number
+
+---@class sluice.arguments.attempt.error
+---@field temporary string?
+---@field message string?
 
 ---@class sluice.arguments.attempt.connection
 ---@field remotemx string?

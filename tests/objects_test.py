@@ -1,5 +1,5 @@
-"""doc/objects.md: every method of the message's classes, as the product family documents them, is
-built or has a reason; what the table says is what the program has."""
+"""doc/objects.md: every method of the message's classes and every variable of the phases, as the
+product family documents them, is built or has a reason; the tables say what the program has."""
 import re
 import subprocess
 
@@ -50,3 +50,49 @@ def test_every_documented_method_has_a_row():
     documented = {m.group() for m in documented if m and re.split("->|::", m.group())[0] in CLASSES}
     assert len(documented) > 40
     assert documented == set(methods())
+
+
+# ---- variables --------------------------------------------------------------
+
+
+def variables(heading):
+    """path -> (phases, note)"""
+    part = text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| ([\w.]+) \| ([\w ]+) \| (.*)\|$", part, re.M)
+    rows = [row for row in rows if row[0] != "variable"]
+    assert len(rows) == len({row[0] for row in rows})
+    return {path: (set() if phases == "no" else set(phases.split()), note.strip()) for path, phases, note in rows}
+
+
+def facts():
+    """path -> phases; tables have those of what is in them."""
+    found = {}
+    for name, phases, _ in listed(["--schema", "facts"]):
+        names = name.split(".")
+        for i in range(len(names)):
+            found.setdefault(".".join(names[:i + 1]), set()).update(phases.split())
+    return found
+
+
+@pytest.mark.parametrize("heading,least", [("Variables of today", 150), ("Variables of 2016", 40)])
+def test_variables_are_where_the_table_says(heading, least):
+    ours, said = facts(), variables(heading)
+    assert len(said) > least
+    for path, (phases, note) in said.items():
+        assert phases == ours.get(path, set()), path
+        assert phases or note, path
+
+
+@pytest.mark.skipif(not TABLES.exists(), reason="no tables of the product family")
+@pytest.mark.parametrize("heading,file", [("Variables of today", "variables-2026-06.tsv"),
+                                          ("Variables of 2016", "variables-2016-10.tsv")])
+def test_every_documented_variable_has_a_row(heading, file):
+    said, documented = variables(heading), set()
+    for line in (TABLES / file).read_text().splitlines()[1:]:
+        phase, variable = line.split("\t")[:2]
+        path = re.sub(r'\["(\w+)"\]', r".\1", variable.lstrip("$"))
+        documented.add(path)
+        phases, note = said[path]
+        phase = {"ip": "connect"}.get(phase, phase)
+        assert phase in phases or note or phase == "proxy", (phase, path)
+    assert documented == set(said)

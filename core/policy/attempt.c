@@ -2,9 +2,11 @@
  * On the way out: the predelivery flow before each attempt, the postdelivery
  * flow after each result. Both run in the newest generation.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "../base/alloc.h"
+#include "../engine/plain.h"
 #include "engine.h"
 #include "flow.h"
 
@@ -18,6 +20,7 @@ queued_free(struct sl_queued *q)
 	sl_flow_cancel(&q->call);
 	sl_list_remove(&q->link);
 	json_decref(q->facts);
+	json_decref(q->context);
 	sl_arena_free(q->call.arena);
 	sl_free(q);
 	sl_generation_unref(generation);
@@ -30,11 +33,29 @@ sl_attempts_cancel(struct sl_engine *engine)
 		queued_free(sl_list_entry(engine->queued.next, struct sl_queued, link));
 }
 
+/* For postdelivery of the same attempt; what is too much is left behind, and told. */
+static void
+hand_on_context(struct sl_queued *q)
+{
+	char *text;
+
+	if (q->call.phase != SL_PREDELIVERY || json_object_size(q->context) == 0)
+		return;
+	text = json_dumps(q->context, JSON_COMPACT);
+	if (text != NULL && strlen(text) <= SL_PLAIN_MAX)
+		q->changes.context = sl_arena_strndup(q->call.arena, text, strlen(text));
+	free(text);
+	if (q->changes.context == NULL)
+		sl_event(q->call.engine->events, SL_WARNING, "context_lost", SL_FIELDS(
+		    SL_F_TEXT("id", q->in.id), SL_F_TEXT("reason", "larger than 64 KB")));
+}
+
 static void
 attempt_done(struct sl_context *ctx, struct sl_verdict *verdict)
 {
 	struct sl_queued *q = ctx->attempt;
 
+	hand_on_context(q);
 	q->fn(q->arg, verdict, &q->changes);
 	queued_free(q);
 }
@@ -72,7 +93,13 @@ copy_attempt(struct sl_queued *q, const struct sl_attempt *in)
 	q->facts = in->facts != NULL ? json_loads(in->facts, 0, NULL) : NULL;
 	if (q->facts == NULL)
 		q->facts = json_object();
-	return failed || q->facts == NULL ? SL_ERR_NOMEM : 0;
+	q->in.context = NULL;
+	q->context = in->context != NULL ? json_loads(in->context, 0, NULL) : NULL;
+	if (!json_is_object(q->context)) {
+		json_decref(q->context);
+		q->context = json_object();
+	}
+	return failed || q->facts == NULL || q->context == NULL ? SL_ERR_NOMEM : 0;
 }
 
 static void

@@ -194,6 +194,7 @@ struct sl_queued {
 	struct sl_attempt in;		/* copied */
 	json_t *facts;			/* of the transaction it came from */
 	json_t *metadata;
+	json_t *context;		/* plain data of the attempt */
 	struct sl_attempt_changes changes;
 	char senderdomain[256], recipientdomain[256];
 	struct sl_context call;

@@ -99,6 +99,14 @@ v_params(lua_State *L, struct sl_context *ctx)
 	}
 }
 
+/* RCPT has no parameters that are taken (RFC 3461 isn't announced): an empty table, to look in. */
+static void
+v_no_params(lua_State *L, struct sl_context *ctx)
+{
+	(void)ctx;
+	sl_map_new(L);
+}
+
 static void
 v_session(lua_State *L, struct sl_context *ctx)
 {
@@ -142,7 +150,7 @@ v_enhanced(lua_State *L, struct sl_context *ctx)
 {
 	unsigned n[3];
 
-	if (ctx->attempt->in.enhanced == NULL ||
+	if (ctx->attempt->in.code == 0 || ctx->attempt->in.enhanced == NULL ||
 	    sscanf(ctx->attempt->in.enhanced, "%3u.%3u.%3u", &n[0], &n[1], &n[2]) != 3) {
 		sl_none(L);
 		return;
@@ -159,11 +167,69 @@ v_reason(lua_State *L, struct sl_context *ctx)
 {
 	struct sl_str rest = sl_str_of(ctx->attempt->in.text != NULL ? ctx->attempt->in.text : ""), line;
 
+	if (ctx->attempt->in.code == 0) {
+		sl_none(L);
+		return;
+	}
 	sl_list_new(L);
 	while (rest.n > 0 && sl_str_split(&rest, '\n', &line)) {
 		sl_string(L, line);
 		sl_list_add(L);
 	}
+}
+
+/* ---- the result of an attempt ------------------------------------------------ */
+
+static void
+v_code(lua_State *L, struct sl_context *ctx)
+{
+	if (ctx->attempt->in.code != 0)
+		sl_number(L, ctx->attempt->in.code);
+	else
+		sl_none(L);
+}
+
+static bool
+is_delivered(const struct sl_context *ctx)
+{
+	return ctx->attempt->in.code >= 200 && ctx->attempt->in.code < 300;
+}
+
+/* The words of today's dialect; none after a delivery. */
+static void
+v_action(lua_State *L, struct sl_context *ctx)
+{
+	enum sl_action action = ctx->attempt->in.dflt;
+
+	if (is_delivered(ctx))
+		sl_none(L);
+	else
+		sl_text(L, action == SL_RETRY ? "QUEUE" : action == SL_GENERATE_DSN ? "BOUNCE" : "DELETE");
+}
+
+/* It is given up although it might have gone later. */
+static void
+v_expired(lua_State *L, struct sl_context *ctx)
+{
+	const struct sl_attempt *a = &ctx->attempt->in;
+
+	sl_bool(L, !is_delivered(ctx) && a->code < 500 && a->dflt != SL_RETRY);
+}
+
+/* Without a reply of the host it is an error of the network, DNS, TLS: tried again until it expires. */
+static void
+v_temporary(lua_State *L, struct sl_context *ctx)
+{
+	if (ctx->attempt->in.code == 0)
+		sl_bool(L, true);
+	else
+		sl_none(L);
+}
+
+static void
+v_message(lua_State *L, struct sl_context *ctx)
+{
+	sl_text(L, ctx->attempt->in.code == 0 ? ctx->attempt->in.text : NULL);
 }
 
 /* ---- the rows ----------------------------------------------------------------- */
@@ -218,15 +284,24 @@ static const struct view {
 	{ "arguments.address.domain", SL_AT_MAILFROM, "senderdomain", NULL, NULL },
 	{ "arguments.params", SL_AT_MAILFROM, NULL, v_params,
 	    "what MAIL said beside the address: SIZE, BODY=8BITMIME, SMTPUTF8" },
+	{ "arguments.params", SL_AT_RCPTTO, NULL, v_no_params, "empty: RCPT has no parameters that are taken" },
 	{ "arguments.address.localpart", RECIPIENT, NULL, v_recipientlocal, "recipient before its \"@\"" },
 	{ "arguments.address.domain", RECIPIENT, "recipientdomain", NULL, NULL },
 	{ "arguments.transportid", RECIPIENT, "transportid", NULL, NULL },
 	{ "arguments.mail", SL_AT_MESSAGE, NULL, v_mail, "the message, a MailMessage: MIME(\"0\")" },
 	{ "arguments.retry", LEAVING, "retry", NULL, NULL },
-	{ "arguments.attempt.result.code", SL_AT_POSTDELIVERY, "errorcode", NULL, NULL },
+	{ "arguments.action", SL_AT_POSTDELIVERY, NULL, v_action,
+	    "what happens without an action: \"QUEUE\", \"BOUNCE\", \"DELETE\"; none after a delivery" },
+	{ "arguments.expired", SL_AT_POSTDELIVERY, NULL, v_expired,
+	    "given up for its age: the failure was a temporary one" },
+	{ "arguments.attempt.result.code", SL_AT_POSTDELIVERY, NULL, v_code,
+	    "SMTP reply of the next hop; result is missing where there was none" },
 	{ "arguments.attempt.result.enhanced", SL_AT_POSTDELIVERY, NULL, v_enhanced,
 	    "its enhanced status code as three numbers" },
 	{ "arguments.attempt.result.reason", SL_AT_POSTDELIVERY, NULL, v_reason, "the lines of its text" },
+	{ "arguments.attempt.error.temporary", SL_AT_POSTDELIVERY, NULL, v_temporary,
+	    "whether it may go later; error is missing where the next hop replied" },
+	{ "arguments.attempt.error.message", SL_AT_POSTDELIVERY, NULL, v_message, "what failed" },
 	{ "arguments.attempt.connection.remotemx", SL_AT_POSTDELIVERY, "destination", NULL, NULL },
 	{ "arguments.attempt.duration", SL_AT_POSTDELIVERY, "transfertime", NULL, NULL },
 	{ "message.id.transaction", LEAVING, "messageid", NULL, NULL },

@@ -332,13 +332,32 @@ f_transfertime(lua_State *L, struct sl_context *ctx)
 	sl_number(L, ctx->attempt->in.transfertime);
 }
 
+static void
+f_sourceip(lua_State *L, struct sl_context *ctx)
+{
+	text_or_none(L, ctx->attempt->changes.sourceip);
+}
+
+static void
+f_destinationport(lua_State *L, struct sl_context *ctx)
+{
+	if (ctx->attempt->changes.port > 0)
+		sl_number(L, ctx->attempt->changes.port);
+	else
+		sl_none(L);
+}
+
 /* Plain data that lives as long as the connection; context.message as long as
- * the transaction, so it is set anew by each MAIL. */
+ * the transaction, so it is set anew by each MAIL. In the queue it is the attempt's. */
 static void
 f_context(lua_State *L, struct sl_context *ctx)
 {
-	json_t *context = ctx->session->context;
+	json_t *context = ctx->attempt != NULL ? ctx->attempt->context : ctx->session->context;
 
+	if (ctx->attempt != NULL) {
+		sl_plain_push(L, context);
+		return;
+	}
 	if (ctx->transaction != NULL)
 		json_object_set(context, "message", ctx->transaction->context);
 	else
@@ -369,8 +388,9 @@ static const struct fact {
 	{ "saslauthed", GREETED & ~(unsigned)SL_AT_HELO, f_saslauthed, "whether authenticated" },
 	{ "saslmechanism", GREETED & ~(unsigned)SL_AT_HELO, f_saslmechanism,
 	    "\"PLAIN\" or \"LOGIN\"" },
-	{ "context", CONNECTED, f_context,
-	    "table of plain data for the connection; context.message for the transaction" },
+	{ "context", CONNECTED | LEAVING, f_context,
+	    "table of plain data for the connection, context.message for the transaction; in the queue for "
+	    "the attempt: what predelivery writes postdelivery reads" },
 	{ "messageid", ENVELOPE | LEAVING, f_messageid, "the engine's id of the transaction" },
 	{ "queueid", ENVELOPE, f_queueid,
 	    "what the mail server calls the message, behind a milter; none where it has no name (yet)" },
@@ -393,6 +413,8 @@ static const struct fact {
 	{ "retry", LEAVING, f_retry, "attempts before this one" },
 	{ "retries", LEAVING, f_retries, "attempts in the schedule" },
 	{ "destination", LEAVING, f_destination, "the host, where one is set or was tried" },
+	{ "destinationport", SL_AT_PREDELIVERY, f_destinationport, "its port, where one is set" },
+	{ "sourceip", SL_AT_PREDELIVERY, f_sourceip, "our address for it, where one is set" },
 	{ "errorcode", SL_AT_POSTDELIVERY, f_errorcode,
 	    "SMTP reply of the next hop; 0 = none was had" },
 	{ "errormsg", SL_AT_POSTDELIVERY, f_errormsg, "its text" },
@@ -417,7 +439,8 @@ find(const char *name)
 static void
 push(lua_State *L, struct sl_context *ctx, const struct fact *f)
 {
-	if (ctx->attempt != NULL && (f->phases & SL_AT_AUTH) != 0)	/* of the connection */
+	/* of the connection */
+	if (ctx->attempt != NULL && (f->phases & SL_AT_AUTH) != 0 && f->push != f_context)
 		queued_fact(L, ctx->attempt, f->name);
 	else
 		f->push(L, ctx);

@@ -36,7 +36,7 @@ static const struct { const char *file, *script; } phases[] = {
 	    "assert(arguments.address.domain == 'example.com' and transaction.id == messageid)\n"
 	    "assert(connection.helo.verb == 'EHLO' and arguments.recipient == nil)" },
 	{ "rcptto.lua", "assert(arguments.recipient == 'bob@example.org' and arguments.address.localpart == 'bob')\n"
-	    "assert(arguments.address.domain == 'example.org' and arguments.transportid == 'box')\n"
+	    "assert(arguments.address.domain == 'example.org' and arguments.transportid == 'box' and next(arguments.params) == nil)\n"
 	    "assert(transaction.sender == 'ann@example.com' and #transaction.recipients == 0)" },
 	{ "eod.lua", "assert(arguments.mail:getID() == '0' and arguments.mail:getHeader('To') == 'bob@example.org')\n"
 	    "assert(transaction.senderaddress.localpart == 'ann' and transaction.ts > 1e9)\n"
@@ -65,7 +65,7 @@ in_a_session(void **state)
 
 struct attempted {
 	bool done, failed;
-	char where[60];
+	char where[60], context[100];
 };
 
 static void
@@ -73,8 +73,9 @@ attempted(void *arg, const struct sl_verdict *v, const struct sl_attempt_changes
 {
 	struct attempted *a = arg;
 
-	(void)changes;
 	a->failed = v->failed;
+	snprintf(a->context, sizeof(a->context), "%s",
+	    changes != NULL && changes->context != NULL ? changes->context : "");
 	snprintf(a->where, sizeof(a->where), "%s", v->where);
 	a->done = true;
 }
@@ -115,6 +116,84 @@ in_the_queue(void **state)
 		fail_msg("%s", a.where);
 }
 
+static void
+attempt(int (*begin)(struct sl_engine *, const struct sl_attempt *, sl_attempt_fn *, void *),
+    const struct sl_attempt *in, struct attempted *a)
+{
+	memset(a, 0, sizeof(*a));
+	assert_int_equal(begin(rig.engine, in, attempted, a), 0);
+	while (!a->done)
+		assert_int_equal(sl_engine_wait(rig.engine, -1), 0);
+	if (a->failed)
+		fail_msg("%s", a->where);
+}
+
+static int
+predelivery(struct sl_engine *engine, const struct sl_attempt *in, sl_attempt_fn *fn, void *arg)
+{
+	return sl_engine_predelivery(engine, in, fn, arg);
+}
+
+static int
+postdelivery(struct sl_engine *engine, const struct sl_attempt *in, sl_attempt_fn *fn, void *arg)
+{
+	return sl_engine_postdelivery(engine, in, fn, arg);
+}
+
+/* What predelivery leaves, postdelivery of the same attempt has; and how the attempt ended. */
+static void
+an_attempt_has_context(void **state)
+{
+	static const struct { int code; enum sl_action dflt; const char *script; } ends[] = {
+		{ 250, SL_DELETE, "assert(arguments.action == nil and not arguments.expired and r.code == 250 and not e)" },
+		{ 450, SL_RETRY, "assert(arguments.action == 'QUEUE' and not arguments.expired and r.code == 450 and not e)" },
+		{ 450, SL_GENERATE_DSN, "assert(arguments.action == 'BOUNCE' and arguments.expired and not e)" },
+		{ 550, SL_GENERATE_DSN, "assert(arguments.action == 'BOUNCE' and not arguments.expired and not e)" },
+		{ 550, SL_DELETE, "assert(arguments.action == 'DELETE')" },
+		{ 0, SL_RETRY, "assert(arguments.action == 'QUEUE' and not r and e.temporary and e.message == 'no route')" },
+		{ 0, SL_GENERATE_DSN, "assert(arguments.expired and e.temporary and errorcode == 0)" },
+	};
+	struct sl_attempt in = { .id = "m1", .sender = "ann@example.com", .recipient = "bob@example.org",
+	    .transport = "box", .text = "no route", .facts = "{\"serverid\":\"inbound\"}" };
+	struct attempted a;
+	char script[600];
+
+	(void)state;
+	rig_write(&rig, "predelivery.lua", "assert(context.way == nil and sourceip == nil and destinationport == nil)\n"
+	    "SetDestination('mx.example.org', 2525) assert(destinationport == 2525 and destination == 'mx.example.org')\n"
+	    "context.way = { 'a', 2 } assert(context.way[2] == 2)");
+	rig_load(&rig);
+	attempt(predelivery, &in, &a);
+	assert_string_equal(a.context, "{\"way\":[\"a\",2]}");
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		snprintf(script, sizeof(script), "local r, e = arguments.attempt.result, arguments.attempt.error\n"
+		    "assert(context.way[1] == 'a')\n%s", ends[i].script);
+		rig_write(&rig, "postdelivery.lua", script);
+		rig_load(&rig);
+		in.code = ends[i].code;
+		in.dflt = ends[i].dflt;
+		in.context = "{\"way\":[\"a\",2]}";
+		attempt(postdelivery, &in, &a);
+		assert_string_equal(a.context, "");
+	}
+}
+
+/* One that is too large isn't handed on; what isn't an object is none. */
+static void
+a_context_has_limits(void **state)
+{
+	struct sl_attempt in = { .id = "m1", .sender = "", .recipient = "bob@example.org", .transport = "box",
+	    .context = "[1]", .facts = "{\"serverid\":\"inbound\"}" };
+	struct attempted a;
+
+	(void)state;
+	rig_write(&rig, "predelivery.lua", "assert(context[1] == nil and context.k1 == nil)\n"
+	    "for i = 1, 3 do context['k' .. i] = ('x'):rep(30000) end");
+	rig_load(&rig);
+	attempt(predelivery, &in, &a);
+	assert_string_equal(a.context, "");
+}
+
 /* HSL: the same tables as arrays. */
 static void
 in_hsl(void **state)
@@ -146,6 +225,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_a_session),
 		cmocka_unit_test(in_the_queue),
+		cmocka_unit_test(an_attempt_has_context),
+		cmocka_unit_test(a_context_has_limits),
 		cmocka_unit_test(in_hsl),
 	};
 

@@ -35,6 +35,7 @@ try_free(struct sl_try *t)
 	sl_free(t->recipient);
 	sl_free(t->transport);
 	sl_free(t->metadata);
+	sl_free(t->context);
 	sl_free(t->facts);
 	sl_free(t->from);
 	sl_free(t->to);
@@ -457,6 +458,7 @@ sl_try_finished(struct sl_try *t)
 	in.host = t->result.host;
 	in.transfertime = (double)(sl_clock_us() - t->began_us) / 1e6;
 	in.dflt = default_action(t);
+	in.context = t->context;
 	t->stage = SL_TRY_POST;
 	if (sl_engine_postdelivery(t->delivery->o.engine, &in, post_done, t) != 0)
 		post_done(t, &none, NULL);
@@ -471,7 +473,7 @@ apply_changes(struct sl_try *t, const struct sl_attempt_changes *c)
 	struct sl_route route = { 0 };
 
 	if (replace(&t->to, c->recipient) < 0 || replace(&t->from, c->sender) < 0 ||
-	    replace(&t->metadata, c->metadata) < 0)
+	    replace(&t->metadata, c->metadata) < 0 || replace(&t->context, c->context) < 0)
 		return SL_ERR_NOMEM;
 	/* Asked for now: the script may have waited over a reload. */
 	if (!d->o.route(d->o.arg, t->transport, &route))

@@ -41,7 +41,7 @@ struct sl_try {
 	enum sl_try_stage stage;
 	bool parked;			/* its batch waits for a slot: not counted as running */
 	char *id, *sender, *recipient, *transport, *metadata, *facts;
-	char *from, *to;		/* of this attempt */
+	char *from, *to, *context;	/* of this attempt */
 	size_t index;
 	enum sl_entry_state state;
 	int64_t next_us;

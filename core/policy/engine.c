@@ -329,7 +329,12 @@ sl_engine_dns(lua_State *L)
 {
 	const struct sl_generation *g = generation_of(L);
 
-	return sl_taps_dns(taps_of(L), g != NULL && g->dns != NULL ? g->dns : engine_of(L)->dns, "");
+	struct sl_dns *real = g != NULL && g->dns != NULL ? g->dns : engine_of(L)->dns;
+	struct sl_dns *dns = sl_taps_dns(taps_of(L), real, "");
+
+	if (dns == NULL && real != NULL)
+		luaL_error(L, "out of memory");
+	return dns;
 }
 
 struct sl_dns *
@@ -359,7 +364,12 @@ sl_engine_http(lua_State *L)
 {
 	const struct sl_generation *g = generation_of(L);
 
-	return sl_taps_http(taps_of(L), g != NULL && g->http != NULL ? g->http : engine_of(L)->http);
+	struct sl_http *real = g != NULL && g->http != NULL ? g->http : engine_of(L)->http;
+	struct sl_http *http = sl_taps_http(taps_of(L), real);
+
+	if (http == NULL && real != NULL)
+		luaL_error(L, "out of memory");
+	return http;
 }
 
 bool

@@ -7,6 +7,7 @@
 #include "../base/bytes.h"
 #include "../base/err.h"
 
+/* These raise when there is no memory for the doors of a session with a tape. NULL = none. */
 struct sl_dns	*sl_engine_dns(lua_State *L);
 /* One that asks these servers ("ip[:port]", at most 8, NULL-terminated) instead; where the
  * policy asks nobody (zone_only) it is that of the policy. 16 different lists per

@@ -1,7 +1,7 @@
 /*
  * A session is recorded and replayed: with the same policy the same verdicts and bytes, with
  * nothing of the world to be had; with another one exactly what it decides otherwise; a
- * question that wasn't asked then is told. Each allocation of a replay fails in turn.
+ * question that wasn't asked then is told. Allocations fail in turn (REPLAY_STRIDE: each so many).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -464,6 +464,80 @@ test_never_invented(void **state)
 	}
 }
 
+/* With each allocation failing in turn: an error or differences, never a crash, and nothing is left. */
+static void
+test_out_of_memory(void **state)
+{
+	unsigned stride = getenv("REPLAY_STRIDE") != NULL ? (unsigned)atoi(getenv("REPLAY_STRIDE")) : 23, n;
+	struct sl_replay *r;
+	struct sl_err err;
+	struct world w;
+	bool over;
+
+	(void)state;
+	world_open(&w, &p, false);
+	for (n = 1; n < 12000; n += stride) {
+		over = false;
+		sl_alloc_fail_at(n, 0);
+		if (sl_replay_start(&r, w.engine, tape, false, done, &over, &err) != 0)
+			over = true;
+		while (!over)
+			assert_int_equal(sl_loop_step(w.loop, -1), 0);
+		sl_alloc_fail_at(0, 0);
+		sl_replay_free(r);
+	}
+	r = replay(&w, tape, false);
+	assert_differences(r, 0);
+	sl_replay_free(r);
+	world_close(&w);
+}
+
+/* The same for what records: the tape is whole, or it says that it isn't. */
+static void
+test_recorded_without_memory(void **state)
+{
+	struct watching me;
+	struct sl_session_info info = { .server = "inbound", .senderip = "192.0.2.1", .serverip = "" };
+	struct sl_session *s;
+	struct sl_replay *r;
+	struct sl_err err;
+	struct world w, dark;
+	unsigned n, whole = 0;
+	int code, rc;
+
+	(void)state;
+	world_open(&w, &p, true);
+	world_open(&dark, &p, false);
+	for (n = 1; n < 400; n += 3) {
+		me = (struct watching){ { .wants = wants, .ended = ended }, NULL };
+		sl_list_init(&me.watcher.link);
+		sl_engine_watch(w.engine, &me.watcher);
+		sl_alloc_fail_at(n, 0);
+		rc = sl_session_open(w.engine, &info, &s, &err);
+		if (rc == 0 && sl_session_connect(s, on_verdict, &code) == 0)
+			sl_session_wait(s);
+		if (rc == 0 && sl_session_helo(s, "mail.example.com", true, on_verdict, &code) == 0)
+			sl_session_wait(s);
+		if (rc == 0 && sl_session_auth(s, "PLAIN", STR("ann"), STR("secret"), on_verdict, &code) == 0)
+			sl_session_wait(s);
+		sl_alloc_fail_at(0, 0);
+		if (rc == 0)
+			sl_session_close(s);
+		while (rc == 0 && sl_engine_runs(w.engine) > 0)
+			assert_int_equal(sl_engine_wait(w.engine, -1), 0);
+		sl_engine_unwatch(&me.watcher);
+		if (me.tape != NULL && !sl_tape_full(me.tape)) {
+			whole++;
+			r = replay(&dark, me.tape, false);
+			sl_replay_free(r);
+		}
+		sl_tape_unref(me.tape);
+	}
+	assert_true(whole > 10);
+	world_close(&dark);
+	world_close(&w);
+}
+
 int
 main(void)
 {
@@ -473,6 +547,8 @@ main(void)
 		cmocka_unit_test(test_other_rule),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_never_invented),
+		cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_recorded_without_memory),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

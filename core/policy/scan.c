@@ -119,6 +119,8 @@ start(const struct sl_context *ctx, enum sl_scan_kind kind)
 		.keys = ctx->engine->pubkeys, .arc = kind == SL_SCAN_ARC,
 	};
 
+	if (o.dns == NULL)
+		return NULL;
 	switch (kind) {
 	case SL_SCAN_MESSAGE:
 		return scan_message(ctx, &o);

@@ -103,6 +103,7 @@ sl_session_open_taped(struct sl_engine *engine, const struct sl_session_info *in
 		sl_free(s);
 		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	}
+	sl_list_init(&s->link);
 	s->engine = engine;
 	s->generation = sl_generation_ref(engine->generation);
 	s->server = server;

@@ -152,34 +152,6 @@ is_base64(char c)
 	return sl_isalnum(c) || (c != '\0' && strchr("+/=-_", c) != NULL);
 }
 
-/* The form that stands first, the longest of those; NULL = none. *at and *end say where. */
-static const struct form *
-first(const struct sl_mask *m, struct sl_str text, size_t *at, size_t *end)
-{
-	const struct form *found = NULL;
-	ssize_t here;
-	size_t i;
-
-	for (i = 0; i < m->n; i++) {
-		here = sl_str_find(text, sl_buf_str(&m->form[i].text));
-		if (here < 0 || (found != NULL && ((size_t)here > *at ||
-		    ((size_t)here == *at && m->form[i].text.n < found->text.n))))
-			continue;
-		found = &m->form[i];
-		*at = (size_t)here;
-	}
-	if (found == NULL)
-		return NULL;
-	*end = *at + found->text.n;
-	if (found->base64) {
-		while (*at > 0 && is_base64(text.p[*at - 1]))
-			--*at;
-		while (*end < text.n && is_base64(text.p[*end]))
-			++*end;
-	}
-	return found;
-}
-
 bool
 sl_mask_is(const struct sl_mask *m, struct sl_str secret)
 {
@@ -189,20 +161,69 @@ sl_mask_is(const struct sl_mask *m, struct sl_str secret)
 bool
 sl_mask_finds(const struct sl_mask *m, struct sl_str text)
 {
-	size_t at, end;
+	size_t i;
 
-	return first(m, text, &at, &end) != NULL;
+	for (i = 0; i < m->n; i++)
+		if (sl_str_find(text, sl_buf_str(&m->form[i].text)) >= 0)
+			return true;
+	return false;
+}
+
+/* Where each form stands next; each is looked for once in each byte. */
+struct search {
+	const struct sl_mask *mask;
+	struct sl_str text;
+	size_t at[MAX_FORMS];		/* text.n = nowhere */
+};
+
+static void
+look(struct search *s, size_t i, size_t from)
+{
+	ssize_t at = sl_str_find(sl_str_sub(s->text, from, s->text.n),
+	    sl_buf_str(&s->mask->form[i].text));
+
+	s->at[i] = at < 0 ? s->text.n : from + (size_t)at;
+}
+
+/* The form that stands first, the longest of those; NULL = none. */
+static const struct form *
+first(const struct search *s, size_t *at)
+{
+	const struct form *found = NULL;
+	size_t i;
+
+	*at = s->text.n;
+	for (i = 0; i < s->mask->n; i++) {
+		if (s->at[i] == s->text.n || s->at[i] > *at ||
+		    (s->at[i] == *at && found != NULL && s->mask->form[i].text.n < found->text.n))
+			continue;
+		found = &s->mask->form[i];
+		*at = s->at[i];
+	}
+	return found;
 }
 
 void
 sl_mask_put(const struct sl_mask *m, struct sl_str text, const char *with, struct sl_buf *out)
 {
-	size_t at, end;
+	struct search s = { .mask = m, .text = text };
+	size_t done = 0, at, end, i;
+	const struct form *form;
 
-	while (first(m, text, &at, &end) != NULL) {
-		sl_buf_putstr(out, sl_str_sub(text, 0, at));
+	for (i = 0; i < m->n; i++)
+		look(&s, i, 0);
+	while ((form = first(&s, &at)) != NULL) {
+		end = at + form->text.n;
+		while (form->base64 && at > done && is_base64(text.p[at - 1]))
+			at--;
+		while (form->base64 && end < text.n && is_base64(text.p[end]))
+			end++;
+		sl_buf_putstr(out, sl_str_sub(text, done, at));
 		sl_buf_puts(out, with);
-		text = sl_str_sub(text, end, text.n);
+		done = end;
+		for (i = 0; i < m->n; i++)
+			if (s.at[i] < done)
+				look(&s, i, done);
 	}
-	sl_buf_putstr(out, text);
+	sl_buf_putstr(out, sl_str_sub(text, done, text.n));
 }

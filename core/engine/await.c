@@ -25,6 +25,8 @@ continued(lua_State *L, int status, lua_KContext wait)
 	if (run->op == NULL || (uint64_t)wait != run->wait)
 		return luaL_error(L, "what this coroutine waited for has ended");
 	n = deliver(L, run);
+	if (sl_is_taped(run, sl_builtin_running(L)))
+		sl_taped_note(L, run, n);
 	if (sl_is_traced(run))
 		sl_trace_result(L, sl_builtin_running(L), n);
 	return n;

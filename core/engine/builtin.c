@@ -71,6 +71,8 @@ none_given(lua_State *L, int status, lua_KContext ctx)
 	(void)ctx;
 	if (run->ending)
 		return sl_go_on_ending(L);
+	if (status == LUA_YIELD && sl_is_taped(run, row))
+		sl_taped_note(L, run, lua_gettop(L));
 	if (status == LUA_OK || status == LUA_YIELD)
 		return lua_gettop(L);
 	if (sl_is_memory_error(L, status, -1)) {
@@ -137,7 +139,11 @@ guard(lua_State *L)
 		return luaL_error(L, "%s waits and can't be called inside %s", row->name, blocker(L));
 	if (sl_is_traced(run))
 		sl_trace_call(L, row);
-	n = sl_is_hsl(L) && has_none(L) ? call_with_none(L, row) : row->fn(L);
+	if (!sl_taped_call(L, row, &n)) {
+		n = sl_is_hsl(L) && has_none(L) ? call_with_none(L, row) : row->fn(L);
+		if (sl_is_taped(run, row))
+			sl_taped_note(L, run, n);
+	}
 	if (sl_is_traced(run))
 		sl_trace_result(L, row, n);
 	if (row->flags & SL_FINAL)

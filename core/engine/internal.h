@@ -159,6 +159,7 @@ struct sl_run {
 	struct sl_task task;
 	struct sl_run_stats stats;
 	struct sl_buf where, source, stack;	/* of stats */
+	struct sl_buf question;		/* the call under way, for its tape */
 	unsigned finals_returned;	/* final actions that went on (done = false) */
 	unsigned slice;			/* steps since the loop last had its turn */
 	uint64_t http_bytes;
@@ -287,6 +288,18 @@ sl_is_traced(const struct sl_run *run)
 }
 void	 sl_trace_call(lua_State *L, const struct sl_builtin *row);
 void	 sl_trace_result(lua_State *L, const struct sl_builtin *row, int n);
+
+/*
+ * taped.c. The results of rows with SL_TAPED, in runs with a tape. call: true = the tape
+ * gives the *n results on top. note: the n results on top are what the call gave.
+ */
+static inline bool
+sl_is_taped(const struct sl_run *run, const struct sl_builtin *row)
+{
+	return run->spec.tape != NULL && row != NULL && (row->flags & SL_TAPED) != 0;
+}
+bool	 sl_taped_call(lua_State *L, const struct sl_builtin *row, int *n);
+void	 sl_taped_note(lua_State *L, struct sl_run *run, int n);
 
 int	 sl_builtins_add(struct sl_vm *vm, const struct sl_builtin *rows);
 /* Pushes the function a script gets for 'name': override, builtin or library. */

@@ -389,18 +389,25 @@ is_whole(char tag, size_t n)
 }
 
 bool
+sl_plain_from_part(struct sl_str name, struct sl_str value, struct sl_buf *out)
+{
+	uint32_t n = (uint32_t)value.n;
+
+	if (name.n != 1 || !is_whole(name.p[0], value.n) || value.n > UINT32_MAX)
+		return false;
+	sl_buf_putc(out, name.p[0]);
+	sl_buf_put(out, &n, sizeof(n));
+	sl_buf_putstr(out, value);
+	return true;
+}
+
+bool
 sl_plain_from_parts(struct sl_str parts, struct sl_buf *out)
 {
 	struct sl_str name, value;
-	uint32_t n;
 
-	while (sl_tape_part(&parts, &name, &value)) {
-		if (name.n != 1 || !is_whole(name.p[0], value.n) || value.n > UINT32_MAX)
+	while (sl_tape_part(&parts, &name, &value))
+		if (!sl_plain_from_part(name, value, out))
 			return false;
-		n = (uint32_t)value.n;
-		sl_buf_putc(out, name.p[0]);
-		sl_buf_put(out, &n, sizeof(n));
-		sl_buf_putstr(out, value);
-	}
 	return parts.n == 0;
 }

@@ -32,6 +32,7 @@ int	 sl_plain_decode(lua_State *L, struct sl_str *bytes, struct sl_err *err);
 /* Encoded values, one behind the other, as parts of a tape's value (core/tape/tape.h), where the
  * texts can be looked through; and back. What isn't such bytes: false. */
 bool	 sl_plain_to_parts(struct sl_str bytes, struct sl_buf *out);
+bool	 sl_plain_from_part(struct sl_str name, struct sl_str value, struct sl_buf *out);
 bool	 sl_plain_from_parts(struct sl_str parts, struct sl_buf *out);
 
 #endif

@@ -240,6 +240,7 @@ run_free(struct sl_run *run)
 	sl_buf_clear(&run->where);
 	sl_buf_clear(&run->source);
 	sl_buf_clear(&run->stack);
+	sl_buf_clear(&run->question);
 	sl_free(run);
 	finish_queued(vm);
 }

@@ -193,7 +193,7 @@ builtin_new(const struct sl_host_builtin *in)
 	}
 	b->host.name = b->name;
 	b->host.doc = b->doc;
-	b->rows[0] = (struct sl_builtin){ b->name, call_host, SL_IMPURE |
+	b->rows[0] = (struct sl_builtin){ b->name, call_host, SL_IMPURE | SL_TAPED |
 	    (in->phases != 0 ? in->phases & SL_AT_ANY : SL_AT_ANY) | (in->waits ? SL_WAITS : 0) };
 	return b;
 }

@@ -455,7 +455,7 @@ next_input(struct sl_replay *r)
 static void
 next(struct sl_replay *r)
 {
-	const struct sl_tape_entry *e;
+	const struct sl_tape_entry *e = NULL;
 	int rc;
 
 	while (!r->over && (e = next_input(r)) != NULL && strcmp(e->kind, "close") != 0) {

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../../core/engine/doors.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
 #include "../../core/policy/metrics.h"
@@ -17,6 +18,23 @@ metrics_of(lua_State *L)
 	if (m == NULL)
 		luaL_error(L, "out of memory");
 	return m;
+}
+
+/* What a replay does isn't counted; whether there was room is what it was then. */
+static bool
+count(lua_State *L, struct sl_metrics *metrics, const char *series, enum sl_metric_change how,
+    double value)
+{
+	struct sl_tape *tape = sl_run_tape(L);
+	struct sl_str full = SL_STR("metrics full"), found;
+	bool kept;
+
+	if (sl_tape_plays(tape))
+		return !sl_tape_find(tape, "reading", full, SL_TAPE_AGAIN, &found);
+	kept = sl_metrics_change(metrics, series, how, value);
+	if (tape != NULL && !kept)
+		sl_tape_note(tape, "reading", full, SL_STR("1"));
+	return kept;
 }
 
 /* ---- stat ---------------------------------------------------------------------------- */
@@ -71,7 +89,7 @@ metrics_stat(lua_State *L)
 		text = sl_scratch(L);
 		sl_buf_printf(text, "sluice_stat_total{name=\"%.*s\",legend=\"%.*s\"}", (int)name.n, name.p,
 		    (int)legend.n, legend.p);
-		if (text->failed || !sl_metrics_change(metrics, text->p, SL_METRIC_ADD, value))
+		if (text->failed || !count(L, metrics, text->p, SL_METRIC_ADD, value))
 			kept = false;
 	}
 	if (sl_is_hsl(L))
@@ -172,7 +190,7 @@ change(lua_State *L, enum sl_metric_change how, double value)
 {
 	struct sl_metrics *metrics = metrics_of(L);
 
-	sl_bool(L, sl_metrics_change(metrics, series(L)->p, how, value));
+	sl_bool(L, count(L, metrics, series(L)->p, how, value));
 	return 1;
 }
 

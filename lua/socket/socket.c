@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "../../core/base/alloc.h"
-#include "../../core/engine/doors.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
 #include "../../core/net/talk.h"
@@ -224,19 +223,6 @@ take_address(lua_State *L, const struct socket *s, struct sl_addr *to)
 	return to->sa.sa_family == s->family ? 0 : SL_ERR_SYNTAX;
 }
 
-/* What is said on sockets isn't on tapes: a session that is played asks nobody, and says so. */
-static bool
-is_played(lua_State *L, const struct sl_addr *to)
-{
-	struct sl_tape *tape = sl_run_tape(L);
-	char text[128];
-
-	if (!sl_tape_plays(tape))
-		return false;
-	sl_tape_miss(tape, "socket", sl_str_of(sl_addr_text(to, text, sizeof(text))));
-	return true;
-}
-
 static int
 connected(lua_State *L, struct sl_op *op)
 {
@@ -272,8 +258,6 @@ socket_connect(lua_State *L)
 	if (!sl_config_socket(sl_engine_config_of(L), &to))
 		return fail(L, s, EACCES, "refused", "private addresses and unix sockets have to be listed in sockets.allow of "
 		    "sluice.lua");
-	if (is_played(L, &to))
-		return fail(L, s, ENETDOWN, "connect", "a replay connects to nobody");
 	if (sl_talk_is_open(s->talk))
 		return fail(L, s, EISCONN, "connect", "connected already");
 	keep_open(L, s->talk);
@@ -701,7 +685,7 @@ tls_to_socket(lua_State *L)
 	return 1;
 }
 
-#define WAITS	(SL_AT_ANY | SL_WAITS | SL_IMPURE)
+#define WAITS	(SL_AT_ANY | SL_WAITS | SL_IMPURE | SL_TAPED)
 
 const struct sl_builtin sl_module_socket[] = {
 	{ "Socket", socket_make, SL_AT_ANY | SL_IMPURE },
@@ -712,13 +696,13 @@ const struct sl_builtin sl_module_socket[] = {
 	{ "Socket:settimeout", socket_settimeout, SL_AT_ANY },
 	{ "Socket:shutdown", socket_shutdown, SL_AT_ANY | SL_IMPURE },
 	{ "Socket:close", socket_close, SL_AT_ANY | SL_IMPURE },
-	{ "Socket:errno", socket_errno, SL_AT_ANY | SL_IMPURE },
+	{ "Socket:errno", socket_errno, SL_AT_ANY | SL_IMPURE | SL_TAPED },
 	{ "TLSSocket", tls_make, SL_AT_ANY | SL_IMPURE },
 	{ "TLSSocket:handshake", tls_handshake, WAITS },
 	{ "TLSSocket:send", tls_send, WAITS },
 	{ "TLSSocket:recv", tls_recv, WAITS },
 	{ "TLSSocket:shutdown", tls_shutdown, SL_AT_ANY | SL_IMPURE },
-	{ "TLSSocket:errno", tls_errno, SL_AT_ANY | SL_IMPURE },
+	{ "TLSSocket:errno", tls_errno, SL_AT_ANY | SL_IMPURE | SL_TAPED },
 	{ "TLSSocket:toSocket", tls_to_socket, SL_AT_ANY },
 	{ NULL, NULL, 0 },
 };

@@ -74,9 +74,9 @@ void	 sl_engine_interrupt(struct sl_engine *engine);
 typedef void sl_exec_fn(void *arg, const struct sl_err *err, const char *text);
 int	 sl_engine_exec(struct sl_engine *engine, const char *name, struct sl_str source,
 	    sl_exec_fn *fn, void *arg, struct sl_err *err);
-/* The Lua that HSL becomes, on the same lines. SL_ERR_SYNTAX as sl_engine_exec. */
 /* Scripts without a policy include and import the files beside 'script', from now on. */
 int	 sl_engine_exec_beside(struct sl_engine *engine, const char *script, struct sl_err *err);
+/* The Lua that HSL becomes, on the same lines. SL_ERR_SYNTAX as sl_engine_exec. */
 int	 sl_engine_translate(struct sl_engine *engine, const char *name, struct sl_str source,
 	    struct sl_buf *code, struct sl_err *err);
 /* After SL_ERR_SYNTAX: every error with its source line, "" if there is no more to say. */

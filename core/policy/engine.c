@@ -134,6 +134,7 @@ sl_engine_free(struct sl_engine *e)
 	sl_repeats_free(e->repeats);
 	if (e->own_loop)
 		sl_loop_free(e->loop);
+	sl_tape_room_unref(e->tapes);
 	sl_host_close(e);
 	sl_free(e->stdlib);
 	sl_free(e);

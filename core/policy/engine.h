@@ -41,6 +41,7 @@ struct sl_engine {
 	struct sl_generation *generation;
 	struct sl_list sessions, queued, execs;
 	struct sl_list watchers;	/* who wants tapes of sessions */
+	struct sl_tape_room *tapes;	/* that they share; NULL = none was recorded yet */
 	struct sl_repeats *repeats;	/* script errors on their way to the log */
 	struct sl_counters *counters;	/* metrics; NULL = none */
 	struct sl_metrics *metrics;	/* of scripts; made on first use where the host gave none */

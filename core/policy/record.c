@@ -74,6 +74,15 @@ put_input(struct sl_session *s, const char *kind, struct sl_str key, struct sl_b
 	sl_buf_clear(value);
 }
 
+/* What sessions that are recorded have in memory together is bounded. */
+static struct sl_tape_room *
+room(struct sl_engine *e)
+{
+	if (e->tapes == NULL)
+		e->tapes = sl_tape_room_new(SL_RECORD_MAX);
+	return e->tapes;
+}
+
 int
 sl_record_open(struct sl_session *s, const struct sl_session_info *info)
 {
@@ -83,8 +92,10 @@ sl_record_open(struct sl_session *s, const struct sl_session_info *info)
 	if (s->taps != NULL || sl_list_empty(&s->engine->watchers) || !is_wanted(s->engine, info))
 		return 0;
 	tape = sl_tape_new(0);
-	if (tape != NULL)
+	if (tape != NULL && room(s->engine) != NULL) {
+		sl_tape_share(tape, room(s->engine));
 		s->taps = sl_taps_new(s->engine, tape);
+	}
 	sl_tape_unref(tape);
 	if (s->taps == NULL)
 		return SL_ERR_NOMEM;

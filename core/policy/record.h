@@ -25,6 +25,9 @@
 
 #include "context.h"
 
+/* Bytes of all tapes of an engine that somebody holds; with more the one that grows is full. */
+#define SL_RECORD_MAX	(256u * 1024 * 1024)
+
 /* A tape for the new session, if somebody wants it. 0 or SL_ERR_NOMEM. */
 int	 sl_record_open(struct sl_session *s, const struct sl_session_info *info);
 /* The session has ended and holds nothing any more: who wanted the tape gets it. */

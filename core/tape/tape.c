@@ -28,8 +28,14 @@ struct chain {
 	size_t next;		/* all before are of earlier steps, or given */
 };
 
+struct sl_tape_room {
+	unsigned refs;
+	size_t bytes, max;
+};
+
 struct sl_tape {
 	unsigned refs;
+	struct sl_tape_room *room;	/* NULL = it has its own alone */
 	struct entry **list;
 	size_t n, cap;
 	size_t bytes, max;
@@ -65,6 +71,30 @@ sl_tape_new(size_t max)
 	return t;
 }
 
+struct sl_tape_room *
+sl_tape_room_new(size_t max)
+{
+	struct sl_tape_room *r = sl_calloc(1, sizeof(*r));
+
+	if (r != NULL)
+		*r = (struct sl_tape_room){ .refs = 1, .max = max };
+	return r;
+}
+
+void
+sl_tape_room_unref(struct sl_tape_room *r)
+{
+	if (r != NULL && --r->refs == 0)
+		sl_free(r);
+}
+
+void
+sl_tape_share(struct sl_tape *t, struct sl_tape_room *room)
+{
+	room->refs++;
+	t->room = room;
+}
+
 struct sl_tape *
 sl_tape_ref(struct sl_tape *t)
 {
@@ -93,6 +123,8 @@ forget(struct sl_tape *t)
 	}
 	sl_free(t->list);
 	t->list = NULL;
+	if (t->room != NULL)
+		t->room->bytes -= t->bytes;
 	t->cap = t->bytes = 0;
 }
 
@@ -108,6 +140,7 @@ sl_tape_unref(struct sl_tape *t)
 		sl_mask_free(t->secret[--t->nsecrets].mask);
 	if (t->chains != NULL)
 		sl_dict_free(t->chains, chain_free);
+	sl_tape_room_unref(t->room);
 	sl_tape_unref(t->recorded);
 	sl_buf_clear(&t->missing);
 	sl_buf_clear(&t->place);
@@ -122,7 +155,8 @@ has_room(struct sl_tape *t, size_t more)
 	struct entry **list;
 	size_t cap;
 
-	if (t->full || more > t->max - t->bytes || t->n >= SL_TAPE_ENTRIES)
+	if (t->full || more > t->max - t->bytes || t->n >= SL_TAPE_ENTRIES ||
+	    (t->room != NULL && more > t->room->max - t->room->bytes))
 		return false;
 	if (t->n < t->cap)
 		return true;
@@ -160,6 +194,8 @@ add(struct sl_tape *t, enum sl_tape_sign sign, const char *kind, int64_t time_us
 	snprintf(e->e.kind, sizeof(e->e.kind), "%s", kind);
 	t->list[t->n++] = e;
 	t->bytes += size + OVERHEAD;
+	if (t->room != NULL)
+		t->room->bytes += size + OVERHEAD;
 }
 
 void

@@ -22,6 +22,7 @@
 #define SL_TAPE_KIND	16			/* bytes of a kind, with its NUL */
 
 struct sl_tape;
+struct sl_tape_room;
 
 /* What an entry is: the sign of its line in a file. */
 enum sl_tape_sign {
@@ -53,6 +54,14 @@ void	 sl_tape_place(struct sl_tape *tape, const char *where, const char *who, co
 struct sl_tape	*sl_tape_new(size_t max);
 struct sl_tape	*sl_tape_ref(struct sl_tape *tape);
 void		 sl_tape_unref(struct sl_tape *tape);	/* NULL is fine; wipes what was on it */
+
+/*
+ * Room that several tapes share: when they have 'max' bytes together, the one that needs more is full.
+ * Counted: tapes hold it. NULL = out of memory.
+ */
+struct sl_tape_room	*sl_tape_room_new(size_t max);
+void			 sl_tape_room_unref(struct sl_tape_room *room);	/* NULL is fine */
+void			 sl_tape_share(struct sl_tape *tape, struct sl_tape_room *room);	/* before anything is noted */
 
 /* Begins the next step. These copy; what finds no room makes the tape full, for good. */
 void	 sl_tape_input(struct sl_tape *tape, const char *kind, int64_t time_us, struct sl_str key,

@@ -232,13 +232,9 @@ sl_program_level(const struct sl_program *p, const char *path)
 
 static int add_hsl(struct sl_program *p, const char *path, struct sl_str source, bool included,
     struct sl_err *err);
-struct sl_csv_form {
-	char delimiter;
-	bool header;		/* the first line names the columns */
-};
-
+struct form;
 static int add_data(struct sl_program *p, const char *key, const char *path, struct sl_str text,
-    const struct sl_csv_form *csv, bool hsl, struct sl_err *err);
+    const struct form *form, bool hsl, struct sl_err *err);
 
 /* Files that are included have a chunk of their own for that. */
 static int
@@ -257,22 +253,37 @@ add_included(struct sl_program *p, const char *path, struct sl_err *err)
 	return add_hsl(p, path, source, true, err);
 }
 
-#define IMPORT_FORM	'\x1f'	/* behind the path: the delimiter, and 1 or 0 for a header */
-static const struct sl_csv_form usual_csv = { ',', true };
+/* How data are read: Lua's by their suffix, imported ones as the compiler says behind the path. */
+struct form {
+	enum { BY_SUFFIX, CSV, JSON, TEXT } kind;
+	char delimiter;		/* of CSV */
+	bool header;		/* the first line names the columns */
+};
+
+#define IMPORT_FORM	'\x1f'	/* then "j", "t", or the delimiter and 1 or 0 for a header */
+static const struct form usual_form = { BY_SUFFIX, ',', true };
+
+static struct form
+form_of(const char *text)
+{
+	if (text[0] == '\0' || text[1] != '\0')
+		return (struct form){ CSV, text[0], text[0] != '\0' && text[1] == '1' };
+	return (struct form){ text[0] == 'j' ? JSON : TEXT, ',', true };
+}
 
 /* Data that is imported is kept as HSL's values, beside those that Lua's code gets. */
 static int
 add_imported(struct sl_program *p, const char *path, struct sl_err *err)
 {
-	struct sl_csv_form csv = usual_csv;
+	struct form how = usual_form;
 	struct sl_str text;
 	char key[512], file[512], *form;
 
 	snprintf(key, sizeof(key), SL_HSL_DATA "%s", path);
 	snprintf(file, sizeof(file), "data/%s", path);
-	if ((form = strchr(file, IMPORT_FORM)) != NULL && form[1] != '\0') {
+	if ((form = strchr(file, IMPORT_FORM)) != NULL) {
 		*form = '\0';
-		csv = (struct sl_csv_form){ form[1], form[2] == '1' };
+		how = form_of(form + 1);
 	}
 	if (sl_data_push(p->vm->L, p, key)) {
 		lua_pop(p->vm->L, 1);
@@ -280,7 +291,7 @@ add_imported(struct sl_program *p, const char *path, struct sl_err *err)
 	}
 	if (p->files == NULL || !p->files->read(p->files->arg, file, &text))
 		return 0;
-	return add_data(p, key, file + strlen("data/"), text, &csv, true, err);
+	return add_data(p, key, file + strlen("data/"), text, &how, true, err);
 }
 
 /* What the compiler said that a file needs. */
@@ -545,7 +556,7 @@ struct data {
 	const char *key, *path;
 	struct sl_str text;
 	struct sl_err *err;
-	struct sl_csv_form csv;
+	struct form form;
 	bool hsl;		/* HSL's values, which no script sees: import copies them */
 };
 
@@ -554,17 +565,19 @@ parse_data(lua_State *L)
 {
 	struct data *d = lua_touserdata(L, 1);
 	struct sl_str path = sl_str_of(d->path);
+	bool by_suffix = d->form.kind == BY_SUFFIX;
 
-	if (sl_str_ends(path, SL_STR(".json"))) {
+	if (d->form.kind == JSON || (by_suffix && sl_str_ends(path, SL_STR(".json")))) {
 		if (sl_json_decode(L, d->text, 64 * 1024 * 1024, d->err) != 0)
 			return luaL_error(L, "%s", d->err->text);
-	} else if (sl_str_ends(path, SL_STR(".csv"))) {
-		if (d->csv.header)
-			push_csv(L, d->text, d->csv.delimiter);
-		else
-			push_csv_rows(L, d->text, d->csv.delimiter);
-	} else {
+	} else if (d->form.kind == TEXT) {
+		sl_string(L, d->text);
+	} else if (by_suffix && !sl_str_ends(path, SL_STR(".csv"))) {
 		push_lines(L, d->text);
+	} else if (d->form.header) {
+		push_csv(L, d->text, d->form.delimiter);
+	} else {
+		push_csv_rows(L, d->text, d->form.delimiter);
 	}
 	if (lua_istable(L, -1) && !d->hsl)
 		sl_readonly(L);
@@ -576,10 +589,10 @@ parse_data(lua_State *L)
 
 static int
 add_data(struct sl_program *p, const char *key, const char *path, struct sl_str text,
-    const struct sl_csv_form *csv, bool hsl, struct sl_err *err)
+    const struct form *form, bool hsl, struct sl_err *err)
 {
 	struct sl_err why;
-	struct data d = { p, key, path, skip_mark(text), &why, *csv, hsl };
+	struct data d = { p, key, path, skip_mark(text), &why, *form, hsl };
 	lua_State *L = p->vm->L;
 	char prefix[512];
 	int rc;
@@ -599,7 +612,7 @@ add_data(struct sl_program *p, const char *key, const char *path, struct sl_str 
 int
 sl_program_add_data(struct sl_program *p, const char *path, struct sl_str text, struct sl_err *err)
 {
-	return add_data(p, path, path, text, &usual_csv, false, err);
+	return add_data(p, path, path, text, &usual_form, false, err);
 }
 
 bool

@@ -1,4 +1,5 @@
 /* Addresses as text: of the envelope, and lists of them in header fields. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "../../core/auth/tags.h"
@@ -143,12 +144,18 @@ address_extract(lua_State *L)
 	return 1;
 }
 
+static int
+by_name(const void *a, const void *b)
+{
+	return sl_str_cmp(((const struct sl_tag *)a)->name, ((const struct sl_tag *)b)->name);
+}
+
 /*lua
 The tags of a list as DKIM signatures, key records and DMARC records are (RFC 6376 3.2).
 
 @param value string
 @param options? table  field (false: it is a whole field, "DKIM-Signature: v=1; ...")
-@return table<string, string>? tags  in their order, white space at the ends left out
+@return table<string, string>? tags  sorted by name, white space at the ends left out
 @return string? err
 @return string? code
 
@@ -172,6 +179,7 @@ address_tags(lua_State *L)
 	tags = lua_newuserdatauv(L, sizeof(*tags), 0);
 	if (sl_tags_parse(tags, text, SL_TAGS_RECORD, &err) != 0)
 		return sl_fail_err(L, &err);
+	qsort(tags->tag, tags->n, sizeof(tags->tag[0]), by_name);
 	sl_map_new(L);
 	for (i = 0; i < tags->n; i++) {
 		sl_string(L, tags->tag[i].value.n > 0 ? tags->tag[i].value : SL_STR(""));

@@ -19,7 +19,7 @@ static const struct expression envelope[] = {
 };
 
 static const struct expression lists[] = {
-	{ "return header_dkim_decode('v=DMARC1; P=x;p = reject ;')", "{ v = \"DMARC1\", P = \"x\", p = \"reject\" }" },
+	{ "return header_dkim_decode('v=DMARC1; P=x;p = reject ;')", "{ P = \"x\", p = \"reject\", v = \"DMARC1\" }" },
 	{ "return header_dkim_decode('DKIM-Signature: d=a.example;\\r\\n\\ts=x', { field = true }).s", "\"x\"" },
 	{ "return select(3, header_dkim_decode('')), select(3, header_dkim_decode('a=1;a=2')), select(3, header_dkim_decode('x'))",
 	    "\"syntax\", \"syntax\", \"syntax\"" },

@@ -81,7 +81,7 @@ local function import_options(node, diag)
   return options
 end
 
--- How core/engine/program.c is to read the file, behind its path: delimiter, header.
+-- How core/engine/program.c is to read the file, behind its path: delimiter and header; else "j" or "t".
 local function csv_form(node, diag)
   local delimiter, header = ",", "1"
   for name, value in pairs(import_options(node, diag)) do
@@ -97,19 +97,33 @@ local function csv_form(node, diag)
   return "\x1f" .. delimiter .. header
 end
 
+-- What isn't built, in words that make hsl-corpus knows.
+local function data_that_is_not_built(path, kind)
+  local scheme = path:match("^(%a[%w-]*://)")
+  if scheme and scheme ~= "file://" then return "import of " .. scheme end
+  if path:find("*", 1, true) then return "import of several files" end
+  if not is_data[kind] then return "import of ." .. (kind or "") .. " files" end
+end
+
+-- "txt!name": a file of any name, read as one of .txt is.
 local function settle_data(node, host, diag)
-  local path = path_of(host, node.path):gsub("^%./", ""):gsub("^data/", "")
-  if not is_data[suffix(path)] then
-    diag:error(node, "a variable is imported from a .json, .csv or .txt file")
+  local kind, name = node.path:match("^(%a+)!(.+)$")
+  local path = path_of(host, name or node.path):gsub("^%./", ""):gsub("^data/", "")
+  kind = kind or suffix(path)
+  local what = data_that_is_not_built(node.path, kind)
+  if what then
+    diag:error(node, what .. " isn't built in this version",
+      'data are .json, .csv and .txt files; "txt!name" gives the text of any')
   elseif not host.has("data/" .. path) then
     diag:error(node, '"' .. path .. '" is not in the policy\'s data/')
-  end
-  node.path = path
-  if node.options and suffix(path) == "csv" then
-    node.path = path .. csv_form(node, diag)
+  elseif kind == "csv" then
+    path = path .. (node.options and csv_form(node, diag) or "\x1f,1")
   elseif node.options and next(import_options(node, diag)) then
     diag:error(node.options, "options of an import are for .csv files")
+  else
+    path = path .. (kind == "json" and "\x1fj" or "\x1ft")
   end
+  node.path = path
 end
 
 -- "a/../b" is "b": one module has one name.

@@ -108,7 +108,8 @@ local function take_name(self, import, name, into, report)
     end
     return
   end
-  if report and (into[name.as] or self.classes[name.as]) then
+  local known = self.cache_names[name.as] == import.path .. "::" .. name.name   -- taken twice
+  if report and not known and (into[name.as] or self.classes[name.as]) then
     self.diag:error(name, name.as .. " is defined twice")
     return
   end

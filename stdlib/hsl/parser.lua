@@ -92,11 +92,12 @@ end
 
 local function leave(word)
   statements[word] = function(self, token)
-    if self.loops == 0 and (word == "continue" or self.switches == 0) then
-      self.diag:error(token, "'" .. word .. "' stands in no loop")
-    end
     finish(self)
-    return node(self, word, token)
+    if self.loops > 0 or word == "break" and self.switches > 0 then return node(self, word, token) end
+    -- Published scripts have this in functions that were loops once: it is an error where it is reached.
+    local text = "'" .. word .. "' stands in no loop"
+    self.diag:warn(token, text)
+    return node(self, "throw", token, { value = node(self, "str", token, { value = text }) })
   end
 end
 leave("break")

@@ -1412,7 +1412,7 @@ function header_addresslist_extract(value, options) end
 --- In every phase.
 ---@param value string
 ---@param options? { field?: boolean } field (false: it is a whole field, "DKIM-Signature: v=1; ...")
----@return table<string, string>? tags  in their order, white space at the ends left out
+---@return table<string, string>? tags  sorted by name, white space at the ends left out
 ---@return string? err
 ---@return string? code
 function header_dkim_decode(value, options) end

@@ -1,212 +1,201 @@
 /*
- * Whole connections of the milter host: packets of any kind in any order, a small policy that edits and
- * decides by the message. A connection must end when the mail server has left, and what it is told must be
- * packets.
+ * Whole sessions of the milter host: frames of any kind in any order, on a real
+ * connection, with a policy that judges and changes what comes. Whatever the mail
+ * server sends, it hears packets of the protocol, no more final answers than
+ * it asked for, and its session ends with its connection.
+ *
+ * An input is a byte that says how far an ordinary session has come when it takes over, and
+ * how its message ends, then frames: a command (of the table), a length, data; or bytes that are no frame.
  */
-#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../core/milter/packet.h"
 #include "../../core/milter/server.h"
+#include "../../core/net/loop.h"
 #include "../../core/sluice_host.h"
 
-#define MAX_TURNS	100000
-#define MAX_REPLY	(1u << 20)
+#define MAX_INPUT	(64 * 1024)	/* fits the socket's buffer: written before anything is read */
 
 int	 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char config[] =
-    "return { hostname = 'mx.example.org', quarantine = { 'spam' }, trusted = { '198.51.100.0/24' },\n"
-    "listen = { { milter = 'inet:127.0.0.1:8890', server = 'inbound', authenticated = 'outbound' } },\n"
-    "servers = { inbound = { flows = { connect = 'envelope.lua', helo = 'envelope.lua', mailfrom = 'envelope.lua',\n"
-    "rcptto = 'envelope.lua', data = 'data.lua' } }, outbound = { flows = { data = 'data.lua' } } },\n"
-    "dns = { zone_only = true }, size = 100000, recipients = 4 }\n";
-static const char envelope[] =
-    "if #senderip == 9 then Reject('no') elseif sender and #sender == 3 then Defer('later') end\n";
-static const char data_flow[] =
-    "local subject = GetHeader('Subject') or ''\n"
-    "AddHeader('X-Seen', recipient)\n"
-    "for _, field in ipairs(GetHeaders(true)) do if #field[2] > 40 then DelHeader(field[1]) end end\n"
-    "if #subject > 3 then SetHeader('Subject', subject:rep(2)) SetSender('a@example.org') end\n"
-    "if #recipient % 3 == 0 then Delete() elseif #subject == 1 then Quarantine('spam', { reject = false })\n"
-    "elseif #subject == 2 then MIME('0'):setBody('other') elseif #subject == 5 then SetRecipient('b@example.org')\n"
-    "elseif #subject == 7 then Reject('no') end\n";
-
-static struct {
-	struct sl_engine *engine;
-	struct sl_loop *loop;
-	struct sl_milter_server *server;
-	struct sl_milter_service *service;
-} rig;
+static struct sl_loop *loop;
+static struct sl_engine *engine;
+static struct sl_milter_server *server;
+static struct sl_milter_service *service;
 
 static void
-need(bool truth, const char *what)
+open_once(void)
 {
-	if (truth)
-		return;
-	fprintf(stderr, "milter_session: %s\n", what);
-	abort();
-}
-
-static void
-write_file(const char *folder, const char *name, const char *text)
-{
-	char path[300];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	f = fopen(path, "w");
-	need(f != NULL && fputs(text, f) >= 0 && fclose(f) == 0, path);
-}
-
-static void
-print_line(void *arg, struct sl_str line)
-{
-	(void)arg;
-	fprintf(stderr, "%.*s\n", (int)line.n, line.p);
-}
-
-static void
-set_up(void)
-{
-	char folder[] = "/tmp/sluice-fuzz-XXXXXX";
+	const char *folder = getenv("SLUICE_STDLIB");
+	struct sl_milter_service_options so = { .server = "inbound", .authenticated = "outbound",
+		.trusted = "outbound", .size = 16 * 1024, .recipients = 5 };
+	struct sl_engine_options eo = { .stdlib = folder != NULL ? folder : "stdlib" };
 	struct sl_engine_parts parts = { 0 };
-	struct sl_engine_options options = { .stdlib = "stdlib", .parts = &parts };
-	struct sl_milter_server_options server = { 0 };
-	struct sl_milter_service_options service = { .server = "inbound", .authenticated = "outbound",
-	    .size = 100000, .recipients = 4 };
+	struct sl_milter_server_options o = { 0 };
 	struct sl_err err;
-	char command[100];
 
-	need(mkdtemp(folder) != NULL, "mkdtemp");
-	write_file(folder, "sluice.lua", config);
-	write_file(folder, "envelope.lua", envelope);
-	write_file(folder, "data.lua", data_flow);
-	parts.loop = rig.loop = sl_loop_new(&err);
-	rig.engine = sl_engine_new(&options, &err);
-	need(rig.engine != NULL && sl_engine_load(rig.engine, folder, print_line, NULL) == 0, "the policy");
-	server.loop = rig.loop;
-	server.engine = rig.engine;
-	rig.server = sl_milter_server_new(&server, &err);
-	rig.service = sl_milter_service_new(&service, &err);
-	need(rig.server != NULL && rig.service != NULL, "the server");
-	snprintf(command, sizeof(command), "rm -r %s", folder);
-	need(system(command) == 0, command);
-}
-
-static void
-put_packet(struct sl_buf *out, char command, struct sl_str data)
-{
-	uint32_t n = (uint32_t)data.n + 1;
-	char head[5] = { (char)(n >> 24), (char)(n >> 16), (char)(n >> 8), (char)n, command };
-
-	sl_buf_put(out, head, sizeof(head));
-	sl_buf_putstr(out, data);
-}
-
-#define PACKET(command, data)	{ command, { data, sizeof(data) - 1 } }
-
-/* The steps that a mail server takes up to the header of a message. */
-static const struct {
-	char command;
-	struct sl_str data;
-} steps[] = {
-	PACKET('O', "\0\0\0\6\0\0\1\377\0\37\377\377"), PACKET('C', "c.example\0" "4\20\341192.0.2.1\0"),
-	PACKET('H', "c.example\0"), PACKET('D', "Mi\0ID\0"), PACKET('M', "<a@example.com>\0"),
-	PACKET('R', "<b@example.org>\0"), PACKET('L', "From\0a@example.com\0"), PACKET('N', ""),
-};
-
-/*
- * The first byte chooses: how many of the usual steps come first; then the rest as it is, or packets of it
- * (command, two bytes of length, data), whose length can't be wrong then, all else can.
- */
-static void
-put_stream(struct sl_buf *out, const uint8_t *data, size_t size)
-{
-	size_t usual = data[0] % 10, i, n;
-
-	for (i = 0; i < usual && i < sizeof(steps) / sizeof(steps[0]); i++)
-		put_packet(out, steps[i].command, steps[i].data);
-	if (data[0] >= 0xe0) {
-		sl_buf_put(out, (const char *)data + 1, size - 1);
+	if (server != NULL)
 		return;
-	}
-	for (i = 1; i + 3 <= size; i += 3 + n) {
-		n = (size_t)(data[i + 1] & 15) << 8 | data[i + 2];
-		n = n < size - i - 3 ? n : size - i - 3;
-		put_packet(out, (char)data[i], (struct sl_str){ (const char *)data + i + 3, n });
-	}
+	parts.loop = o.loop = loop = sl_loop_new(&err);
+	eo.parts = &parts;
+	o.engine = engine = sl_engine_new(&eo, &err);
+	if (engine == NULL || sl_engine_load(engine, "tests/fuzz/milter_policy", NULL, NULL) != 0)
+		abort();	/* run it in the folder of the project */
+	service = sl_milter_service_new(&so, &err);
+	server = sl_milter_server_new(&o, &err);
+	if (service == NULL || server == NULL)
+		abort();
 }
 
-/* What has come so far; true: that was all. */
-static bool
-read_replies(int fd, struct sl_buf *replies)
-{
-	char block[65536];
-	ssize_t n;
+/* ---- what is sent --------------------------------------------------------------------- */
 
-	while ((n = recv(fd, block, sizeof(block), MSG_DONTWAIT)) > 0) {
-		sl_buf_put(replies, block, (size_t)n);
-		need(replies->n < MAX_REPLY, "too many replies");
-	}
-	return n == 0 || (errno != EAGAIN && errno != EINTR);
+static size_t frames;
+
+static void
+frame(struct sl_buf *out, char command, struct sl_str data)
+{
+	size_t n = data.n + 1;
+	char length[4] = { (char)(n >> 24), (char)(n >> 16), (char)(n >> 8), (char)n };
+
+	sl_buf_put(out, length, 4);
+	sl_buf_putc(out, command);
+	sl_buf_putstr(out, data);
+	frames++;
+}
+
+/* A session as mail servers begin it, up to one of its steps. */
+static void
+begin(struct sl_buf *out, unsigned how_far, unsigned end)
+{
+	static const char *const ends[] = { "delete", "delete bob@example.org", "reject",
+		"reject carol@example.org", "defer", "spam", "kept", "copy", "rename",
+		"delay", "error", "spam bob@example.org" };
+	struct sl_buf field = SL_BUF_INIT;
+	static const struct {
+		char command;
+		struct sl_str data;
+	} steps[] = {
+		{ 'O', SL_STR("\0\0\0\6\0\0\1\377\0\37\377\377") },
+		{ 'D', SL_STR("Cj\0mx.example.org\0{daemon_name}\0inbound\0") },
+		{ 'C', SL_STR("client.example\0" "4\20\1" "192.0.2.1\0") },
+		{ 'H', SL_STR("client.example\0") },
+		{ 'M', SL_STR("<ann@example.net>\0SIZE=100\0") },
+		{ 'R', SL_STR("<bob@example.org>\0") },
+		{ 'R', SL_STR("<carol@example.org>\0") },
+		{ 'L', SL_STR("From\0 ann@example.net\0") },
+		{ 'L', SL_STR("X-Do\0 apsfvb\0") },
+		{ 'L', SL_STR("") },	/* X-End */
+		{ 'N', SL_STR("") },
+		{ 'B', SL_STR("Hello\r\n") },
+	};
+	size_t i;
+
+	sl_buf_put(&field, "X-End\0 ", 7);
+	if (end < sizeof(ends) / sizeof(ends[0]))
+		sl_buf_puts(&field, ends[end]);
+	sl_buf_putc(&field, '\0');
+	for (i = 0; i < how_far && i < sizeof(steps) / sizeof(steps[0]); i++)
+		frame(out, steps[i].command, steps[i].command == 'L' && steps[i].data.n == 0 ?
+		    sl_buf_str(&field) : steps[i].data);
+	sl_buf_clear(&field);
 }
 
 static void
-check_replies(struct sl_str s)
+compose(struct sl_buf *out, struct sl_str in)
 {
-	uint32_t n;
+	static const char commands[] = "LLLMRREEBNDHCAKOTUQ";
+	size_t n, at, op;
 
-	while (s.n > 0) {
-		need(s.n >= 5, "a reply is cut off");
-		n = (uint32_t)(uint8_t)s.p[0] << 24 | (uint32_t)(uint8_t)s.p[1] << 16 |
-		    (uint32_t)(uint8_t)s.p[2] << 8 | (uint8_t)s.p[3];
-		need(n >= 1 && n <= s.n - 4, "a reply's length is wrong");
-		need(memchr("+-2acdfhimpqrstybelOA", s.p[4], 21) != NULL, "no reply has that name");
-		s = sl_str_sub(s, 4 + n, s.n);
+	while (in.n >= 2) {
+		op = (unsigned char)in.p[0];
+		n = (unsigned char)in.p[1];
+		at = 2;
+		if (n >= 0xf0 && in.n > 2)	/* a long one */
+			n = (n & 15) << 8 | (unsigned char)in.p[at++];
+		if (op >= 0xf0)
+			sl_buf_putstr(out, sl_str_sub(in, at, at + n));
+		else
+			frame(out, op >= 0xe0 ? (char)(op * 31) : commands[op % (sizeof(commands) - 1)],
+			    sl_str_sub(in, at, at + n));
+		in = sl_str_sub(in, at + n, in.n);
+	}
+}
+
+/* ---- what is heard ---------------------------------------------------------------------- */
+
+static bool
+receive(int fd, struct sl_buf *heard)
+{
+	char bytes[4096];
+	ssize_t n, all = 0;
+
+	while ((n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
+		sl_buf_put(heard, bytes, (size_t)n);
+		all += n;
+	}
+	return all > 0;
+}
+
+static void
+judge(struct sl_str heard)
+{
+	struct sl_milter_packet p;
+	size_t used, answers = 0;
+
+	while (sl_milter_packet_take(heard, &p, &used, NULL) == 1) {
+		if (strchr("+-bcdehimpqrstyO", p.command) == NULL || p.data.n > SL_MILTER_MAX_REPLY)
+			abort();
+		answers += strchr("cdrstyO", p.command) != NULL;
+		heard = sl_str_sub(heard, used, heard.n);
+	}
+	if (heard.n > 0 || answers > frames)
+		abort();
+}
+
+/* Turns the loop until nothing moves any more: no answer comes, no script runs. */
+static void
+settle(int fd, struct sl_buf *heard)
+{
+	int quiet = 0;
+
+	while (quiet < 3) {
+		if (sl_loop_step(loop, 0) < 0)
+			abort();
+		quiet = receive(fd, heard) || sl_engine_runs(engine) > 0 ? 0 : quiet + 1;
 	}
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct sl_buf stream = SL_BUF_INIT, replies = SL_BUF_INIT;
-	size_t sent = 0;
-	int pair[2], turns;
-	bool left = false, ended = false;
-	ssize_t n;
+	struct sl_buf out = SL_BUF_INIT, heard = SL_BUF_INIT;
+	int pair[2];
 
-	if (rig.engine == NULL)
-		set_up();
-	if (size < 1)
+	open_once();
+	frames = 0;
+	if (size > 0) {
+		begin(&out, data[0] % 16, data[0] / 16);
+		compose(&out, (struct sl_str){ (const char *)data + 1, size - 1 });
+	}
+	if (out.n > MAX_INPUT || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) {
+		sl_buf_clear(&out);
 		return 0;
-	put_stream(&stream, data, size);
-	need(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0, "socketpair");
-	need(sl_milter_server_accept(rig.server, rig.service, pair[0], 0) == 0, "accept");
-	for (turns = 0; !ended && turns < MAX_TURNS; turns++) {
-		while (sent < stream.n && (n = send(pair[1], stream.p + sent, stream.n - sent, MSG_NOSIGNAL)) > 0)
-			sent += (size_t)n;
-		if (!left && (sent == stream.n || errno != EAGAIN)) {
-			shutdown(pair[1], SHUT_WR);
-			left = true;
-		}
-		sl_loop_step(rig.loop, 0);
-		ended = read_replies(pair[1], &replies);
 	}
-	need(ended, "the connection doesn't end");
-	for (turns = 0; sl_milter_server_counters(rig.server)->sessions > 0; turns++) {
-		need(turns < MAX_TURNS, "the session doesn't end");
-		sl_loop_step(rig.loop, 0);
-	}
-	check_replies(sl_buf_str(&replies));
-	close(pair[1]);
-	sl_buf_clear(&stream);
-	sl_buf_clear(&replies);
+	if (sl_milter_server_accept(server, service, pair[1], 0) != 0 ||
+	    write(pair[0], out.p, out.n) != (ssize_t)out.n)
+		abort();
+	settle(pair[0], &heard);
+	close(pair[0]);
+	while (sl_milter_server_counters(server)->sessions > 0)
+		if (sl_loop_step(loop, 1000) < 0)
+			abort();
+	judge(sl_buf_str(&heard));
+	sl_buf_clear(&out);
+	sl_buf_clear(&heard);
 	return 0;
 }

@@ -1,0 +1,1 @@
+context.seen = 0

@@ -10,7 +10,8 @@ import dkim
 import pytest
 
 from harness import ROOT, Api, Client, Sluice, free_port, key_pair, text_message, wait_for
-from postfix_test import CONFIG, ODD, send
+from postfix_milter import CONFIG, send
+from postfix_test import ODD
 from sendmail import Sendmail, fetch_sendmail
 
 DATE = b"Date: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-Id: <1@example.net>\r\n"

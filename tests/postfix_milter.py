@@ -1,0 +1,163 @@
+"""For tests of a policy behind a real Postfix: one that asks a milter and delivers into a folder,
+and the sluice where it asks."""
+import os
+import pathlib
+import pwd
+import shutil
+import tempfile
+
+import pytest
+
+from harness import ROOT, Client, Sluice, free_port, key_pair, wait_for
+from postfix import fetch_postfix
+
+CONFIG = """return {
+  hostname = "mx.example.org", workers = 2, quarantine = { "spam" },
+  listen = { { milter = "inet:127.0.0.1:MILTER", server = "inbound" OPTIONS } },
+  servers = { inbound = { flows = { FLOWS }, relay = {} },
+              outbound = { flows = { data = "outbound.lua" }, relay = {} } MORE },
+  dns = { zone = "zone.txt", zone_only = true }, EXTRA
+}"""
+
+MAIN = """virtual_mailbox_domains = example.org, example.com
+virtual_mailbox_base = MAIL
+virtual_mailbox_maps = static:box/
+virtual_minimum_uid = 1
+virtual_uid_maps = static:UID
+virtual_gid_maps = static:GID
+smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
+milter_connect_timeout = 5s
+local_header_rewrite_clients =
+smtpd_authorized_xclient_hosts = 127.0.0.1
+smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination
+relay_domains =
+command_directory = TOOLS
+"""
+
+
+class Mta:
+    """A Postfix that asks a milter at self.milter and delivers into self.mail."""
+
+    def __init__(self, postfix, folder):
+        self.postfix, self.folder = postfix, folder
+        self.milter, self.submission = free_port(), free_port()
+        self.mail = folder / "mail"
+        self.mail.mkdir()
+        owner = pwd.getpwnam("games")
+        os.chown(self.mail, owner.pw_uid, owner.pw_gid)
+        main = MAIN + (ROOT / "examples/postfix/main.cf").read_text().replace("8890", str(self.milter))
+        for name, value in (("MAIL", self.mail), ("TOOLS", self.tools()), ("UID", owner.pw_uid),
+                            ("GID", owner.pw_gid)):
+            main = main.replace(name, str(value))
+        self.port, self.process = postfix.start(folder / "postfix", main, (
+            f"127.0.0.1:{self.submission} inet n - n - - smtpd\n"
+            "  -o milter_macro_daemon_name=outbound\n"))
+
+    def tools(self):
+        """Postfix's commands, each with the libraries of where it was unpacked."""
+        tools = self.folder / "tools"
+        tools.mkdir()
+        for name in ("postdrop", "sendmail"):
+            (tools / name).write_text("#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s \"$@\"\n" % (
+                self.postfix.env["LD_LIBRARY_PATH"], self.postfix.tool(name)))
+            (tools / name).chmod(0o755)
+        return tools
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(20)
+
+    def text(self):
+        return (self.folder / "postfix" / "log").read_text()
+
+    def messages(self):
+        """What is in the mailbox, by number of arrival; without what delivery put on top."""
+        paths = sorted(self.mail.glob("box/new/*"), key=lambda p: p.stat().st_mtime_ns)
+        return [p.read_bytes() for p in paths]
+
+    def empty(self):
+        shutil.rmtree(self.mail / "box", ignore_errors=True)
+
+    def held(self):
+        return list((self.folder / "postfix" / "spool" / "hold").rglob("*"))
+
+
+@pytest.fixture(scope="module")
+def mta():
+    postfix = fetch_postfix()
+    if postfix is None:
+        pytest.skip("no Postfix: neither installed nor to be had as a package")
+    with tempfile.TemporaryDirectory() as folder:	# pytest's own are for root alone
+        os.chmod(folder, 0o755)
+        try:
+            mta = Mta(postfix, pathlib.Path(folder))
+        except OSError as error:
+            pytest.skip(f"Postfix: {error}")
+        yield mta
+        mta.stop()
+
+
+@pytest.fixture
+def make(mta, tmp_path):
+    """make(data="...", ...) starts sluice where the Postfix asks. 'options' go to its listener, 'more' to
+    the servers, 'extra' to the configuration."""
+    started = []
+
+    def start(files=None, extra="", options="", more="", **scripts):
+        base = {"zone.txt": "example.org. IN A 127.0.0.1\n", "outbound.lua": "", **(files or {})}
+        base.update({phase + "-script.lua": text for phase, text in scripts.items()})
+        flows = ", ".join(f'{phase} = "{phase}-script.lua"' for phase in scripts)
+        config = CONFIG
+        for name, value in (("MILTER", str(mta.milter)), ("EXTRA", extra), ("OPTIONS", options),
+                            ("MORE", more), ("FLOWS", flows)):
+            config = config.replace(name, value)
+        server = Sluice(tmp_path / str(len(started)), config, base)
+        started.append(server)
+        return server.start()
+
+    mta.empty()
+    yield start
+    for server in started:
+        assert server.stop() == 0, server.text()[-3000:]
+        assert "AddressSanitizer" not in server.text() and "runtime error" not in server.text()
+
+
+def send(port, message, recipients=("bob@example.org",), sender="ann@example.net", client_ip=None):
+    client = Client(port)
+    client.say("EHLO client.example")
+    if client_ip is not None:
+        assert client.say(f"XCLIENT ADDR={client_ip} NAME=client.example").startswith("220")
+        client.say("EHLO client.example")
+    rcpt, reply = client.send(sender, recipients, message[:-2] if message.endswith(b"\r\n") else message)
+    client.close()
+    return reply
+
+
+def header(stored):
+    """What Postfix stored, below its own Received."""
+    lines = stored.split(b"\n")
+    at = next(i for i, line in enumerate(lines) if line.startswith(b"Received:")) + 1
+    while lines[at][:1] in (b"\t", b" "):
+        at += 1
+    return b"\n".join(lines[at:])
+
+
+def fields(text):
+    """[[name, value]] of a header; values as the file has them."""
+    found = []
+    for line in text.partition(b"\n\n")[0].split(b"\n"):
+        if line[:1] in (b" ", b"\t"):
+            found[-1][1] += b"\n" + line
+        else:
+            name, _, value = line.partition(b":")
+            found.append([name, value])
+    return found
+
+
+def one(mta):
+    return wait_for(mta.messages, "a message: " + mta.text()[-1500:])[0]
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory):
+    return key_pair(tmp_path_factory.mktemp("postfix-key"))

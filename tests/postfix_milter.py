@@ -19,6 +19,16 @@ CONFIG = """return {
   dns = { zone = "zone.txt", zone_only = true }, EXTRA
 }"""
 
+
+def configuration(port, phases, extra="", options="", more=""):
+    flows = ", ".join(f'{phase} = "{phase}-script.lua"' for phase in phases)
+    config = CONFIG
+    for name, value in (("MILTER", str(port)), ("EXTRA", extra), ("OPTIONS", options), ("MORE", more),
+                        ("FLOWS", flows)):
+        config = config.replace(name, value)
+    return config
+
+
 MAIN = """virtual_mailbox_domains = example.org, example.com
 virtual_mailbox_base = MAIL
 virtual_mailbox_maps = static:box/
@@ -106,11 +116,7 @@ def make(mta, tmp_path):
     def start(files=None, extra="", options="", more="", **scripts):
         base = {"zone.txt": "example.org. IN A 127.0.0.1\n", "outbound.lua": "", **(files or {})}
         base.update({phase + "-script.lua": text for phase, text in scripts.items()})
-        flows = ", ".join(f'{phase} = "{phase}-script.lua"' for phase in scripts)
-        config = CONFIG
-        for name, value in (("MILTER", str(mta.milter)), ("EXTRA", extra), ("OPTIONS", options),
-                            ("MORE", more), ("FLOWS", flows)):
-            config = config.replace(name, value)
+        config = configuration(mta.milter, scripts, extra, options, more)
         server = Sluice(tmp_path / str(len(started)), config, base)
         started.append(server)
         return server.start()

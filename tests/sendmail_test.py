@@ -9,8 +9,8 @@ import threading
 import dkim
 import pytest
 
-from harness import ROOT, Api, Client, Sluice, free_port, key_pair, text_message, wait_for
-from postfix_milter import CONFIG, send
+from harness import ROOT, Api, Client, free_port, key_pair, text_message, wait_for
+from postfix_milter import make, send  # noqa: F401 (a fixture)
 from postfix_test import ODD
 from sendmail import Sendmail, fetch_sendmail
 
@@ -32,26 +32,6 @@ def mta():
         mta.milter = milter
         yield mta
         mta.stop()
-
-
-@pytest.fixture
-def make(mta, tmp_path):
-    started = []
-
-    def start(files=None, extra="", **scripts):
-        base = {"zone.txt": "example.org. IN A 127.0.0.1\n", "outbound.lua": "", **(files or {})}
-        base.update({phase + "-script.lua": text for phase, text in scripts.items()})
-        config = CONFIG.replace("MILTER", str(mta.milter)).replace("EXTRA", extra).replace(
-            "FLOWS", ", ".join(f'{phase} = "{phase}-script.lua"' for phase in scripts))
-        server = Sluice(tmp_path / str(len(started)), config, base)
-        started.append(server)
-        return server.start()
-
-    mta.empty()
-    yield start
-    for server in started:
-        assert server.stop() == 0, server.text()[-3000:]
-        assert "AddressSanitizer" not in server.text() and "runtime error" not in server.text()
 
 
 def one(mta):

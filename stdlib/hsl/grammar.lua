@@ -24,7 +24,7 @@ local binary = {
   ["+"] = 12, ["-"] = 12, ["*"] = 13, ["/"] = 13, ["%"] = 13, ["**"] = 14,
 }
 for op in ("== != === !== < > <= >= =~ !~"):gmatch("%S+") do binary[op] = 6 end
-local COALESCE, OR, AND, UNARY, POWER = 3, 4, 5, 15, 14
+local OR, AND, COMPARE, COALESCE, POWER, UNARY = 4, 5, 6, 6.5, 14, 15
 
 local function arguments(self, open)
   local args = {}
@@ -339,7 +339,7 @@ local function combine(self, token, left, level)
   elseif op == "**" then
     return node(self, "binary", token, { op = op, a = left, b = expression(self, POWER) })
   end
-  local right = expression(self, level + 1)
+  local right = expression(self, level == COMPARE and COALESCE or level + 1)
   if op == "and" or op == "or" then
     local other = op == "and" and "or" or "and"
     if left.t == "logic" and left.op == other or right.t == "logic" and right.op == other then

@@ -268,6 +268,7 @@ POSTFIX = {
     "mail passes": ("milter_default_action = accept\n", [(8, "postfix-default-action")]),
     "mail passes by one milter": ("smtpd_milters = { inet:127.0.0.1:8890,\n  default_action=accept }\n",
                                   [(8, "postfix-default-action")]),
+    "another milter behind": ("smtpd_milters = inet:h:1, inet:127.0.0.1:8890, inet:h:2\n", [(8, "postfix-order")]),
     "an old protocol": ("milter_protocol = 4\n", [(8, "postfix-protocol")]),
     "generic maps": ("smtp_generic_maps = hash:/etc/postfix/generic\n", [(8, "signature-rewritten")]),
     "header checks in delivery": ("# x\nsmtp_header_checks = regexp:/a\n", [(9, "signature-rewritten")]),
@@ -290,7 +291,7 @@ def test_settings_of_postfix(policy, tmp_path_factory, case):
     assert [(f["line"], f["code"]) for f in found] == wanted and done.returncode == 0
     (policy / "data.lua").write_text("Deliver()")
     found = json.loads(check(policy, "--json", "--postfix", main).stdout)
-    assert not any(f["code"].startswith("signature") for f in found)
+    assert not any(f["code"].startswith("signature") or f["code"] == "postfix-order" for f in found)
 
 
 def test_settings_of_postfix_from_standard_input(policy):
@@ -330,8 +331,11 @@ def test_every_code_is_explained_and_found(policy):
     (policy / "sluice.lua").write_text(CONFIG)
     (policy / "data.lua").write_text("if x then\n")
     found += json.loads(check(policy, "--json").stdout)
-    (policy / "main.cf").write_text("milter_protocol = 2\nmilter_default_action = accept\nsmtp_generic_maps = x:y\n")
-    (policy / "data.lua").write_text('DKIMSign("s", "example.org", "pki:k")')
+    (policy / "main.cf").write_text("milter_protocol = 2\nmilter_default_action = accept\nsmtp_generic_maps = x:y\n"
+                                    "smtpd_milters = inet:127.0.0.1:8890 inet:127.0.0.1:8891\n")
+    (policy / "data.lua").write_text('DKIMSign("s", "example.org", "pki:k", { canonicalization_header = "simple" })')
+    (policy / "sluice.lua").write_text(MILTER)
+    found += json.loads(check(policy, "--json").stdout)
     (policy / "sluice.lua").write_text(MILTER.replace("return {\n", 'return {\n  shadow = { policy = "next" },\n'))
     found += json.loads(check(policy, "--json", "--postfix", policy / "main.cf").stdout)
     for f in found:

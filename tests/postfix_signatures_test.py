@@ -29,6 +29,7 @@ SERVICES = {
     "prepend": ({}, {"header_checks": "regexp:{{/^Subject:/ PREPEND X-Checked: yes}}"}),
     "ignore": ({}, {"header_checks": "regexp:{{/^X-Folded:/ IGNORE}}"}),
     "body": ({}, {"body_checks": "regexp:{{/^secret/ REPLACE ******}}"}),
+    "old": ({"milter_protocol": "2"}, {}),
     "missing": ({}, {"always_add_missing_headers": "yes"}),
     "rewrite": ({"local_header_rewrite_clients": "permit_mynetworks"}, {}),
     "masquerade": ({"local_header_rewrite_clients": "permit_mynetworks"},
@@ -46,6 +47,7 @@ TRANSPORTS = {
     "generic": ("sink", {"smtp_generic_maps": "inline:{ann@host.example.net=ann@example.net}"}),
     "checks": ("sink", {"smtp_header_checks": "regexp:{{/^Subject:/ REPLACE Subject: replaced}}"}),
     "prepends": ("sink", {"smtp_header_checks": "regexp:{{/^Subject:/ PREPEND X-Checked: yes}}"}),
+    "mimes": ("sink", {"smtp_mime_header_checks": "regexp:{{/^Content-Type:/ REPLACE Content-Type: text/plain}}"}),
     "bodies": ("sink", {"smtp_body_checks": "regexp:{{/^secret/ REPLACE ******}}"}),
 }
 
@@ -61,6 +63,7 @@ MESSAGES = {
     "7-bit body": COMPLETE.replace(b"Content-Transfer-Encoding: 8bit\r\n", b"") + b"\r\n" + BODY,
     "8-bit body": COMPLETE + b"\r\n" + "Grüße\r\n".encode() + BODY,
     "long line": COMPLETE + b"\r\n" + b"x" * 2500 + b"\r\n" + BODY,
+    "odd blanks": COMPLETE.replace(b"Subject: a", b"Subject:a").replace(b"To: ", b"To: \t ") + b"\r\n" + BODY,
     "long Subject": COMPLETE.replace(b"a subject", b"word " * 500 + b"end") + b"\r\n" + BODY,
     "no Date, no Message-ID": b"From: ann@host.example.net\r\nTo: bob@as-is.example\r\nSubject: s\r\n\r\n" + BODY,
     "bare local part": COMPLETE.replace(b"Ann <ann@host.example.net>", b"ann") + b"\r\n" + BODY,
@@ -69,6 +72,8 @@ MESSAGES = {
 # Row of the table in doc/hosts.md: service, transport, message, and what shows that the setting did something.
 CASES = {
     "nothing": [("plain", "as-is", message, None) for message in MESSAGES],
+    "`milter_protocol = 2`, plain header": [("old", "as-is", "usual", None)],
+    "`milter_protocol = 2`, oddly spaced header": [("old", "as-is", "odd blanks", rb"^Subject:a subject\r")],
     "`header_checks` REPLACE": [("replace", "as-is", "usual", rb"^Subject: replaced\r")],
     "`header_checks` PREPEND": [("prepend", "as-is", "usual", rb"^X-Checked: yes\r\nSubject:")],
     "`header_checks` IGNORE": [("ignore", "as-is", "odd header", rb"\A(?s:(?!.*\nX-Folded))")],
@@ -83,6 +88,7 @@ CASES = {
     "`smtp_generic_maps`": [("plain", "generic", "usual", rb"^From: Ann <ann@example.net>\r")],
     "`smtp_header_checks` REPLACE": [("plain", "checks", "usual", rb"^Subject: replaced\r")],
     "`smtp_header_checks` PREPEND": [("plain", "prepends", "usual", rb"^X-Checked: yes\r\nSubject:")],
+    "`smtp_mime_header_checks` REPLACE": [("plain", "mimes", "usual", rb"^Content-Type: text/plain\r")],
     "`smtp_body_checks` REPLACE": [("plain", "bodies", "usual", rb"^\*{6}\r")],
     "`smtp_line_length_limit`, header lines over 998": [("plain", "limit", "long Subject", rb"^Subject: .{900,990}\r\n ")],
     "`smtp_line_length_limit`, body lines over 998": [("plain", "limit", "long line", rb"^ x{500,998}\r")],

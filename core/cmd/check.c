@@ -14,9 +14,10 @@
 #include "../policy/image.h"
 #include "../policy/lines.h"
 #include "../sluice_host.h"
-#include "check_postfix.h"
 #include "check_scripts.h"
 #include "cmd.h"
+
+#define MAX_SETTINGS	(4u << 20)	/* of a Postfix */
 
 struct options {
 	const char *policy, *postfix;
@@ -275,14 +276,50 @@ check_shadow(json_t *findings, const struct sl_config *config, const char *polic
 	return rc;
 }
 
+static bool
+has_milter(const struct sl_config *c)
+{
+	for (size_t i = 0; i < c->nlisteners; i++)
+		if (c->listeners[i].milter != NULL)
+			return true;
+	return false;
+}
+
+/* The settings of the Postfix in front, if they are told and somebody can ask the policy; -1: it was said
+ * why they can't be read. */
+static int
+read_postfix(struct check_postfix *out, struct sl_buf *text, json_t *findings,
+    const struct sl_config *config, const char *path)
+{
+	if (path == NULL)
+		return 0;
+	if (!has_milter(config)) {
+		check_add(findings, "sluice.lua", 0, 0, "warning", "postfix-milters",
+		    "no listener is a milter: no Postfix asks this policy");
+		return 0;
+	}
+	if (cmd_read(path, MAX_SETTINGS, text) != 0)
+		return -1;
+	out->file = strcmp(path, "-") == 0 ? "postconf" : path;
+	out->text = sl_buf_str(text);
+	return 0;
+}
+
 /* A policy that loads: what is odd in it. */
 static int
 look(json_t *findings, struct sl_engine *engine, int image, const char *policy, const struct options *o)
 {
 	const struct sl_config *config = sl_engine_config(engine);
+	const char *path = policy == o->policy ? o->postfix : NULL;
+	struct check_postfix postfix = { 0 };
+	struct sl_buf text = SL_BUF_INIT;
 	struct sl_err err;
-	json_t *scripts = check_scripts(engine, image, &err);
+	json_t *scripts;
 
+	if (read_postfix(&postfix, &text, findings, config, path) != 0)
+		return -1;
+	scripts = check_scripts(engine, image, postfix.file != NULL ? &postfix : NULL, &err);
+	sl_buf_clear(&text);
 	if (scripts == NULL) {
 		fprintf(stderr, "sluice: %s\n", err.text);
 		return -1;
@@ -290,8 +327,6 @@ look(json_t *findings, struct sl_engine *engine, int image, const char *policy, 
 	json_array_extend(findings, scripts);
 	json_decref(scripts);
 	check_config(findings, config, policy);
-	if (o->postfix != NULL && policy == o->policy && check_postfix(findings, o->postfix, config) != 0)
-		return -1;
 	return check_shadow(findings, config, policy, o);
 }
 

@@ -237,6 +237,53 @@ set_names(lua_State *L, const struct sl_image *image, const struct sl_config *c)
 	lua_setfield(L, -2, "named_files");
 }
 
+/* ---- the mail server in front -------------------------------------------------------------- */
+
+/* Whether something of the policy may sign, by the names it has. */
+static bool
+may_sign(const struct sl_image *image, const struct sl_config *c)
+{
+	static const char *const words[] = { "DKIMSign", "ARCSeal", "signDKIM", "dkim_delivery" };
+	struct sl_str path, bytes;
+	size_t i, k;
+
+	for (i = 0; sl_image_each(image, &i, &path, &bytes);) {
+		if (sl_str_starts(path, SL_STR("stdlib/")) || sl_config_is_shadow(c, path))
+			continue;
+		for (k = 0; k < sizeof(words) / sizeof(words[0]); k++)
+			if (sl_str_find(bytes, sl_str_of(words[k])) >= 0)
+				return true;
+	}
+	return false;
+}
+
+/* Sets fields of the table on top of the stack. */
+static void
+set_mail_server(lua_State *L, const struct sl_image *image, const struct sl_config *c,
+    const struct check_postfix *postfix)
+{
+	lua_Integer n = 0;
+	size_t i;
+
+	lua_newtable(L);
+	for (i = 0; i < c->nlisteners; i++)
+		if (c->listeners[i].milter != NULL) {
+			lua_pushstring(L, c->listeners[i].milter);
+			lua_rawseti(L, -2, ++n);
+		}
+	lua_setfield(L, -2, "milters");
+	lua_pushboolean(L, may_sign(image, c));
+	lua_setfield(L, -2, "signs");
+	if (postfix == NULL)
+		return;
+	lua_newtable(L);
+	lua_pushstring(L, postfix->file);
+	lua_setfield(L, -2, "file");
+	lua_pushlstring(L, postfix->text.p != NULL ? postfix->text.p : "", postfix->text.n);
+	lua_setfield(L, -2, "text");
+	lua_setfield(L, -2, "postfix");
+}
+
 /* ---- running ----------------------------------------------------------------------------- */
 
 static const char *
@@ -271,7 +318,8 @@ take_findings(lua_State *L)
 }
 
 static json_t *
-run(lua_State *L, struct sl_engine *engine, const struct sl_image *image, struct sl_err *err)
+run(lua_State *L, struct sl_engine *engine, const struct sl_image *image,
+    const struct check_postfix *postfix, struct sl_err *err)
 {
 	char path[PATH_MAX];
 
@@ -287,6 +335,7 @@ run(lua_State *L, struct sl_engine *engine, const struct sl_image *image, struct
 	push_facts(L);
 	lua_setfield(L, -2, "facts");
 	set_names(L, image, sl_engine_config(engine));
+	set_mail_server(L, image, sl_engine_config(engine), postfix);
 	lua_pushlightuserdata(L, engine);
 	lua_pushcclosure(L, is_defined, 1);
 	lua_setfield(L, -2, "defined");
@@ -299,7 +348,8 @@ fail:
 }
 
 json_t *
-check_scripts(struct sl_engine *engine, int image_fd, struct sl_err *err)
+check_scripts(struct sl_engine *engine, int image_fd, const struct check_postfix *postfix,
+    struct sl_err *err)
 {
 	lua_State *L = luaL_newstate();
 	struct sl_image *image = NULL;
@@ -308,7 +358,7 @@ check_scripts(struct sl_engine *engine, int image_fd, struct sl_err *err)
 	if (L == NULL)
 		sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	else if (sl_image_open(&image, image_fd, err) == 0)
-		findings = run(L, engine, image, err);
+		findings = run(L, engine, image, postfix, err);
 	sl_image_close(image);
 	if (L != NULL)
 		lua_close(L);

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "../base/err.h"
+#include "../base/types.h"
 
 struct sl_engine;
 
@@ -12,11 +13,18 @@ struct sl_engine;
 json_t	*check_add(json_t *findings, const char *file, int line, int column, const char *severity,
 	    const char *code, const char *text);
 
+/* The settings of a Postfix that asks the policy as its milter: main.cf, or what postconf prints. */
+struct check_postfix {
+	const char *file;		/* for findings */
+	struct sl_str text;
+};
+
 /*
  * A list of { file, line, column, severity = "error" | "warning", code, text, remedy }, the
- * caller's. 'image' is the policy as the engine runs it. NULL: *err says why.
+ * caller's. 'image' is the policy as the engine runs it; 'postfix' may be NULL. NULL: *err says why.
  */
-json_t	*check_scripts(struct sl_engine *engine, int image, struct sl_err *err);
+json_t	*check_scripts(struct sl_engine *engine, int image, const struct check_postfix *postfix,
+	    struct sl_err *err);
 
 /* Gives findings without a remedy the one of their code (stdlib/check/codes.lua); a code that isn't there is an
  * error of ours. Negative: *err says why. */

@@ -6,6 +6,8 @@
 --   paths      every file of the policy and the library -> true
 --   transports, quarantines, apis    names -> true;  named_files    name -> path
 --   defined    function(name): true, or false and what may have been meant
+--   milters    the milter listeners, as sluice.lua has them; signs    whether something here may sign
+--   postfix    { file, text } of its settings, or nil
 --
 -- and gives a list of { file, line, column, severity, code, text, remedy }.
 local known, folder = ...
@@ -142,6 +144,14 @@ local function one_of(what, prefix, names)
   end
 end
 
+-- Sendmail lays out address fields anew. Of a Postfix, whose settings are given, we know that it doesn't.
+local function check_header_form(text)
+  if text == "simple" and #known.milters > 0 and not known.postfix then
+    return "signature-simple", "header fields signed as \"simple\" don't survive Sendmail, which lays out address " ..
+      "fields anew when its milters are done", "warning"
+  end
+end
+
 local check_transport = one_of("transport", "mailtransport:", known.transports)
 local check_quarantine = one_of("quarantine", "mailquarantine:", known.quarantines)
 local check_api = one_of("API", "", known.apis)
@@ -150,7 +160,7 @@ local check_api = one_of("API", "", known.apis)
 local names_in = {
   require = { check_module }, include = { check_include }, data = { check_data },
   file = { check_file_name }, file_get_contents = { check_file_name }, in_file = { [2] = check_file_name },
-  DKIMSign = { [3] = check_key }, ARCSeal = { [3] = check_key },
+  DKIMSign = { [3] = check_key, canonicalization_header = check_header_form }, ARCSeal = { [3] = check_key },
   Deliver = { transportid = check_transport }, Quarantine = { check_quarantine, transportid = check_transport },
   SetMailTransport = { check_transport }, mail = { [5] = check_transport, transportid = check_transport },
   api_call = { api = check_api },
@@ -161,8 +171,8 @@ local function check_names(call, found)
   local checks = names_in[call.name]
   local function look(check, value)
     if not check or not value or not value.text then return end
-    local code, text = check(value.text)
-    if code then found(value.line, value.column, "error", code, text) end
+    local code, text, severity = check(value.text)
+    if code then found(value.line, value.column, severity or "error", code, text) end
   end
   if not checks then return end
   for i, argument in ipairs(call.arguments) do look(checks[i], argument) end
@@ -231,6 +241,13 @@ for _, file in ipairs(known.files) do
   })
 end
 for _, file in ipairs(known.files) do check_file(file, assigned) end
+
+if known.postfix then
+  local found = finder({ path = known.postfix.file })
+  loadfile(folder .. "/check/postfix.lua")(known.postfix, known.milters, known.signs, function(line, code, text)
+    found(line, 1, "warning", code, text)
+  end)
+end
 
 table.sort(findings, function(a, b)
   if a.file ~= b.file then return a.file < b.file end

@@ -35,6 +35,9 @@ struct sl_engine_parts {
 	const struct sl_http_host *http_host;	/* answers instead of the network; NULL = nobody */
 	struct sl_state *state;		/* rates, memory_*; NULL = in this process */
 	struct sl_events *events;	/* NULL = none */
+	/* Whether scripts' sockets may connect there, "192.0.2.1:25"; NULL = wherever the policy says. */
+	bool (*may_connect)(void *arg, const char *to);
+	void *may_connect_arg;
 };
 
 /*
@@ -84,6 +87,8 @@ const char *sl_engine_exec_report(const struct sl_engine *engine);
 /* From now on what one exec assigns or redefines, the next one sees, as the
  * lines of a REPL: one begins when the one before has ended. */
 int	 sl_engine_exec_keep(struct sl_engine *engine);
+/* How many operations one exec may start; 0 = as many as a flow. */
+void	 sl_engine_exec_operations(struct sl_engine *engine, unsigned n);
 /* Ends what exec runs, also while it waits: the callbacks get SL_ERR_CANCELED, here. */
 void	 sl_engine_exec_stop(struct sl_engine *engine);
 /* Where echo of exec and REPL goes; NULL = events only. */

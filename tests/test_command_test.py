@@ -1,6 +1,7 @@
 """sluice test: the policies' own tests, and what the harness must notice."""
 import re
 import shutil
+import socket
 import subprocess
 import time
 import xml.etree.ElementTree
@@ -191,6 +192,109 @@ def test_fails(policy, name):
     assert done.stdout.endswith("1 passed, 1 failed\n")
 
 
+HSL = """
+before(function ($t) {
+	$t->given(["ip" => "192.0.2.1", "helo" => "x", "from" => "a@client.example", "to" => "b@example.org"]);
+});
+function message($name, $value) {
+	return ["message" => ["From" => "a@client.example", $name => $value, "body" => "x"]];
+}
+"""
+HSL_PASSES = {
+    "names and pages": """
+        $t->dns(["one.example" => ["TXT" => ["a", "b"]]]);
+        $t->dns("two.example. TXT c");
+        $t->http(["https://a.example/*" => ["first", ["body" => "last", "delay" => 29]],
+            "GET https://b.example/" => ["fail" => "tls"]]);
+        $r = $t->smtp(message("X-Ask", "one.example"));
+        $t->equal($r["dns"], [["type" => "TXT", "name" => "one.example"]]);
+        $t->equal($t->smtp(message("X-Ask", "two.example"))["verdict"], "Deliver");
+        $t->equal($t->header($t->smtp(message("X-Get", "https://a.example/"))["messages"][0], "X-Got"), "first");
+        $r = $t->smtp(message("X-Get", "https://a.example/"));
+        $t->equal($t->headers($r["messages"][0], "X-Got"), ["last"]);
+        $t->expect($t->smtp(message("X-Get", "https://b.example/")), ["reply" => "tls"]);""",
+    "the clock": """
+        $t->clock("2026-03-01T12:30:05Z");
+        $t->equal($t->clock(), 1772368205);
+        $t->wait(5);
+        $t->check($t->clock() == 1772368210);""",
+    "bytes that are no UTF-8": """
+        $t->equal($t->read("raw"), "caf\\xef\\xbf\\xbd");""",
+    "many calls": """
+        for ($i = 0; $i < 300; $i++) $t->check(true);""",
+    "a failure that is caught": """
+        try { $t->check(false); } catch ($e) { $t->check($e != ""); }""",
+    "a key, a script error": """
+        $t->match($t->key("ed25519")["private"], "PRIVATE");
+        $t->script_error("broken on purpose");
+        $t->smtp(message("X-Break", "1"));""",
+}
+HSL_FAILS = {
+    "another verdict": ('$t->expect($t->smtp(message("Subject", "x")), ["code" => 550]);',
+                        "tests/a_test.hsl:9: code: expected 550, found 250"),
+    "a name that nobody answers": ('$t->smtp(message("X-Ask", "lost.example"));',
+                                   "DNS: nobody answered TXT lost.example"),
+    "an error of the test": ("$x = $nope;", "tests/a_test.hsl:9: $nope is not assigned"),
+    "an error after a failure": ("try { $t->check(false, \"not this\"); } catch ($e) { } $x = $nope;",
+                                 "$nope is not assigned"),
+    "a method that isn't": ("$t->smpt();", "tests/a_test.hsl:9: there is no smpt"),
+    "a method of a session": ('$s = $t->connect(); $s->sned([]);', "a session has no sned"),
+    "bytes": ('$t->smtp(message("Subject", "\\xff"));', "a_test.hsl:9: what is given has to be plain data"),
+    "a loop": ("while (true) { }", "more than 10000000 steps"),
+    "another text": ('$t->equal("a\\nb\\n", "a\\nx\\n");', "line 2:\n      - x\n      + b"),
+}
+
+
+@pytest.mark.parametrize("name", HSL_PASSES)
+def test_hsl_passes(policy, name):
+    (policy / "raw").write_bytes(b"caf\xe9")
+    (policy / "tests/a_test.hsl").write_text(
+        HSL + f'test("it", function ($t) {{\n{HSL_PASSES[name]}\n}});\n')
+    done = run(policy)
+    assert done.stdout == "1 passed, 0 failed\n", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", HSL_FAILS)
+def test_hsl_fails(policy, name):
+    text, why = HSL_FAILS[name]
+    (policy / "tests/a_test.hsl").write_text(
+        HSL + f'test("it", function ($t) {{\n{text}\n}});\ntest("other", function () {{ }});\n')
+    done = run(policy)
+    assert done.stdout.startswith("FAIL tests/a_test.hsl: it\n")
+    assert why in done.stdout and done.stdout.endswith("1 passed, 1 failed\n"), done.stdout
+
+
+def test_both_languages(policy):
+    """Each HSL file is alone with its cases; what doesn't compile is told."""
+    for name in ("b", "c"):
+        (policy / f"tests/{name}_test.hsl").write_text(
+            HSL + 'test("rows", ["x" => 1, "y" => 2], function ($t, $n, $key) {\n'
+            '  $t->check($n == 1 or $key == "y");\n});\n')
+    (policy / "tests/d_test.hsl").write_text("$x = = 1;\n")
+    (policy / "tests/e_test.hsl").write_text("$t = 1;\nsmtp_nothing();\n")
+    done = cases(policy, 'test("it", function() end)\n', "--tap")
+    assert [line for line in done.stdout.splitlines() if line.startswith(("ok", "not"))] == [
+        "ok 1 - tests/a_test.lua: it", "ok 2 - tests/b_test.hsl: rows: x", "ok 3 - tests/b_test.hsl: rows: y",
+        "ok 4 - tests/c_test.hsl: rows: x", "ok 5 - tests/c_test.hsl: rows: y",
+        "not ok 6 - tests/d_test.hsl: loads", "not ok 7 - tests/e_test.hsl: loads"]
+    assert "tests/d_test.hsl:1:6: '=' can't begin a value" in done.stdout
+    assert "smtp_nothing" in done.stdout
+
+
+def test_a_thousand_cases_of_hsl(policy):
+    (policy / "tests/a_test.hsl").write_text(HSL + """
+        $rows = [];
+        for ($i = 0; $i < 1000; $i++) $rows[] = $i;
+        test("case", $rows, function ($t, $i) {
+          $t->dns(["one.example" => ["TXT" => "x"]]);
+          $t->expect($t->smtp(message("X-Ask", "one.example")), ["messages" => 1]);
+        });""")
+    began = time.monotonic()
+    done = run(policy)
+    assert done.stdout == "1000 passed, 0 failed\n", done.stdout[-1000:]
+    print(f"1000 cases in {time.monotonic() - began:.2f} s")
+
+
 def test_rows_filter_and_reports(policy, tmp_path):
     text = ('test("rows", { one = 1, ["two <&>"] = 2 }, function(t, n) t:equal(n, 1) end)\n'
             'test("list", { { name = "first", 1 }, { 2 } }, function(t, row) t:check(row[1]) end)\n')
@@ -273,3 +377,21 @@ def test_coverage(policy, tmp_path):
     hits = dict(map(int, line[3:].split(",")) for line in record.split() if line.startswith("DA:"))
     assert hits[3] == 0 and hits[11] == 0 and hits[418] == 6 and hits[420] == 2
     assert {1, 5, 16, 200} & set(hits) == set()
+
+
+def test_sockets_go_nowhere(policy):
+    """A listener that would answer hears nothing of a test."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        server.settimeout(0.1)
+        (policy / "sluice.lua").write_text(CONFIG.replace("return {", 'return { sockets = { allow = { "127.0.0.1" } },'))
+        (policy / "data.lua").write_text('local s = Socket("AF_INET")\nlocal ok, err, code = s:connect("127.0.0.1", '
+                                         f'{port})\nif not ok then Defer(code .. ": " .. err) end\n')
+        asked = 'local r = t:smtp(message("Subject", "x"))\nt:expect(r, { code = 451, reply = "connect: nobody" })'
+        done = cases(policy, f'test("it", function(t) {asked} end)\n')
+        assert f"socket: nobody answered 127.0.0.1:{port}\n" in done.stdout and done.returncode == 1
+        done = cases(policy, f'test("it", function(t) t:refused("127.0.0.1:{port}")\n{asked}\n'
+                     f't:equal(r.sockets, {{ "127.0.0.1:{port}" }}) end)\n')
+        assert done.stdout == "1 passed, 0 failed\n"
+        with pytest.raises(TimeoutError):
+            server.accept()

@@ -1,4 +1,4 @@
-"""doc/tutorial.md, walked through: its files are written, its commands run, what they say compared."""
+"""doc/tutorial.md and others, walked through: its files are written, its commands run, what they say compared."""
 import os
 import re
 import subprocess
@@ -7,13 +7,13 @@ import pytest
 
 from harness import ROOT, SLUICE
 
-BLOCK = re.compile(r"^```(\w*)\n((?:--|;) (\S+)\n)(.*?)^```$|^((?:    [^\n]*\n)+)", re.M | re.S)
+BLOCK = re.compile(r"^```(\w*)\n((?:--|;|//) (\S+)\n)(.*?)^```$|^((?:    [^\n]*\n)+)", re.M | re.S)
 
 
 def steps(text):
     for _, first, name, content, commands in BLOCK.findall(text):
         if name:        # a comment of Lua is part of the file
-            yield "file", name, first * first.startswith("--") + content
+            yield "file", name, first * (not first.startswith(";")) + content
             continue
         lines = [line[4:] for line in commands.rstrip("\n").split("\n")]
         while lines:
@@ -32,10 +32,11 @@ def pattern(said):
     return out
 
 
-def test_the_tutorial(tmp_path):
+@pytest.mark.parametrize("name, least", [("tutorial", 14), ("testing", 3)])
+def test_walked_through(tmp_path, name, least):
     env = dict(os.environ, PATH=f"{SLUICE.parent}:{os.environ['PATH']}")
     commands = 0
-    for kind, what, rest in steps((ROOT / "doc/tutorial.md").read_text()):
+    for kind, what, rest in steps((ROOT / f"doc/{name}.md").read_text()):
         if kind == "file":
             (tmp_path / what).write_text(rest)
             continue
@@ -44,7 +45,7 @@ def test_the_tutorial(tmp_path):
         assert re.fullmatch(pattern(rest), done.stdout), (what, done.stdout, done.stderr)
         assert done.stderr == "", (what, done.stderr)
         commands += 1
-    assert commands >= 14
+    assert commands >= least
 
 
 def init(*args):

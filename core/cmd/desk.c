@@ -230,7 +230,8 @@ nobody(void *arg, struct sl_dns_query *query, const char *name, int type)
 static int
 start(struct desk *d, bool *other, struct sl_buf *report)
 {
-	struct sl_engine_parts parts = { .events = &d->events, .http_host = &d->http_host };
+	struct sl_engine_parts parts = { .events = &d->events, .http_host = &d->http_host,
+	    .may_connect = desk_may_connect, .may_connect_arg = d };
 	struct sl_engine_options o = { .gateway = d->gateway, .stdlib = cmd_stdlib(), .parts = &parts };
 	struct sl_err err;
 	int rc;

@@ -64,12 +64,14 @@ int		 desk_zone(struct desk *d, struct sl_str text, struct sl_err *err);
  * "protocol"). Taken.
  */
 int		 desk_route(struct desk *d, const char *method, const char *url, json_t *answers);
+/* Nobody listens there, "192.0.2.1:25" or "unix:/path": that is an answer, too. */
+int		 desk_refuse(struct desk *d, const char *address);
 /* Questions that nobody answered go to the network from now on, or no longer. */
 int		 desk_live(struct desk *d, bool live, struct sl_err *err);
 
 /*
  * What was asked so far, in order: { dns = "TXT", name = } or { http = "GET", url =,
- * headers =, body = }; and of these what nobody answered. Borrowed.
+ * headers =, body = } or { socket = "192.0.2.1:25" }; and of these what nobody answered. Borrowed.
  */
 json_t		*desk_questions(struct desk *d);
 json_t		*desk_unanswered(struct desk *d);

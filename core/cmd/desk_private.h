@@ -40,6 +40,7 @@ struct desk {
 	struct desk_route *routes;	/* the last one said first */
 	struct sl_list later;		/* answers under way */
 	json_t *questions, *unanswered;
+	json_t *refused;		/* addresses of sockets */
 	struct sl_dns *live_dns;	/* NULL = not live */
 	struct sl_http *live_http;
 
@@ -50,6 +51,7 @@ struct desk {
 };
 
 int	 desk_world_open(struct desk *d, struct sl_err *err);
+bool	 desk_may_connect(void *arg, const char *to);
 void	 desk_world_close(struct desk *d);	/* nothing asks any more */
 int	 desk_world_of_policy(struct desk *d, struct sl_buf *report);	/* its zone text */
 

@@ -59,8 +59,11 @@ void
 desk_describe_question(const json_t *q, struct sl_buf *out)
 {
 	const char *dns = json_string_value(json_object_get(q, "dns"));
+	const char *socket = json_string_value(json_object_get(q, "socket"));
 
-	if (dns != NULL)
+	if (socket != NULL)
+		sl_buf_printf(out, "socket: nobody answered %s", socket);
+	else if (dns != NULL)
 		sl_buf_printf(out, "DNS: nobody answered %s %s", dns,
 		    json_string_value(json_object_get(q, "name")));
 	else
@@ -75,6 +78,23 @@ note(struct desk *d, json_t *question, bool answered)
 	if (!answered && !d->live_dns)
 		json_array_append(d->unanswered, question);
 	json_array_append_new(d->questions, question);
+}
+
+int
+desk_refuse(struct desk *d, const char *address)
+{
+	return json_object_set_new(d->refused, address, json_true()) == 0 ? 0 : SL_ERR_NOMEM;
+}
+
+/* A socket goes to the network, or nowhere. */
+bool
+desk_may_connect(void *arg, const char *to)
+{
+	struct desk *d = arg;
+	bool refused = json_object_get(d->refused, to) != NULL;
+
+	note(d, json_pack("{s:s}", "socket", to), refused);
+	return !refused && d->live_dns != NULL;
 }
 
 static void
@@ -460,6 +480,7 @@ desk_world_open(struct desk *d, struct sl_err *err)
 	d->http_host = (struct sl_http_host){ http_ask, http_cancel, d };
 	d->questions = json_array();
 	d->unanswered = json_array();
+	d->refused = json_object();
 	if ((d->dns = sl_dns_open(d->loop, &o, err)) == NULL)
 		return err->code;
 	if ((d->http = sl_http_open(d->loop, d->dns, &d->events, err)) == NULL)
@@ -492,5 +513,6 @@ desk_world_close(struct desk *d)
 	sl_buf_clear(&d->zone_text);
 	json_decref(d->questions);
 	json_decref(d->unanswered);
-	d->questions = d->unanswered = NULL;
+	json_decref(d->refused);
+	d->questions = d->unanswered = d->refused = NULL;
 }

@@ -178,7 +178,7 @@ repl_tell_unanswered(struct repl *r)
 		sl_buf_reset(&line);
 		desk_describe_question(q, &line);
 		sl_buf_puts(&line, json_object_get(q, "dns") != NULL ? " (:dns, :zone or :live)" :
-		    " (:http or :live)");
+		    json_object_get(q, "http") != NULL ? " (:http or :live)" : " (:refused or :live)");
 		repl_complain(r, line.p);
 	}
 	sl_buf_clear(&line);

@@ -295,6 +295,14 @@ repl_is_on(struct repl *r, int argc, char **argv, bool *on)
 }
 
 static void
+refused(struct repl *r, int argc, char **argv)
+{
+	(void)argc;
+	if (desk_refuse(r->desk, argv[1]) != 0)
+		repl_complain(r, "out of memory");
+}
+
+static void
 live(struct repl *r, int argc, char **argv)
 {
 	struct sl_err err;
@@ -363,6 +371,7 @@ static const struct repl_command commands[] = {
 	{ ":zone", "FILE", "names of DNS, as zone text", zone, 1, 1 },
 	{ ":dns", "NAME TYPE DATA", "one record; also NXDOMAIN, SERVFAIL, TIMEOUT", dns, 2, MAX_WORDS },
 	{ ":http", "[METHOD] URL FILE", "an answer of HTTP; * in the URL is anything", http, 2, 3 },
+	{ ":refused", "ADDRESS", "nobody listens there, 192.0.2.1:25", refused, 1, 1 },
 	{ ":live", "[on|off]", "ask the network what nothing here answers", live, 0, 1 },
 	{ ":time", "TIME|now", "the clock stands there", set_time, 1, 2 },
 	{ ":trace", "[on|off]", "show what is called and asked", trace, 0, 1 },

@@ -1,6 +1,6 @@
 /*
  * sluice test: runs the tests of a policy. Test files are programs of the
- * policy's author in a Lua of their own, with all of Lua's library; the policy
+ * policy's author in a Lua of their own, with all of Lua's library, or in HSL; the policy
  * runs in an engine of its own, made anew for each case, as the gateway runs it.
  */
 #include <dirent.h>
@@ -26,10 +26,11 @@ is_test(const struct dirent *e)
 {
 	size_t n = strlen(e->d_name);
 
-	return e->d_name[0] != '.' && n > 9 && strcmp(e->d_name + n - 9, "_test.lua") == 0;
+	return e->d_name[0] != '.' && n > 9 && (strcmp(e->d_name + n - 9, "_test.lua") == 0 ||
+	    strcmp(e->d_name + n - 9, "_test.hsl") == 0);
 }
 
-/* [-0, +1] A list of "tests/NAME_test.lua" in order; their number, or -1. */
+/* [-0, +1] A list of "tests/NAME_test.lua" and ".hsl" in order; their number, or -1. */
 static int
 push_files(lua_State *L, const char *policy)
 {
@@ -57,6 +58,8 @@ push_options(lua_State *L, const struct options *o)
 	lua_newtable(L);
 	lua_pushstring(L, o->policy);
 	lua_setfield(L, -2, "policy");
+	lua_pushstring(L, cmd_stdlib());
+	lua_setfield(L, -2, "stdlib");
 	lua_pushstring(L, o->filter);
 	lua_setfield(L, -2, "filter");
 	lua_pushstring(L, o->junit);
@@ -76,7 +79,7 @@ traceback(lua_State *L)
 	return 1;
 }
 
-/* The harness is a function of the desk, the options and the files; true: all passed. */
+/* The harness is a function of the desk, the options, the files, HSL; true: all passed. */
 static int
 run_harness(lua_State *L, struct desk *d, const struct options *o)
 {
@@ -92,10 +95,11 @@ run_harness(lua_State *L, struct desk *d, const struct options *o)
 	test_push_desk(L, d);
 	push_options(L, o);
 	if ((n = push_files(L, o->policy)) <= 0) {
-		fprintf(stderr, "sluice: there is no %s/tests/*_test.lua\n", o->policy);
+		fprintf(stderr, "sluice: there is no %s/tests/*_test.lua or .hsl\n", o->policy);
 		return 2;
 	}
-	if (lua_pcall(L, 3, 1, 1) != LUA_OK) {
+	test_push_hsl(L);
+	if (lua_pcall(L, 4, 1, 1) != LUA_OK) {
 		fprintf(stderr, "sluice: %s\n", lua_tostring(L, -1));
 		return 2;
 	}

@@ -15,8 +15,8 @@
 
 /* ---- values ------------------------------------------------------------------------------ */
 
-static void
-push_json(lua_State *L, const json_t *value)
+void
+test_push_json(lua_State *L, const json_t *value)
 {
 	json_t *item;
 	const char *name;
@@ -27,14 +27,14 @@ push_json(lua_State *L, const json_t *value)
 	case JSON_OBJECT:
 		lua_newtable(L);
 		json_object_foreach((json_t *)(uintptr_t)value, name, item) {
-			push_json(L, item);
+			test_push_json(L, item);
 			lua_setfield(L, -2, name);
 		}
 		break;
 	case JSON_ARRAY:
 		lua_newtable(L);
 		json_array_foreach(value, i, item) {
-			push_json(L, item);
+			test_push_json(L, item);
 			lua_rawseti(L, -2, (lua_Integer)i + 1);
 		}
 		break;
@@ -108,6 +108,12 @@ to_json(lua_State *L, int index, int depth)
 	}
 }
 
+json_t *
+test_to_json(lua_State *L, int index)
+{
+	return to_json(L, lua_absindex(L, index), 0);
+}
+
 static struct desk *
 desk_of(lua_State *L)
 {
@@ -137,7 +143,7 @@ give(lua_State *L, json_t *verdict, const struct sl_err *err)
 {
 	if (verdict == NULL)
 		return failed(L, err->text);
-	push_json(L, verdict);
+	test_push_json(L, verdict);
 	json_decref(verdict);
 	return 1;
 }
@@ -183,6 +189,14 @@ route(lua_State *L)
 	    to_json(L, 3, 0)), &err);
 }
 
+static int
+refuse(lua_State *L)
+{
+	struct sl_err err = { .text = "out of memory" };
+
+	return done(L, desk_refuse(desk_of(L), luaL_checkstring(L, 1)), &err);
+}
+
 /* Seconds since 1970; 0 = the system's clock. */
 static int
 set_time(lua_State *L)
@@ -208,7 +222,7 @@ pass_time(lua_State *L)
 static int
 questions(lua_State *L)
 {
-	push_json(L, desk_questions(desk_of(L)));
+	test_push_json(L, desk_questions(desk_of(L)));
 	return 1;
 }
 
@@ -233,7 +247,7 @@ unanswered(lua_State *L)
 static int
 events(lua_State *L)
 {
-	push_json(L, desk_events(desk_of(L)));
+	test_push_json(L, desk_events(desk_of(L)));
 	return 1;
 }
 
@@ -285,7 +299,7 @@ make_key(lua_State *L)
 static int
 coverage(lua_State *L)
 {
-	push_json(L, desk_coverage(desk_of(L)));
+	test_push_json(L, desk_coverage(desk_of(L)));
 	return 1;
 }
 
@@ -390,7 +404,7 @@ void
 test_push_desk(lua_State *L, struct desk *d)
 {
 	static const luaL_Reg functions[] = {
-		{ "begin", begin }, { "zone", zone }, { "route", route }, { "set_time", set_time },
+		{ "begin", begin }, { "zone", zone }, { "route", route }, { "refuse", refuse }, { "set_time", set_time },
 		{ "now", now }, { "wait", pass_time }, { "questions", questions },
 		{ "unanswered", unanswered }, { "events", events }, { "forget", forget },
 		{ "json", encode_json }, { "coverage", coverage }, { "key", make_key }, { "connect", connect_peer }, { "tls", tls },

@@ -84,6 +84,8 @@ sl_engine_new_sized(const struct sl_engine_options *given, size_t size, struct s
 	e->http_host = parts.http_host;
 	sl_host_open(e, &o);
 	e->state = parts.state;
+	e->may_connect = parts.may_connect;
+	e->may_connect_arg = parts.may_connect_arg;
 	e->own_state = e->state == NULL;
 	if (e->own_state && e->loop != NULL)
 		e->state = sl_state_local(e->loop);
@@ -421,6 +423,14 @@ sl_engine_generation_of(lua_State *L)
 	if (sl_tape_plays(tape) && sl_tape_fact_of(tape, "policy").n > 0)
 		return sl_tape_fact_of(tape, "policy").p;
 	return g != NULL ? g->name : "";
+}
+
+bool
+sl_engine_may_connect(lua_State *L, const char *to)
+{
+	const struct sl_engine *e = engine_of(L);
+
+	return e->may_connect == NULL || e->may_connect(e->may_connect_arg, to);
 }
 
 struct sl_thread *

@@ -34,6 +34,8 @@ struct sl_engine {
 	const struct sl_dns_host *dns_host;	/* NULL = the network */
 	const struct sl_http_host *http_host;	/* NULL = the network */
 	struct sl_state *state;
+	bool (*may_connect)(void *arg, const char *to);		/* NULL = nothing is against it */
+	void *may_connect_arg;
 	struct sl_events *events;
 	struct sl_thread *thread;	/* password hashes; started on first use */
 	struct sl_key_cache *keys;	/* parsed private keys, by content */
@@ -51,6 +53,7 @@ struct sl_engine {
 	struct sl_beside *beside;	/* files for exec without a policy; NULL = none */
 	struct sl_buf report;		/* of the last exec that didn't compile */
 	struct sl_scope *names;		/* of exec; NULL = each has its own */
+	struct sl_limits exec_limits;	/* zeros: the usual ones */
 	char *stdlib;
 	bool gateway;
 	bool own_loop, own_dns, own_http, own_state;

@@ -119,6 +119,12 @@ sl_engine_exec_keep(struct sl_engine *e)
 }
 
 void
+sl_engine_exec_operations(struct sl_engine *e, unsigned n)
+{
+	e->exec_limits.ops = n;
+}
+
+void
 sl_engine_on_echo(struct sl_engine *e, void (*fn)(void *arg, struct sl_str line), void *arg)
 {
 	e->echo = fn;
@@ -213,7 +219,7 @@ sl_engine_exec(struct sl_engine *e, const char *name, struct sl_str source, sl_e
 {
 	struct exec *x = sl_calloc(1, sizeof(*x));
 	struct sl_run_spec spec = { .phase = SL_AT_NONE, .name = "exec", .n = 1,
-		.results = exec_results, .done = exec_done, .scope = e->names };
+		.results = exec_results, .done = exec_done, .scope = e->names, .limits = &e->exec_limits };
 	struct sl_program *base = e->generation != NULL ? e->generation->program : NULL;
 	int rc;
 

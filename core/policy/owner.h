@@ -23,6 +23,8 @@ struct sl_state	*sl_engine_state(lua_State *L);
 struct sl_thread *sl_engine_passwords(lua_State *L);
 /* The API profile: "" for api = {}, else a name of apis = {}. NULL = there is none. */
 struct sl_api	*sl_engine_api(lua_State *L, const char *name);
+/* Whether the host has sockets connect there. */
+bool	 sl_engine_may_connect(lua_State *L, const char *to);
 const struct sl_config *sl_engine_config_of(lua_State *L);
 /* Whether HSL code called, of the level 2016: its file's, else the policy's. */
 bool	 sl_engine_is_2016(lua_State *L);

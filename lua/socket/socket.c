@@ -251,6 +251,7 @@ socket_connect(lua_State *L)
 {
 	struct socket *s = sl_arg_object(L, 1, "Socket");
 	struct sl_addr to;
+	char text[128];
 
 	lua_settop(L, 3);
 	if (take_address(L, s, &to) != 0)
@@ -260,6 +261,8 @@ socket_connect(lua_State *L)
 		    "sluice.lua");
 	if (sl_talk_is_open(s->talk))
 		return fail(L, s, EISCONN, "connect", "connected already");
+	if (!sl_engine_may_connect(L, sl_addr_text(&to, text, sizeof(text))))
+		return fail(L, s, ECONNREFUSED, "connect", "nobody answers there");
 	keep_open(L, s->talk);
 	return sl_await(L, (struct sl_op *)sl_talk_connect(s->talk, &to, s->timeout_ms), connected);
 }

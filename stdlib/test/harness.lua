@@ -1,7 +1,8 @@
 -- The harness of "sluice test": what test files see, how they are run, how it
--- is told. Gets the desk (core/cmd/test_lua.c), the options, the files.
+-- is told. Gets the desk (core/cmd/test_lua.c), the options, the files, and engines for those in
+-- HSL (core/cmd/test_hsl.c).
 -- doc/testing.md is for those who write tests.
-local desk, options, files = ...
+local desk, options, files, hsl = ...
 
 -- Marks what an expectation raises, apart from errors of the test itself.
 local Failure = {}
@@ -155,12 +156,13 @@ local Result = {}
 Result.__index = Result
 
 local function split_questions(list)
-  local dns, http = {}, {}
+  local dns, http, sockets = {}, {}, {}
   for _, q in ipairs(list) do
-    if q.dns then dns[#dns + 1] = { type = q.dns, name = q.name }
+    if q.socket then sockets[#sockets + 1] = q.socket
+    elseif q.dns then dns[#dns + 1] = { type = q.dns, name = q.name }
     else http[#http + 1] = { method = q.http, url = q.url, headers = q.headers, body = q.body } end
   end
-  return dns, http
+  return dns, http, sockets
 end
 
 -- What a conversation came to: the verdict that ended it, and all before it.
@@ -171,7 +173,7 @@ local function result(verdict, steps, from)
   for i, m in ipairs(verdict.messages or {}) do r.messages[i] = message(m) end
   local all, asked = desk.events(), desk.questions()
   r.events = table.move(all, from.events + 1, #all, 1, {})
-  r.dns, r.http = split_questions(table.move(asked, from.asked + 1, #asked, 1, {}))
+  r.dns, r.http, r.sockets = split_questions(table.move(asked, from.asked + 1, #asked, 1, {}))
   return setmetatable(r, Result)
 end
 
@@ -257,6 +259,13 @@ function Case:http(routes)
     if type(value) ~= "table" or value[1] == nil then value = { value } end
     for i, v in ipairs(value) do answers[i] = http_answer(v, key) end
     must(desk.route(method, url or key, answers))
+  end
+end
+
+-- Nobody listens there: "192.0.2.1:25", "unix:/path", or a list. Conversations can't be given.
+function Case:refused(addresses)
+  for _, address in ipairs(type(addresses) == "table" and addresses or { addresses }) do
+    must(desk.refuse(address))
   end
 end
 
@@ -473,13 +482,107 @@ local function before(fn)
   table.insert(current.before, fn)
 end
 
--- ---- running ----------------------------------------------------------------
+-- ---- errors ------------------------------------------------------------------
 
 local function handler(e)
   if getmetatable(e) == Failure then return e end
   local text = debug.traceback(tostring(e), 2):gsub("\n[^\n]*test/harness%.lua.*", "")
   return setmetatable({ text = text }, Failure)
 end
+
+-- ---- files in HSL -----------------------------------------------------------
+
+local function read_file(path)
+  local f, why = io.open(path, "rb")
+  if not f then error(why, 0) end
+  local text = f:read("a")
+  f:close()
+  return text
+end
+
+-- JSON has UTF-8 only.
+local function clean(v)
+  if type(v) == "string" and not utf8.len(v) then return (v:gsub("[\128-\255]+", "\u{FFFD}")) end
+  if type(v) ~= "table" then return v end
+  local out = {}
+  for k, inner in pairs(v) do if type(inner) ~= "function" then out[k] = clean(inner) end end
+  return out
+end
+
+-- What runs of such a file: its case, its sessions, and what failed in it.
+local running
+
+local on_values = {}     -- methods of values, which are plain in HSL
+
+function on_values.event(_, r, name) return Result.event(r, name) end
+function on_values.header(_, m, name) return Message.header(setmetatable(m, Message), name) end
+function on_values.headers(_, m, name) return Message.headers(m, name) end
+
+-- HSL's numbers are floating-point; ours tell 550 from 550.0.
+local function whole(v)
+  if math.type(v) == "float" then return math.tointeger(v) or v end
+  if type(v) ~= "table" then return v end
+  local out = {}
+  for k, inner in pairs(v) do out[k] = whole(inner) end
+  return out
+end
+
+local function dispatch(name, ...)
+  if name == "case" then
+    local i = #current.cases + 1
+    current.cases[i] = { name = ..., hsl = i }
+    return
+  end
+  local t = running.case
+  if not t then fail(name .. ": not outside of a case") end
+  local inner = name:match("^session%.(.*)$")
+  if inner then
+    if not Session[inner] then fail("a session has no " .. inner) end
+    return clean(Session[inner](running.sessions[...], select(2, ...)))
+  end
+  local fn = on_values[name] or Case[name]
+  if not fn then fail("there is no " .. name) end
+  local value = fn(t, ...)
+  if name ~= "connect" then return clean(value) end
+  table.insert(running.sessions, value)
+  return #running.sessions
+end
+
+-- The first line of an error has its place.
+local function place_in(text)
+  return text:match("^(tests/[^:\n]+:%d+)")
+end
+
+local function exec(name, source)
+  running.failure = nil
+  local ok, why = hsl.exec(name, source)
+  if ok then return end
+  local failure = why:find(": failed$") and running.failure
+  error(setmetatable({ text = failure and failure.text or why, place = failure and place_in(why) },
+    Failure), 0)
+end
+
+local function load_hsl(name, text)
+  running = { sessions = {} }
+  hsl.begin(function(...)
+    local args = table.pack(...)
+    for i = 1, args.n do args[i] = whole(args[i]) end
+    local packed = table.pack(xpcall(dispatch, handler, table.unpack(args, 1, args.n)))
+    if packed[1] then return true, packed[2] end
+    running.failure = packed[2]
+    return false
+  end)
+  exec("values.hsl", "function test_value($text) { return json_decode($text); }")
+  exec("stdlib/test/hsl.lua", read_file(options.stdlib .. "/test/hsl.lua"))
+  exec(name, text)
+end
+
+local function run_hsl(t, i)
+  running = { case = t, sessions = {} }
+  exec("case", "test_run(" .. i .. ")")
+end
+
+-- ---- running ----------------------------------------------------------------
 
 -- What a case left open: questions that nobody answered, script errors that nobody expected.
 local function left_open(case)
@@ -508,6 +611,7 @@ local function run_case(file, c)
   if not ok then error(why, 0) end
   local t = setmetatable({ defaults = {}, errors = {} }, Case)
   local passed, failure = xpcall(function()
+    if c.hsl then return run_hsl(t, c.hsl) end
     for _, fn in ipairs(file.before) do fn(t) end
     c.fn(t, c.row, c.key)
   end, handler)
@@ -525,6 +629,10 @@ local function load_file(name)
   current = { name = name, cases = {}, before = {} }
   local env = setmetatable({ test = test, before = before }, { __index = _G })
   local text = Case.read(nil, name)
+  if name:find("%.hsl$") then
+    local ok, e = xpcall(load_hsl, handler, name, text)
+    return current, not ok and e.text or nil
+  end
   local chunk, why = load(text, "@" .. name, "t", env)
   if not chunk then return current, why end
   local ok, e = xpcall(chunk, handler)

@@ -5,12 +5,6 @@ before(function(t)
   t:dns[[
     partner.example.         TXT "v=spf1 ip4:198.51.100.1 -all"
     _dmarc.partner.example.  TXT "v=DMARC1; p=reject; sp=quarantine"
-    sub.partner.example.     TXT "v=spf1 -all"
-    strict.example.          TXT "v=spf1 ip4:198.51.100.1 -all"
-    mail.strict.example.     TXT "v=spf1 ip4:198.51.100.1 -all"
-    _dmarc.strict.example.   TXT "v=DMARC1; p=reject; aspf=s"
-    _dmarc.broken.example.   SERVFAIL
-    broken.example.          TXT "v=spf1 -all"
     plain.example.           A 198.51.100.9
   ]]
   t:http{ [routes] = { status = 404 } }
@@ -45,27 +39,6 @@ test("who is new waits a minute, and is known from then on", function(t)
   t:expect(t:smtp{ ip = "203.0.113.1" }, { verdict = "Defer", code = 450 })
   t:wait(36 * 86400)
   t:expect(t:smtp(), { verdict = "Defer", code = 450 })
-end)
-
--- ---- dmarc.hsl ------------------------------------------------------------------------
-
-test("DMARC, step by step", {
-  { name = "aligned SPF", verdict = "Deliver" },
-  { name = "another sends in its name", ip = "203.0.113.1", verdict = "Reject",
-    reply = "violates the DMARC policy of partner.example" },
-  { name = "SPF of another domain isn't aligned", from = "carl@mail.strict.example",
-    header = "x@partner.example", verdict = "Reject" },
-  { name = "sp= of the organizational domain", ip = "203.0.113.1", from = "x@sub.partner.example",
-    verdict = "Quarantine" },
-  { name = "strict alignment", from = "carl@mail.strict.example", header = "carl@strict.example",
-    verdict = "Reject" },
-  { name = "strict alignment that holds", from = "carl@strict.example", verdict = "Deliver" },
-  { name = "no record", ip = "203.0.113.1", from = "x@plain.example", verdict = "Deliver" },
-  { name = "DNS fails", from = "x@broken.example", verdict = "Defer", reply = "can't be looked up now" },
-}, function(t, row)
-  local header = row.header or row.from or "bob@partner.example"
-  local r = send(t, { ip = row.ip, from = row.from, message = { From = header, body = "Hi.\n" } })
-  t:expect(r, { verdict = row.verdict, reply = row.reply })
 end)
 
 -- ---- batv-sign.hsl, batv-check.hsl ----------------------------------------------------------

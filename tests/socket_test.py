@@ -64,7 +64,7 @@ def run(folder, script, allow='sockets = { allow = { "127.0.0.1" } },', language
     """What the flow of connect echoes; its errors are in it."""
     (folder / "sluice.lua").write_text(CONFIG % (allow, language))
     (folder / f"a.{language}").write_text(script)
-    done = subprocess.run([SLUICE, "repl", folder], input=":connect 192.0.2.1\n:close\n",
+    done = subprocess.run([SLUICE, "repl", folder, "--live"], input=":connect 192.0.2.1\n:close\n",
                           capture_output=True, text=True, timeout=60)
     return done.stdout.splitlines()
 
@@ -282,7 +282,7 @@ def test_a_client_of_memcached_that_is_down(tmp_path):
 
 def grey(folder):
     commands = (":connect 198.51.100.1\n:mail bob@elsewhere.example\n:rcpt ann@example.org\n:close\n")
-    done = subprocess.run([SLUICE, "repl", folder], input=commands, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([SLUICE, "repl", folder, "--live"], input=commands, capture_output=True, text=True, timeout=60)
     return done.stdout
 
 

@@ -13,6 +13,7 @@
 #include "changes.h"
 #include "engine.h"
 #include "flow.h"
+#include "made.h"
 #include "record.h"
 #include "relay.h"
 #include "snapshot.h"
@@ -150,7 +151,7 @@ conclude(struct sl_transaction *t)
 	if (v->code >= 300 && !(s->changes && v->action == SL_QUARANTINE))
 		drop_chosen(t, v->code >= 500);
 	if (v->code >= 300)
-		t->made = NULL;		/* of the arena */
+		sl_made_drop(t);
 	if (commit(t, &err) != 0)
 		commit_failed(t, &err);
 	tell_outcome(t);

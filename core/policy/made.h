@@ -8,7 +8,8 @@
 
 #include "context.h"
 
-#define SL_MADE_MAX	100	/* of one transaction */
+#define SL_MADE_MAX		100	/* of one transaction */
+#define SL_MADE_MAX_BYTES	(64 * 1024 * 1024)	/* of all of them */
 
 struct sl_made {
 	struct sl_made *next;
@@ -16,16 +17,19 @@ struct sl_made {
 	const char *sender;		/* "" = the null reverse-path */
 	struct sl_out_recipient *recipients;
 	size_t n;
-	struct sl_str bytes;		/* header, empty line, body; in the arena */
+	struct sl_str bytes;		/* header, empty line, body; its own memory */
 };
 
 /*
- * Adds it; 'made' with the strings of its recipients in the arena, its bytes are
- * copied. A recipient without a transport gets that of its row in the relay table.
+ * Adds it; 'made' with the strings of its recipients in the arena. The memory of 'text',
+ * header, empty line and body, is taken if it went well. A recipient without a transport gets that of its row in the relay table.
  * SL_ERR_REFUSED: there is none, or another mail server queues; SL_ERR_LIMIT,
  * SL_ERR_NOMEM. *id is the new message's.
  */
-int	 sl_made_add(struct sl_context *ctx, const struct sl_made *made, const char **id,
-	    struct sl_err *err);
+int	 sl_made_add(struct sl_context *ctx, const struct sl_made *made, struct sl_buf *text,
+	    const char **id, struct sl_err *err);
+
+/* Forgets all. */
+void	 sl_made_drop(struct sl_transaction *t);
 
 #endif

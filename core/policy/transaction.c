@@ -12,6 +12,7 @@
 #include "../mail/mime.h"
 #include "engine.h"
 #include "flow.h"
+#include "made.h"
 #include "record.h"
 #include "relay.h"
 #include "scan.h"
@@ -58,6 +59,7 @@ sl_transaction_free(struct sl_transaction *t)
 	sl_auth_scan_free(t->arc);
 	sl_auth_scan_free(t->helo);
 	sl_snapshots_drop(t);
+	sl_made_drop(t);
 	sl_head_free(t->base.head);
 	sl_head_free(t->draft.head);
 	for (c = t->chosen; c != NULL; c = c->next)

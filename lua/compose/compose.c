@@ -200,9 +200,14 @@ set_type(lua_State *L)
 }
 
 void
-sl_compose_body(lua_State *L, int arg, struct sl_str body)
+sl_compose_body(lua_State *L, int arg, int value)
 {
-	set(L, arg, BODY, body);
+	arg = lua_absindex(L, arg);
+	composed_at(L, arg);
+	if (sl_arg_string(L, value).n > SL_COMPOSED_MAX)
+		luaL_error(L, "larger than %d bytes", SL_COMPOSED_MAX);
+	lua_pushvalue(L, value);	/* the script's own, however large: not a copy */
+	lua_setiuservalue(L, arg, BODY);
 }
 
 /*lua
@@ -217,7 +222,7 @@ Set the body. How it is encoded for transfer depends on what it is: text stays r
 static int
 set_body(lua_State *L)
 {
-	sl_compose_body(L, 1, sl_arg_string(L, 2));
+	sl_compose_body(L, 1, 2);
 	return self(L);
 }
 
@@ -631,26 +636,24 @@ sign_head(const struct composed *c, const struct sl_message *m, struct sl_head *
 	return rc;
 }
 
-/* Writes the signed text to 'out'. Raises nothing: there is memory of C's. */
+/* Puts the signatures into the text. Raises nothing: there is memory of C's. */
 static int
-sign_text(const struct composed *c, struct sl_str text, struct sl_buf *out, int64_t now,
-    struct sl_err *err)
+sign_text(const struct composed *c, struct sl_buf *text, int64_t now, struct sl_err *err)
 {
 	struct sl_arena *arena = sl_arena_new(0);
-	char *copy = sl_strndup(text.p, text.n);
 	struct sl_message *m = NULL;
 	struct sl_head *head = NULL;
-	int rc = sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	char *bytes = text->p;
+	size_t n = text->n;
+	int rc;
 
-	if (copy != NULL && arena != NULL)
-		rc = sl_message_from_memory(&m, copy, text.n, err);
-	else
-		sl_free(copy);
-	if (rc == 0 && (head = sl_head_new(m, arena)) == NULL)
+	*text = SL_BUF_INIT;
+	rc = sl_message_from_memory(&m, bytes, n, err);
+	if (rc == 0 && (arena == NULL || (head = sl_head_new(m, arena)) == NULL))
 		rc = sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	if (rc == 0)
 		rc = sign_head(c, m, head, now, err);
-	if (rc == 0 && sl_message_write(m, head, to_buf, out) != 0)
+	if (rc == 0 && sl_message_write(m, head, to_buf, text) != 0)
 		rc = sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	sl_head_free(head);
 	sl_message_unref(m);
@@ -658,25 +661,12 @@ sign_text(const struct composed *c, struct sl_str text, struct sl_buf *out, int6
 	return rc;
 }
 
-/* The text on top with its signatures, in its place. */
-static void
-sign(lua_State *L, const struct composed *c)
+struct sl_buf *
+sl_compose_write(lua_State *L, int arg, bool message)
 {
+	const struct composed *c = composed_at(L, arg);
 	struct sl_buf *out = sl_scratch(L);
-	struct sl_str text = { NULL, 0 };
 	struct sl_err err;
-
-	text.p = lua_tolstring(L, -1, &text.n);
-	sl_charge(L, text.n);
-	must(L, sign_text(c, text, out, sl_run_time(L) / 1000000, &err), &err);
-	sl_string(L, sl_buf_str(out));
-	lua_replace(L, -2);
-}
-
-void
-sl_compose_render(lua_State *L, int arg, bool message)
-{
-	struct sl_buf *out = sl_scratch(L);
 	bool failed;
 
 	arg = lua_absindex(L, arg);
@@ -686,9 +676,17 @@ sl_compose_render(lua_State *L, int arg, bool message)
 	out->limit = 0;
 	if (failed)
 		luaL_error(L, "a message of more than %d bytes", SL_COMPOSED_MAX);
-	sl_string(L, sl_buf_str(out));
-	if (message && composed_at(L, arg)->nsigns > 0)
-		sign(L, composed_at(L, arg));
+	if (message && c->nsigns > 0) {
+		sl_charge(L, out->n);
+		must(L, sign_text(c, out, sl_run_time(L) / 1000000, &err), &err);
+	}
+	return out;
+}
+
+void
+sl_compose_render(lua_State *L, int arg, bool message)
+{
+	sl_string(L, sl_buf_str(sl_compose_write(L, arg, message)));
 }
 
 /*lua

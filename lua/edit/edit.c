@@ -465,11 +465,9 @@ static int
 replace_part(lua_State *L)
 {
 	const struct sl_mime_part *part = between_delimiters(L);
-	struct sl_str text = { NULL, 0 };
 
-	sl_compose_render(L, 2, false);
-	text.p = lua_tolstring(L, -1, &text.n);
-	splice(L, part->raw.p, part->raw.p + part->raw.n, text, SL_REPLACE_ALL);
+	splice(L, part->raw.p, part->raw.p + part->raw.n, sl_buf_str(sl_compose_write(L, 2, false)),
+	    SL_REPLACE_ALL);
 	return 0;
 }
 

@@ -196,9 +196,7 @@ enqueue(lua_State *L, int arg, struct sl_made *made)
 
 	add_date(L, arg);
 	add_message_id(L, arg);
-	sl_compose_render(L, arg, true);
-	made->bytes.p = lua_tolstring(L, -1, &made->bytes.n);
-	rc = sl_made_add(sl_context_of(L), made, &id, &err);
+	rc = sl_made_add(sl_context_of(L), made, sl_compose_write(L, arg, true), &id, &err);
 	if (rc != 0)
 		return luaL_error(L, "%s", err.text);
 	sl_text(L, id);
@@ -443,7 +441,7 @@ mail(lua_State *L)
 	add_more(L, object, options);
 	if (!sl_opt_bool(L, options, "plaintext", true))
 		sl_compose_type(L, object, SL_STR("text/html"));
-	sl_compose_body(L, object, sl_arg_string(L, 4));
+	sl_compose_body(L, object, 4);
 	return enqueue(L, object, &made);
 }
 

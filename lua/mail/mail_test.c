@@ -122,6 +122,80 @@ a_subject_is_one_field(void **state)
 	assert_null(strstr(o->copy[1].bytes, "\nBcc:"));
 }
 
+/* Parts in parts, an attachment: written, read back as a message that comes in. */
+static const char nested[] =
+    "local function mime(type, ...) local m = MIME():setType(type) for _, p in ipairs{ ... } do m:appendPart(p) end return m end\n"
+    "local logo = MIME():setType('image/png'):addHeader('Content-ID', '<logo>'):setBody('\\x89PNG\\0')\n"
+    "local html = mime('multipart/related', MIME():setType('text/html'):setBody('<img src=cid:logo>'), logo)\n"
+    "local text = mime('multipart/alternative', MIME():setBody('Grüße'), html)\n"
+    "local file = MIME():setType('text/csv'):setFileName('Übersicht.csv'):setBody('a,b\\n1,2\\n')\n"
+    "mime('multipart/mixed', text, file, MIME():setType('message/rfc822'):setBody('From: x@example.net\\r\\n\\r\\nold'))\n"
+    "  :addHeader('From', 'a@example.org'):addHeader('Subject', 'Grüße'):queue('', 'eve@example.org')\n"
+    "Delete()";
+
+static void
+parts_in_parts(void **state)
+{
+	const struct outcome *o;
+	char *bytes;
+
+	(void)state;
+	o = rig_run(&rig, nested);
+	if (o->n != 1)
+		fail_msg("%s %s", o->text, o->where);
+	bytes = sl_strdup(o->copy[0].bytes);
+	rig_write(&rig, "data.lua", "local ids = {} for _, p in ipairs(MIME('0'):findByType('/./')) do\n"
+	    "ids[#ids + 1] = p:getID() .. ' ' .. p:getType() assert(#p:getErrors() == 0) end echo(table.concat(ids, ','))\n"
+	    "assert(MIME('1.1'):getBody() == 'Grüße' and MIME('1.2.2'):getBody() == '\\x89PNG\\0')\n"
+	    "assert(MIME('2'):getFileName() == 'Übersicht.csv' and MIME('2'):getBody() == 'a,b\\r\\n1,2\\r\\n')\n"
+	    "assert(MIME('3.1'):getHeader('From') == 'x@example.net' and MIME('0'):getHeader('Subject') == 'Grüße')");
+	rig_load(&rig);
+	o = rig_send(&rig, bytes, false);
+	sl_free(bytes);
+	if (o->action != SL_DELIVER)
+		fail_msg("%s %s", o->text, o->where);
+	assert_string_equal(rig.log.p, "0 multipart/mixed,1 multipart/alternative,1.1 text/plain,1.2 multipart/related,"
+	    "1.2.1 text/html,1.2.2 image/png,2 text/csv,3 message/rfc822,3.1 text/plain\n");
+}
+
+/* A large body is the script's once: what is written of it isn't in the script's memory. */
+static void
+a_large_body_is_not_copied(void **state)
+{
+	static const char *const scripts[][2] = {
+		{ "data.lua", "local body = ('0123456789abcdef'):rep(640 * 1024)\n"
+		    "MIME():addHeader('From', 'a@example.org'):appendPart(MIME():setType('application/pdf'):setBody(body))\n"
+		    "  :queue('', 'eve@example.org') mail('', 'eve@example.org', 's', body) Delete()" },
+		{ "data.hsl", "$body = str_repeat(\"0123456789abcdef\", 640 * 1024);\n"
+		    "MIME()->addHeader(\"From\", \"a@example.org\")->appendPart(MIME()->setType(\"application/pdf\")->setBody($body))\n"
+		    "->queue(\"\", \"eve@example.org\"); mail(\"\", \"eve@example.org\", \"s\", $body); Delete();" },
+	};
+	char path[200], config[sizeof(rig_config) + 60];
+
+	(void)state;
+	snprintf(config, sizeof(config), "%.*s, limits = { memory = '24M', steps = 100000000 } }", (int)(strrchr(rig_config, '}') - rig_config),
+	    rig_config);
+	rig_write(&rig, "sluice.lua", config);
+	for (size_t i = 0; i < 2; i++) {
+		const struct outcome *o;
+
+		rig_write(&rig, scripts[i][0], scripts[i][1]);
+		rig_load(&rig);
+		o = rig_send(&rig, rig_message, false);
+		if (o->code != 250 || o->n != 2)
+			fail_msg("%s: %s %s", scripts[i][0], o->text, o->where);
+		assert_true(strlen(o->copy[0].bytes) > 14 * 1000 * 1000 && strlen(o->copy[1].bytes) > 10 * 1024 * 1024);
+		snprintf(path, sizeof(path), "%s/%s", rig.folder, scripts[i][0]);
+		remove(path);
+	}
+	rig_write(&rig, "data.lua", "local m = MIME():setBody(('x'):rep(12 * 1024 * 1024))\n"
+	    "for i = 1, 6 do m:queue('', 'eve@example.org') end");
+	rig_write(&rig, "sluice.lua", config);
+	rig_load(&rig);
+	assert_int_equal(rig_send(&rig, rig_message, false)->code, 451);
+	rig_write(&rig, "sluice.lua", rig_config);
+}
+
 int
 main(void)
 {
@@ -131,6 +205,8 @@ main(void)
 		cmocka_unit_test(nothing_is_queued_unless_it_is_accepted),
 		cmocka_unit_test(mistakes_cost_the_message_a_4xx),
 		cmocka_unit_test(a_subject_is_one_field),
+		cmocka_unit_test(parts_in_parts),
+		cmocka_unit_test(a_large_body_is_not_copied),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -139,6 +139,34 @@ test_room(void **state)
 	sl_tape_unref(t);
 }
 
+/* Several tapes in one room: what one gives back, another may take. */
+static void
+test_shared_room(void **state)
+{
+	struct sl_tape_room *room = sl_tape_room_new(2000);
+	struct sl_tape *a = sl_tape_new(0), *b = sl_tape_new(0), *c = sl_tape_new(0);
+	char text[800];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	sl_tape_share(a, room);
+	sl_tape_share(b, room);
+	sl_tape_share(c, room);
+	sl_tape_room_unref(room);
+	sl_tape_note(a, "dns", SL_STR("a"), (struct sl_str){ text, sizeof(text) });
+	sl_tape_note(b, "dns", SL_STR("b"), (struct sl_str){ text, sizeof(text) });
+	assert_true(sl_tape_bytes(a) > 800 && !sl_tape_full(a) && !sl_tape_full(b));
+	sl_tape_note(c, "dns", SL_STR("c"), (struct sl_str){ text, sizeof(text) });
+	assert_true(sl_tape_full(c) && sl_tape_bytes(c) == 0);
+	sl_tape_note(b, "dns", SL_STR("more"), (struct sl_str){ text, sizeof(text) });
+	assert_true(sl_tape_full(b));
+	sl_tape_note(a, "dns", SL_STR("more"), (struct sl_str){ text, sizeof(text) });
+	assert_false(sl_tape_full(a));
+	sl_tape_unref(a);
+	sl_tape_unref(b);
+	sl_tape_unref(c);
+}
+
 static void
 assert_masked(const char *secret, const char *text, const char *expected)
 {
@@ -232,6 +260,7 @@ main(void)
 		cmocka_unit_test(test_clock_and_chance),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_shared_room),
 		cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_passwords),
 		cmocka_unit_test(test_parts),

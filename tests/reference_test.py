@@ -174,6 +174,40 @@ def test_what_is_true_in_hsl_is_true_in_lua(name, kind):
         assert "false" in kinds or kind.endswith("?"), f"{name}: {kind}: is 0 a \"no\"?"
 
 
+# Examples of the reference aren't tests; neither are the tests that only compare tables.
+TESTS = [*ROOT.glob("lua/*/*_test.c"), *ROOT.glob("core/*/*_test.c"), *ROOT.glob("tests/*_test.py"), *ROOT.glob("tests/hsl/*.hsl"),
+         *ROOT.glob("examples/**/tests/*_test.*"), *ROOT.glob("scripts/tests/*_test.*")]
+TESTED = "\n".join(path.read_text(errors="replace") for path in TESTS
+                   if path.name not in ("reference_test.py", "editor_test.py", "builtins_test.py", "check_test.py"))
+
+
+def is_called(name, text):
+    """Whether a test calls it: name(...), name{...} or name "..."; of an object :name(...) or ->name(...)."""
+    owner, colon, method = name.partition(":")
+    before = "(?::|->)" if colon else r"(?<![\w:>.])"
+    word = re.escape(method if colon else name).replace(r"\.", "(?:::|\\.)")
+    return re.search(before + word + r"""\s*[({"']""", text) is not None
+
+
+def builtins():
+    out = subprocess.run([SLUICE, "--builtins"], capture_output=True, text=True, check=True).stdout
+    return [line.split("\t")[1] for line in out.splitlines()]
+
+
+@pytest.mark.parametrize("name", [name for name in builtins() if not name.startswith("__")])
+def test_every_builtin_has_a_test(name):
+    """What begins with __ is called by what statements of HSL become, and tested as these."""
+    assert is_called(name, TESTED)
+
+
+def test_a_builtin_without_a_test_would_be_seen():
+    assert is_called("str_find", "{ \"str_find('a', 'b')\" }") and is_called("A:get", "$a->get(1)")
+    assert is_called("Socket.AF", "Socket::AF(1)") and is_called("Deliver", "Deliver { done = false }")
+    for text in ("my_str_find(1)", "str_find = 1", "str_finder(1)", "x.str_find(1)", "-- str_find, str_rfind"):
+        assert not is_called("str_find", text), text
+    assert not is_called("A:get", "get(1)")
+
+
 @pytest.mark.parametrize("module", sorted({p.parent.name for p in ROOT.glob("lua/*/*.c")}))
 def test_every_module_has_tests(module):
     here = (ROOT / "lua" / module).glob("*_test.c")

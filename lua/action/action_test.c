@@ -161,6 +161,21 @@ each_phase_has_its_reply(void **state)
 	}
 }
 
+/* connect has its final actions under two names. */
+static void
+connect_has_names_of_its_own(void **state)
+{
+	(void)state;
+	rig_write(&rig, "connect.lua", "Block('no')");
+	assert_true(strncmp(rig_run(&rig, "")->text, "554 5.7.1 no", 12) == 0);
+	rig_write(&rig, "connect.lua", "Allow() Block('never')");
+	assert_int_equal(rig_run(&rig, "")->action, SL_DELIVER);
+	rig_write(&rig, "connect.lua", "");
+	rig_write(&rig, "helo.lua", "Block('no')");
+	assert_true(strncmp(rig_run(&rig, "")->text, "451 4.3.0", 9) == 0);
+	rig_write(&rig, "helo.lua", "");
+}
+
 int
 main(void)
 {
@@ -171,6 +186,7 @@ main(void)
 		cmocka_unit_test(options_reach_the_copy),
 		cmocka_unit_test(recipients_share_a_reply),
 		cmocka_unit_test(each_phase_has_its_reply),
+		cmocka_unit_test(connect_has_names_of_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

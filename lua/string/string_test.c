@@ -20,6 +20,8 @@ static const struct expression bytes[] = {
 
 static const struct expression places[] = {
 	{ "strpos('banana', 'an')", "1" },
+	{ "str_find('banana', 'an', 2), str_find('banana', 'x')", "3, -1" },
+	{ "str_rfind('banana', 'an'), str_rfind('banana', 'x')", "3, -1" },
 	{ "strpos('banana', 'an', 2)", "3" },
 	{ "strpos('banana', 'an', 4)", "-1" },
 	{ "strpos('banana', 'x'), strpos('', 'x'), strpos('a', 'aa')", "-1, -1, -1" },

@@ -1412,7 +1412,7 @@ function header_addresslist_extract(value, options) end
 --- In every phase.
 ---@param value string
 ---@param options? { field?: boolean } field (false: it is a whole field, "DKIM-Signature: v=1; ...")
----@return table<string, string>? tags  sorted by name, white space at the ends left out
+---@return table<string,string>? tags sorted by name, white space at the ends left out
 ---@return string? err
 ---@return string? code
 function header_dkim_decode(value, options) end
@@ -2706,8 +2706,8 @@ connection = nil
 ---@field sender string?
 ---@field senderdomain string?
 ---@field senderaddress? sluice.transaction.senderaddress
----@field senderparams string?
----@field recipients string?
+---@field senderparams table
+---@field recipients table[]
 
 ---@type sluice.transaction
 transaction = nil
@@ -2730,12 +2730,12 @@ transaction = nil
 ---@field sender string?
 ---@field recipient string?
 ---@field address? sluice.arguments.address
----@field params string?
+---@field params table
 ---@field transportid string?
----@field mail MIMEPart
+---@field mail MailMessage
 ---@field retry integer
 ---@field action string?
----@field expired string?
+---@field expired boolean?
 ---@field attempt? sluice.arguments.attempt
 
 ---@type sluice.arguments
@@ -2746,7 +2746,7 @@ arguments = nil
 ---@field domain string?
 
 ---@class sluice.arguments.attempt.result
----@field code string?
+---@field code integer
 ---@field enhanced integer[]?
 ---@field reason string[]
 
@@ -2757,7 +2757,7 @@ arguments = nil
 ---@field duration number
 
 ---@class sluice.arguments.attempt.error
----@field temporary string?
+---@field temporary boolean
 ---@field message string?
 
 ---@class sluice.arguments.attempt.connection

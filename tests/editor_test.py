@@ -58,7 +58,7 @@ def test_each_builtin_with_its_arguments(name):
 
 
 CLASSES = "|".join(re.findall(r"^---@class (\w+)$", EDITOR, re.M))
-BASE = rf"(?:string|number|integer|boolean|table|function|any|userdata|true|false|nil|{CLASSES})(?:\[\])?"
+BASE = rf"(?:table<string,string>|\((?:string|number|\|)+\)\[\]|string|number|integer|boolean|table|function|any|userdata|true|false|nil|{CLASSES})(?:\[\])?"
 TYPE = re.compile(rf"{BASE}(?:\|{BASE})*\??")
 
 
@@ -110,9 +110,9 @@ local function is(name, value, kind)
   local base, none = kind:match("^(.-)(%??)$")
   if value == nil and none == "?" then return end
   local ok = type(value) == base or base == "integer" and math.type(value) == "integer"
-    or base == "MIMEPart" and type(value) == "userdata"
+    or base == "MailMessage" and type(value) == "userdata"
     or base:sub(-2) == "[]" and type(value) == "table" and (value[1] == nil or type(value[1]) ==
-      (base == "integer[]" and "number" or "string"))
+      (base == "integer[]" and "number" or base == "table[]" and "table" or "string"))
     or name == "context"        -- a table for all that a script does with it
   if not ok then event("wrong_type", { name = name, got = type(value), declared = kind }) end
 end

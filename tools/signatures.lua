@@ -92,7 +92,10 @@ local fact_types = {
   saslauthed = "boolean", context = "table", recipients = "string[]", recipientdomains = "string[]",
   actionid = "integer", messagesize = "integer", receivedtime = "integer", retry = "integer", retries = "integer",
   errorcode = "integer", transfertime = "number",
-  ["transaction.ts"] = "integer", ["message.size"] = "integer", ["arguments.mail"] = "MIMEPart",
+  ["transaction.ts"] = "integer", ["message.size"] = "integer", ["arguments.mail"] = "MailMessage",
+  ["arguments.params"] = "table", ["transaction.senderparams"] = "table", ["transaction.recipients"] = "table[]",
+  ["arguments.expired"] = "boolean?", ["arguments.attempt.error.temporary"] = "boolean",
+  ["arguments.attempt.result.code"] = "integer",
   ["arguments.attempt.result.enhanced"] = "integer[]?", ["arguments.attempt.result.reason"] = "string[]",
 }
 

@@ -155,7 +155,7 @@ The tags of a list as DKIM signatures, key records and DMARC records are (RFC 63
 
 @param value string
 @param options? table  field (false: it is a whole field, "DKIM-Signature: v=1; ...")
-@return table<string, string>? tags  sorted by name, white space at the ends left out
+@return table<string,string>? tags  sorted by name, white space at the ends left out
 @return string? err
 @return string? code
 

@@ -16,6 +16,7 @@
 #include "desk.h"
 #include "desk_show.h"
 
+#define REPEATED_MS	61000		/* script errors that repeat are told once a minute */
 #define MAX_FILE	(300u * 1024 * 1024)
 
 struct options {
@@ -40,7 +41,16 @@ folder_of(const struct state *s, const struct sl_tape *tape)
 	return s->o.policy != NULL ? s->o.policy : folder.n > 0 ? folder.p : NULL;
 }
 
-/* A policy stays on the desk for the next capture; each has a fresh engine. */
+/* Nothing of one session is left for the next: what it saw is on its tape. Errors of scripts are
+ * told again after a while. */
+static int
+prepare_again(struct state *s)
+{
+	desk_wait(s->desk, REPEATED_MS);
+	desk_forget(s->desk);
+	return 0;
+}
+
 static int
 prepare(struct state *s, const char *path, const struct sl_tape *tape)
 {
@@ -52,16 +62,18 @@ prepare(struct state *s, const char *path, const struct sl_tape *tape)
 		cmd_complain(path, "the capture names no policy: --policy DIR is needed");
 		return -1;
 	}
-	if (s->folder == NULL || strcmp(s->folder, folder) != 0) {
-		desk_close(s->desk);
-		free(s->folder);
-		s->folder = strdup(folder);
-		s->desk = desk_open(folder, true, SL_WARNING, &report);
-		if (s->desk != NULL)
-			desk_shut(s->desk);
-	}
-	if (s->desk == NULL || desk_begin(s->desk, &report) != 0) {
+	if (s->folder != NULL && strcmp(s->folder, folder) == 0)
+		return prepare_again(s);
+	desk_close(s->desk);
+	free(s->folder);
+	s->folder = strdup(folder);
+	s->desk = desk_open(folder, true, SL_WARNING, &report);
+	if (s->desk != NULL)
+		desk_shut(s->desk);
+	if (s->folder == NULL || s->desk == NULL || desk_begin(s->desk, &report) != 0) {
 		fprintf(stderr, "%s", report.p != NULL ? report.p : "sluice: out of memory\n");
+		free(s->folder);
+		s->folder = NULL;	/* the next one tries again */
 		rc = -1;
 	}
 	sl_buf_clear(&report);

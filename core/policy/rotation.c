@@ -32,6 +32,7 @@ struct look {
 		struct sl_evaluator evaluator;	/* first: the evaluator is the whole */
 		struct sl_generation *generation;	/* counted */
 		struct sl_dns *dns;		/* counted */
+		bool played;		/* a tape answers: nothing is known before or afterwards */
 		struct domain *domain;		/* NULL = nothing to ask */
 		bool asked[SL_DKIM_ENTRIES];
 		size_t open;
@@ -78,9 +79,9 @@ take_answer(struct asking *a, size_t i, const struct sl_dns_answer *answer)
 	snprintf(k->why, sizeof(k->why), "%.110s", err.text);
 	if (state == SL_DKIM_PUB_UNKNOWN && recheck > RETRY_MS)
 		recheck = RETRY_MS;
-	if (state != SL_DKIM_PUB_UNKNOWN)
+	if (a->played || state != SL_DKIM_PUB_UNKNOWN)
 		k->state = state;
-	k->due_ms = sl_loop_now(a->generation->engine->loop) + recheck;
+	k->due_ms = a->played ? 0 : sl_loop_now(a->generation->engine->loop) + recheck;
 }
 
 static void
@@ -182,7 +183,7 @@ choose_questions(struct asking *a)
 	size_t i;
 
 	for (i = 0; a->domain != NULL && i < a->domain->wanted->n; i++) {
-		a->asked[i] = a->domain->known[i].due_ms > now;
+		a->asked[i] = !a->played && a->domain->known[i].due_ms > now;
 		a->open += !a->asked[i];
 	}
 }
@@ -264,7 +265,7 @@ sl_rotation_look(const struct sl_context *ctx, struct sl_str domain)
 	look->asking = (struct asking){
 		.evaluator = { next_question, on_answer, is_done },
 		.generation = sl_generation_ref(g), .domain = find(g, domain, &err),
-		.dns = sl_dns_ref(dns),
+		.dns = sl_dns_ref(dns), .played = sl_tape_plays(sl_context_tape(ctx)),
 	};
 	if (!chosen_then(ctx, look->asking.domain, &i, &answer))
 		choose_questions(&look->asking);

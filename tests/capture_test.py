@@ -516,6 +516,8 @@ def test_a_changed_rule_shows_what_it_affects(world, captured, tmp_path):
     assert done.returncode == 1
     assert {pathlib.Path(line["file"]).name for line in lines[:-1] if line["status"] != "same"} == affected
     assert 10 < len(affected) < SESSIONS / 2
+    rows = lines[-1].pop("table")
+    assert rows["rcptto: 250 2.1.5 Recipient ok -> 550 5.7.1 Not any more at rcptto.lua:1"] >= len(affected)
     assert lines[-1] == {"same": SESSIONS - len(affected), "differ": len(affected), "incomplete": 0,
                          "failed": 0}
     first = next(line for line in lines if line.get("differences"))["differences"][0]
@@ -679,4 +681,4 @@ def test_milter_sessions(tmp_path):
     assert done.returncode == 1 and done.stdout.endswith(
         "0 the same, 3 differ, 0 ask what wasn't captured, 0 couldn't be replayed\n"), done.stdout
     assert done.stdout.count("what the mail server is to change:") == 3      # of X-Old
-    assert done.stdout.count(" moved") == 9
+    assert done.stdout.count(" moved") == 9 + 1      # and in the table

@@ -29,6 +29,7 @@ struct state {
 	struct desk *desk;
 	char *folder;			/* whose policy is on the desk */
 	unsigned same, differ, incomplete, failed;
+	json_t *table;			/* a change as one line -> how often */
 };
 
 /* ---- the policy -------------------------------------------------------------------------- */
@@ -305,11 +306,57 @@ show_json(struct state *s, const char *path, const struct sl_replay *r)
 	sl_buf_clear(&text);
 }
 
+/* What changed, without what is of one session: the same change of many sessions is one row. */
+static void
+put_row(struct sl_buf *out, const json_t *d)
+{
+	const json_t *before = json_object_get(d, "before"), *after = json_object_get(d, "after");
+	const char *what = text_of(d, "what");
+
+	if (strcmp(what, "missing") == 0) {
+		sl_buf_puts(out, "asks what isn't in the capture: ");
+		sl_event_put_harmless(out, bytes_of(d, "question"));
+	} else if (strcmp(what, "verdict") == 0) {
+		sl_buf_printf(out, "%s: ", text_of(after, "phase"));
+		sl_event_put_harmless(out, bytes_of(before, "reply"));
+		sl_buf_puts(out, " -> ");
+		sl_event_put_harmless(out, bytes_of(after, "reply"));
+		sl_buf_puts(out, " at ");
+		sl_event_put_harmless(out, bytes_of(after, "where"));
+	} else if (json_is_null(before) || json_is_null(after)) {
+		sl_buf_puts(out, json_is_null(before) ? "a message more" : "a message less");
+	} else {
+		sl_buf_puts(out, strcmp(what, "message") == 0 ? "a message is another" :
+		    "a mail server is to change something else");
+	}
+}
+
+static void
+tabulate(struct state *s, const struct sl_replay *r)
+{
+	struct sl_buf text = SL_BUF_INIT, row = SL_BUF_INIT;
+	const json_t *d;
+	size_t i;
+
+	json_array_foreach(sl_replay_differences(r), i, d) {
+		sl_buf_reset(&text);
+		sl_buf_reset(&row);
+		put_row(&text, d);
+		sl_engine_redact(desk_engine(s->desk), sl_buf_str(&text), &row);
+		if (!row.failed && row.n > 0)
+			json_object_set_new(s->table, row.p,
+			    json_integer(json_integer_value(json_object_get(s->table, row.p)) + 1));
+	}
+	sl_buf_clear(&text);
+	sl_buf_clear(&row);
+}
+
 static void
 count(struct state *s, const struct sl_replay *r)
 {
 	const char *status = status_of(r);
 
+	tabulate(s, r);
 	if (strcmp(status, "same") == 0)
 		s->same++;
 	else if (strcmp(status, "differs") == 0)
@@ -356,15 +403,39 @@ replay(struct state *s, const char *path)
 	sl_replay_free(r);
 }
 
+static void
+conclude_text(const struct state *s)
+{
+	const char *row;
+	json_t *n;
+
+	json_object_foreach(s->table, row, n)
+		printf("%6lld  %s\n", (long long)json_integer_value(n), row);
+	if (json_object_size(s->table) > 0)
+		printf("\n");
+	printf("%u the same, %u differ, %u ask what wasn't captured, %u couldn't be replayed\n",
+	    s->same, s->differ, s->incomplete, s->failed);
+}
+
+static void
+conclude_json(const struct state *s)
+{
+	json_t *o = json_pack("{s:i, s:i, s:i, s:i, s:O}", "same", (int)s->same, "differ",
+	    (int)s->differ, "incomplete", (int)s->incomplete, "failed", (int)s->failed, "table", s->table);
+	char *text = json_dumps(o, JSON_COMPACT);
+
+	printf("%s\n", text != NULL ? text : "");
+	free(text);
+	json_decref(o);
+}
+
 static int
 conclude(const struct state *s)
 {
 	if (s->o.json)
-		printf("{\"same\":%u,\"differ\":%u,\"incomplete\":%u,\"failed\":%u}\n", s->same, s->differ,
-		    s->incomplete, s->failed);
+		conclude_json(s);
 	else
-		printf("%u the same, %u differ, %u ask what wasn't captured, %u couldn't be replayed\n",
-		    s->same, s->differ, s->incomplete, s->failed);
+		conclude_text(s);
 	if (cmd_flush() != 0 || s->failed > 0)
 		return 2;
 	return s->differ + s->incomplete > 0 ? 1 : 0;
@@ -385,7 +456,7 @@ cmd_replay(int argc, char **argv)
 		{ "json", no_argument, NULL, 'j' }, { 0 },
 	};
 	struct state s = { .o.color = isatty(STDOUT_FILENO) };
-	int c, i;
+	int c, i, status;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
 		switch (c) {
@@ -396,9 +467,13 @@ cmd_replay(int argc, char **argv)
 		}
 	if (optind == argc)
 		return usage();
+	if ((s.table = json_object()) == NULL)
+		return 2;
 	for (i = optind; i < argc; i++)
 		replay(&s, argv[i]);
+	status = conclude(&s);
 	desk_close(s.desk);
 	free(s.folder);
-	return conclude(&s);
+	json_decref(s.table);
+	return status;
 }

@@ -509,6 +509,7 @@ chain_of(struct sl_tape *t, const char *kind, struct sl_str key)
 	return c;
 }
 
+/* NULL = out of memory; also where chain_of found none for the lack of it. */
 static struct chain *
 new_chain(struct sl_tape *t, const struct sl_tape_entry *e)
 {
@@ -516,7 +517,8 @@ new_chain(struct sl_tape *t, const struct sl_tape_entry *e)
 	struct sl_buf name = SL_BUF_INIT;
 
 	put_name(&name, e->kind, e->key);
-	if (c != NULL && (name.failed || sl_dict_set(t->chains, sl_buf_str(&name), c, NULL) != 0)) {
+	if (c != NULL && (name.failed || sl_dict_has(t->chains, sl_buf_str(&name)) ||
+	    sl_dict_set(t->chains, sl_buf_str(&name), c, NULL) != 0)) {
 		sl_free(c);
 		c = NULL;
 	}

@@ -373,3 +373,9 @@ def test_lines_that_ran_are_counted_once_per_file():
     rows = [line.split()[0] for line in text.splitlines() if ".hsl " in line]
     assert "lib/srs.hsl" in rows and len(set(rows)) == len(rows), text
     assert not any(line.startswith("include ") for line in text.splitlines()), text
+
+
+def test_dmarc_in_hsl_with_a_dns_of_its_own():
+    done = subprocess.run([SLUICE, "exec", ROOT / "examples/hsl/dmarc/check.hsl"], capture_output=True, text=True,
+                          timeout=60)
+    assert (done.stdout, done.stderr) == ("15 cases\n", "")

@@ -1,10 +1,14 @@
 """For tests of a policy behind a real Postfix: one that asks a milter and delivers into a folder,
 and the sluice where it asks."""
+import base64
 import os
 import pathlib
 import pwd
 import shutil
+import socketserver
+import subprocess
 import tempfile
+import threading
 
 import pytest
 
@@ -45,12 +49,38 @@ command_directory = TOOLS
 """
 
 
+class Accounts:
+    """Who Postfix asks when a client logs in, by Dovecot's protocol: everybody is who he says."""
+
+    def __init__(self):
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                self.wfile.write(b"VERSION\t1\t1\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\t" + b"0" * 32 +
+                                 b"\nDONE\n")
+                for line in self.rfile:
+                    words = line.decode().rstrip("\n").split("\t")
+                    if words[0] == "AUTH":
+                        user = base64.b64decode(words[-1].removeprefix("resp=")).split(b"\0")[1].decode()
+                        self.wfile.write(f"OK\t{words[1]}\tuser={user}\n".encode())
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
 class Mta:
     """A Postfix that asks a milter at self.milter and delivers into self.mail."""
 
     def __init__(self, postfix, folder):
         self.postfix, self.folder = postfix, folder
-        self.milter, self.submission = free_port(), free_port()
+        self.milter, self.submission, self.login = free_port(), free_port(), free_port()
+        self.accounts = Accounts()
         self.mail = folder / "mail"
         self.mail.mkdir()
         owner = pwd.getpwnam("games")
@@ -61,7 +91,10 @@ class Mta:
             main = main.replace(name, str(value))
         self.port, self.process = postfix.start(folder / "postfix", main, (
             f"127.0.0.1:{self.submission} inet n - n - - smtpd\n"
-            "  -o milter_macro_daemon_name=outbound\n"))
+            "  -o milter_macro_daemon_name=outbound\n"
+            f"127.0.0.1:{self.login} inet n - n - - smtpd\n"
+            f"  -o smtpd_sasl_auth_enable=yes -o smtpd_sasl_type=dovecot\n"
+            f"  -o smtpd_sasl_path=inet:127.0.0.1:{self.accounts.port}\n"))
 
     def tools(self):
         """Postfix's commands, each with the libraries of where it was unpacked."""
@@ -76,6 +109,7 @@ class Mta:
     def stop(self):
         self.process.terminate()
         self.process.wait(20)
+        self.accounts.stop()
 
     def text(self):
         return (self.folder / "postfix" / "log").read_text()
@@ -87,6 +121,11 @@ class Mta:
 
     def empty(self):
         shutil.rmtree(self.mail / "box", ignore_errors=True)
+
+    def command(self, message, sender="ann@example.net"):
+        """By Postfix's own sendmail."""
+        subprocess.run([self.folder / "tools" / "sendmail", "-C", self.folder / "postfix" / "etc", "-f", sender,
+                        "bob@example.org"], input=message, capture_output=True, timeout=30, check=True)
 
     def held(self):
         return list((self.folder / "postfix" / "spool" / "hold").rglob("*"))
@@ -128,12 +167,15 @@ def make(mta, tmp_path):
         assert "AddressSanitizer" not in server.text() and "runtime error" not in server.text()
 
 
-def send(port, message, recipients=("bob@example.org",), sender="ann@example.net", client_ip=None):
+def send(port, message, recipients=("bob@example.org",), sender="ann@example.net", client_ip=None, user=None):
     client = Client(port)
     client.say("EHLO client.example")
     if client_ip is not None:
         assert client.say(f"XCLIENT ADDR={client_ip} NAME=client.example").startswith("220")
         client.say("EHLO client.example")
+    if user is not None:
+        token = base64.b64encode(f"\0{user}\0secret".encode()).decode()
+        assert client.say("AUTH PLAIN " + token).startswith("235")
     rcpt, reply = client.send(sender, recipients, message[:-2] if message.endswith(b"\r\n") else message)
     client.close()
     return reply

@@ -441,6 +441,10 @@ struct sl_attempt {
 	double transfertime;
 	enum sl_action dflt;		/* what happens without a decision: Delete after success, Retry, GenerateDSN */
 	const char *context;		/* what predelivery of the attempt left, or NULL */
+	/* the connection to the hop; NULL or "" = none, or not known: */
+	const char *remoteip, *localip, *helo;
+	const char *tls_protocol, *tls_cipher;
+	int tls_bits;
 };
 
 /* How predelivery changed this attempt; NULL / -1 = unchanged. */

@@ -59,3 +59,27 @@ def test_eod_queues_for_each_recipient(server):
     for line in ('mail {"SIZE":"200","BODY":"8BITMIME"} example.com', "size 200", "way bob 250 v.", "way eve 250 v."):
         wait_for(lambda: line in server.text().replace('\\"', '"'), line + ": " + server.text()[-3000:])
     assert "data ran" not in server.text()
+
+
+def test_postdelivery_sees_the_connection(tmp_path):
+    hop = Sluice(tmp_path / "hop", 'return { hostname = "hop.example.org", from_check = "accept",'
+                 ' listen = { { smtp = "127.0.0.1:PORT", server = "inbound" } },'
+                 ' servers = { inbound = { relay = { ["example.org"] = { transport = "box" } } } },'
+                 ' transports = { box = { maildir = "MAIL/%d/%u" } } }', {}).start()
+    script = """
+$c = $arguments["attempt"]["connection"];
+echo "hop " . $c["remoteip"] . " " . $c["localip"] . " " . $c["helo"] . " " . $c["tls"]["started"]
+  . " " . ($c["tls"]["protocol"] ?? "-") . " " . $arguments["attempt"]["result"]["code"];
+"""
+    config = CONFIG.replace('maildir = "MAIL/%d/%u"', f'host = "127.0.0.1:{hop.port}"')
+    server = Sluice(tmp_path / "first", config, {**FILES, "postdelivery.hsl": script}).start()
+    client = server.client()
+    for line in ("EHLO client.example", "MAIL FROM:<ann@example.com> SIZE=99", "RCPT TO:<bob@example.org>", "DATA"):
+        client.say(line)
+    assert client.say("From: ann@example.com\r\n\r\nHello.\r\n.").startswith("250")
+    client.close()
+    wait_for(lambda: "hop 127.0.0.1 127.0.0.1 mx.example.org " in server.text(), server.text()[-3000:])
+    said = server.text().split("hop 127.0.0.1 127.0.0.1 mx.example.org ")[1]
+    assert said.startswith("false - 250"), said[:40]
+    assert hop.message().count(b"X-For: bob@example.org") == 1
+    assert server.stop() == 0 and hop.stop() == 0

@@ -89,6 +89,11 @@ copy_attempt(struct sl_queued *q, const struct sl_attempt *in)
 	q->in.enhanced = keep(arena, in->enhanced, &failed);
 	q->in.text = keep(arena, in->text, &failed);
 	q->in.host = keep(arena, in->host, &failed);
+	q->in.remoteip = keep(arena, in->remoteip, &failed);
+	q->in.localip = keep(arena, in->localip, &failed);
+	q->in.helo = keep(arena, in->helo, &failed);
+	q->in.tls_protocol = keep(arena, in->tls_protocol, &failed);
+	q->in.tls_cipher = keep(arena, in->tls_cipher, &failed);
 	q->in.facts = NULL;
 	q->facts = in->facts != NULL ? json_loads(in->facts, 0, NULL) : NULL;
 	if (q->facts == NULL)

@@ -232,6 +232,68 @@ v_message(lua_State *L, struct sl_context *ctx)
 	sl_text(L, ctx->attempt->in.code == 0 ? ctx->attempt->in.text : NULL);
 }
 
+static void
+push_known(lua_State *L, const char *text)
+{
+	sl_text(L, text != NULL && text[0] != '\0' ? text : NULL);
+}
+
+static void
+v_remoteip(lua_State *L, struct sl_context *ctx)
+{
+	push_known(L, ctx->attempt->in.remoteip);
+}
+
+static void
+v_localip(lua_State *L, struct sl_context *ctx)
+{
+	push_known(L, ctx->attempt->in.localip);
+}
+
+static void
+v_our_helo(lua_State *L, struct sl_context *ctx)
+{
+	push_known(L, ctx->attempt->in.helo);
+}
+
+static bool
+is_encrypted(const struct sl_attempt *a)
+{
+	return a->tls_protocol != NULL && a->tls_protocol[0] != '\0';
+}
+
+static void
+v_tls_started(lua_State *L, struct sl_context *ctx)
+{
+	const struct sl_attempt *a = &ctx->attempt->in;
+
+	if (a->remoteip != NULL && a->remoteip[0] != '\0')
+		sl_bool(L, is_encrypted(a));
+	else
+		sl_none(L);
+}
+
+static void
+v_tls_protocol(lua_State *L, struct sl_context *ctx)
+{
+	push_known(L, ctx->attempt->in.tls_protocol);
+}
+
+static void
+v_tls_cipher(lua_State *L, struct sl_context *ctx)
+{
+	push_known(L, ctx->attempt->in.tls_cipher);
+}
+
+static void
+v_tls_bits(lua_State *L, struct sl_context *ctx)
+{
+	if (is_encrypted(&ctx->attempt->in))
+		sl_number(L, ctx->attempt->in.tls_bits);
+	else
+		sl_none(L);
+}
+
 /* ---- the rows ----------------------------------------------------------------- */
 
 /* A path of one to three names below the table; rows with a name in common stand together. */
@@ -303,6 +365,15 @@ static const struct view {
 	    "whether it may go later; error is missing where the next hop replied" },
 	{ "arguments.attempt.error.message", SL_AT_POSTDELIVERY, NULL, v_message, "what failed" },
 	{ "arguments.attempt.connection.remotemx", SL_AT_POSTDELIVERY, "destination", NULL, NULL },
+	{ "arguments.attempt.connection.remoteip", SL_AT_POSTDELIVERY, NULL, v_remoteip,
+	    "its address; missing where there was no connection" },
+	{ "arguments.attempt.connection.localip", SL_AT_POSTDELIVERY, NULL, v_localip, "ours" },
+	{ "arguments.attempt.connection.helo", SL_AT_POSTDELIVERY, NULL, v_our_helo, "our name" },
+	{ "arguments.attempt.connection.tls.started", SL_AT_POSTDELIVERY, NULL, v_tls_started,
+	    "whether it was encrypted" },
+	{ "arguments.attempt.connection.tls.protocol", SL_AT_POSTDELIVERY, NULL, v_tls_protocol, "\"TLSv1.3\"" },
+	{ "arguments.attempt.connection.tls.cipher", SL_AT_POSTDELIVERY, NULL, v_tls_cipher, "name of the cipher" },
+	{ "arguments.attempt.connection.tls.keysize", SL_AT_POSTDELIVERY, NULL, v_tls_bits, "bits of the cipher" },
 	{ "arguments.attempt.duration", SL_AT_POSTDELIVERY, "transfertime", NULL, NULL },
 	{ "message.id.transaction", LEAVING, "messageid", NULL, NULL },
 	{ "message.ts", LEAVING, "receivedtime", NULL, NULL },

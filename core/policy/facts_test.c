@@ -178,6 +178,36 @@ an_attempt_has_context(void **state)
 	}
 }
 
+/* How the hop was spoken to; nothing where nobody was. */
+static void
+an_attempt_has_a_connection(void **state)
+{
+	struct sl_attempt in = { .id = "m1", .sender = "", .recipient = "bob@example.org", .transport = "box",
+	    .code = 250, .facts = "{\"serverid\":\"inbound\"}", .host = "mx.example.org" };
+	struct attempted a;
+
+	(void)state;
+	rig_write(&rig, "postdelivery.lua", "local c = arguments.attempt.connection\n"
+	    "assert(c.remotemx == 'mx.example.org' and c.remoteip == nil and c.helo == nil and c.tls == nil)");
+	rig_load(&rig);
+	attempt(postdelivery, &in, &a);
+	in.remoteip = "192.0.2.9";
+	in.localip = "192.0.2.1";
+	in.helo = "mx.example.org";
+	rig_write(&rig, "postdelivery.lua", "local c = arguments.attempt.connection assert(c.remoteip == '192.0.2.9')\n"
+	    "assert(c.localip == '192.0.2.1' and c.helo == 'mx.example.org')\n"
+	    "assert(c.tls.started == false and c.tls.protocol == nil and c.tls.keysize == nil)");
+	rig_load(&rig);
+	attempt(postdelivery, &in, &a);
+	in.tls_protocol = "TLSv1.3";
+	in.tls_cipher = "TLS_AES_256_GCM_SHA384";
+	in.tls_bits = 256;
+	rig_write(&rig, "postdelivery.lua", "local t = arguments.attempt.connection.tls\n"
+	    "assert(t.started and t.protocol == 'TLSv1.3' and t.cipher == 'TLS_AES_256_GCM_SHA384' and t.keysize == 256)");
+	rig_load(&rig);
+	attempt(postdelivery, &in, &a);
+}
+
 /* One that is too large isn't handed on; what isn't an object is none. */
 static void
 a_context_has_limits(void **state)
@@ -226,6 +256,7 @@ main(void)
 		cmocka_unit_test(in_a_session),
 		cmocka_unit_test(in_the_queue),
 		cmocka_unit_test(an_attempt_has_context),
+		cmocka_unit_test(an_attempt_has_a_connection),
 		cmocka_unit_test(a_context_has_limits),
 		cmocka_unit_test(in_hsl),
 	};

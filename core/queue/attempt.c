@@ -417,6 +417,22 @@ post_done(void *arg, const struct sl_verdict *v, const struct sl_attempt_changes
 	}
 }
 
+/* How the hop was spoken to. */
+static void
+fill_connection(const struct sl_try *t, struct sl_attempt *out)
+{
+	const struct sl_send_result *r = &t->result;
+
+	if (r->remoteip[0] == '\0')
+		return;
+	out->remoteip = r->remoteip;
+	out->localip = r->localip;
+	out->helo = t->way.helo;
+	out->tls_protocol = r->tls_protocol;
+	out->tls_cipher = r->tls_cipher;
+	out->tls_bits = r->tls_bits;
+}
+
 static void
 fill_attempt(const struct sl_try *t, struct sl_attempt *out)
 {
@@ -459,6 +475,7 @@ sl_try_finished(struct sl_try *t)
 	in.transfertime = (double)(sl_clock_us() - t->began_us) / 1e6;
 	in.dflt = default_action(t);
 	in.context = t->context;
+	fill_connection(t, &in);
 	t->stage = SL_TRY_POST;
 	if (sl_engine_postdelivery(t->delivery->o.engine, &in, post_done, t) != 0)
 		post_done(t, &none, NULL);

@@ -64,6 +64,9 @@ struct sl_send_result {
 	char text[400];			/* of the reply, or why there is none; printable */
 	char host[256];
 	bool tls;
+	char remoteip[64], localip[64];	/* of the connection; "" without one */
+	char tls_protocol[16], tls_cipher[64];
+	int tls_bits;
 };
 
 struct sl_client_op {

@@ -38,6 +38,22 @@ struct sl_transfer {
 
 /* ---- results ------------------------------------------------------------------ */
 
+/* Of a connection that came about. */
+static void
+set_connection(const struct sl_stream *stream, struct sl_send_result *r)
+{
+	if (sl_stream_local(stream)->len == 0)
+		return;
+	sl_addr_ip(sl_stream_peer(stream), r->remoteip, sizeof(r->remoteip));
+	sl_addr_ip(sl_stream_local(stream), r->localip, sizeof(r->localip));
+	r->tls = sl_stream_tls(stream);
+	if (!r->tls)
+		return;
+	snprintf(r->tls_protocol, sizeof(r->tls_protocol), "%s", sl_stream_tls_protocol(stream));
+	snprintf(r->tls_cipher, sizeof(r->tls_cipher), "%s", sl_stream_tls_cipher(stream));
+	r->tls_bits = sl_stream_tls_bits(stream);
+}
+
 static void
 set_result(struct sl_transfer *t, size_t i, int code, const char *enhanced, const char *text)
 {
@@ -48,7 +64,8 @@ set_result(struct sl_transfer *t, size_t i, int code, const char *enhanced, cons
 	snprintf(r->enhanced, sizeof(r->enhanced), "%s", enhanced);
 	snprintf(r->text, sizeof(r->text), "%s", text);
 	snprintf(r->host, sizeof(r->host), "%s", c->host != NULL ? c->host : "");
-	r->tls = c->stream != NULL && sl_stream_tls(c->stream);
+	if (c->stream != NULL)
+		set_connection(c->stream, r);
 }
 
 /* Neither a result nor a reply to RCPT yet. */

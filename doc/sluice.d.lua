@@ -2762,6 +2762,16 @@ arguments = nil
 
 ---@class sluice.arguments.attempt.connection
 ---@field remotemx string?
+---@field remoteip string?
+---@field localip string?
+---@field helo string?
+---@field tls? sluice.arguments.attempt.connection.tls
+
+---@class sluice.arguments.attempt.connection.tls
+---@field started string?
+---@field protocol string?
+---@field cipher string?
+---@field keysize string?
 
 ---@class sluice.message.id
 ---@field transaction string?

@@ -196,6 +196,17 @@ def test_the_end_of_input_lets_it_go_on(policy):
     assert errors == "" and shown[-1] == "  + X-N: 6"
 
 
+def test_before_the_first_line_the_names_are_the_runs(policy):
+    shown, errors = stepped(policy, "AddHeader ~= nil, load, debug\nx = 5\n:next\nx\n:continue", ":break data.lua:1")
+    assert "load is not defined" in errors and "5" in shown and shown[-1] == "  + X-N: 6"
+
+
+def test_a_statement_at_the_end_that_is_not_run(policy):
+    (policy / "rcpt.hsl").write_text('$x = 1;\nif ($x > 1)\n\tReject("no");\n')
+    shown, errors = stepped(policy, ":next\n\n:continue")
+    assert [s.split("  ")[0] for s in shown if ":" in s][:3] == ["rcpt.hsl:1", "rcpt.hsl:2", "data.lua:1"]
+
+
 def test_quit_ends_it(policy):
     shown, errors = stepped(policy, ":quit\n1 + 1", ":break data.lua:7")
     assert errors == "" and "2" not in shown and "  + X-N: 6" not in shown

@@ -1,6 +1,7 @@
 /*
  * Completion at a terminal: commands behind a colon; else builtins, facts,
- * Lua's library and names that lines assigned. One candidate is put in, several
+ * Lua's library, names that lines assigned, variables where a script stands, and
+ * behind "name." the fields of that table. One candidate is put in, several
  * are put in as far as they agree, and listed.
  */
 #include <stdio.h>
@@ -53,12 +54,73 @@ offer(struct candidates *c, const char *name)
 		sl_buf_printf(&c->shown, "%s%s", c->n > 1 ? "  " : "", name);
 }
 
+/* ---- fields ------------------------------------------------------------------------------ */
+
+struct fields {
+	struct candidates *c;
+	struct sl_str table;		/* "a.b" */
+	bool over;
+};
+
+static void
+on_fields(void *arg, const struct sl_err *err, const char *text)
+{
+	struct fields *f = arg;
+	struct sl_str rest, name;
+	char full[256];
+
+	f->over = true;
+	if (err != NULL || text == NULL || text[0] != '"')
+		return;
+	rest = sl_str_of(text + 1);
+	rest.n -= rest.n > 0;		/* its quote */
+	while (sl_str_split(&rest, ' ', &name)) {
+		snprintf(full, sizeof(full), "%.*s.%.*s", (int)f->table.n, f->table.p, (int)name.n, name.p);
+		offer(f->c, full);
+	}
+}
+
+/* The table is looked at by a line of its own: what can't be read has no fields. */
+static void
+offer_fields(struct candidates *c, struct repl *r, struct sl_str table)
+{
+	struct fields f = { .c = c, .table = table };
+	struct sl_buf source = SL_BUF_INIT;
+	struct sl_err err;
+
+	sl_buf_printf(&source, "local ok, t = pcall(function() return %.*s end)\n"
+	    "local names = {}\n"
+	    "if ok and type(t) == 'table' then for k in pairs(t) do\n"
+	    "  if type(k) == 'string' and k:find('^[%%a_][%%w_]*$') then names[#names + 1] = k end\n"
+	    "end end\n"
+	    "return table.concat(names, ' ')", (int)table.n, table.p);
+	if (sl_engine_exec(desk_engine(r->desk), "completion", sl_buf_str(&source), on_fields, &f, &err) == 0)
+		while (!f.over && sl_engine_wait(desk_engine(r->desk), -1) == 0)
+			;
+	sl_buf_clear(&source);
+}
+
+/* The table in front of the last dot; false: there is none. */
+static bool
+table_before(struct sl_str word, struct sl_str *table)
+{
+	size_t n = word.n;
+
+	while (n > 0 && word.p[n - 1] != '.')
+		n--;
+	*table = sl_str_sub(word, 0, n > 0 ? n - 1 : 0);
+	return table->n > 0 && !sl_isdigit(table->p[0]);
+}
+
+/* ---- names ------------------------------------------------------------------------------- */
+
 static void
 offer_names(struct candidates *c, const struct repl *r)
 {
 	const struct sl_module *m;
 	const struct sl_builtin *row;
 	struct sl_str key;
+	const json_t *variable;
 	const char *fact, *text;
 	unsigned phases;
 	void *value;
@@ -73,6 +135,9 @@ offer_names(struct candidates *c, const struct repl *r)
 		offer(c, library[i]);
 	for (i = 0; sl_dict_each(r->names, &i, &key, &value);)
 		offer(c, value);
+	if (r->stopped)
+		json_object_foreach(r->seen, fact, variable)
+			offer(c, fact);
 }
 
 static bool
@@ -100,6 +165,7 @@ complete(EditLine *editor, wint_t ch)
 	struct candidates c = { .word = word_before(el_line(editor)) };
 	unsigned char done = CC_ERROR;
 	const char *name;
+	struct sl_str table;
 	struct repl *r;
 	size_t i;
 
@@ -110,6 +176,8 @@ complete(EditLine *editor, wint_t ch)
 			offer(&c, name);
 	else
 		offer_names(&c, r);
+	if (c.n == 0 && !r->hsl && table_before(c.word, &table))
+		offer_fields(&c, r, table);
 	if (c.n > 0 && strlen(c.common) > c.word.n) {
 		el_insertstr(editor, c.common + c.word.n);
 		done = CC_REFRESH;

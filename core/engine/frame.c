@@ -101,13 +101,21 @@ set_found(lua_State *L, struct found *f)
 
 /* ---- for Lua ------------------------------------------------------------------------ */
 
+/* A chunk has its names in a local; before its first line only Lua's own, which aren't meant. */
+static bool
+find_names(lua_State *L, struct found *f)
+{
+	return sl_step_number(sl_vm_from(L)) != 0 && find(L, "_ENV", false, f) &&
+	    (f->kind == LOCAL || (lua_getinfo(f->from, "S", &f->ar) != 0 && f->ar.what[0] != 'm'));
+}
+
 /* The names around the function: those of its chunk, else the run's. [-0, +1] */
 static void
 push_around(lua_State *L)
 {
 	struct found f;
 
-	if (sl_step_number(sl_vm_from(L)) != 0 && find(L, "_ENV", false, &f))
+	if (find_names(L, &f))
 		push_found(L, &f);
 	else
 		sl_ref_push(L, sl_running(L)->scope->env);

@@ -627,7 +627,8 @@ function emitter.emit(file, found)
   if found.included then between = between .. " if _mode == 1 then return end" end
   emit_body(self, file.body, between ~= "" and between or nil)
   local code = self:pop()
-  return settle_lines(head(self) .. " " .. code) .. "\n"
+  -- the chunk returns behind its last line, not on it
+  return settle_lines(head(self) .. " " .. code) .. "\n;\n"
 end
 
 return emitter

@@ -124,7 +124,7 @@ def test_the_policys_files_and_resolver(policy):
 def test_hsl_imports_from_the_policy(policy):
     (policy / "lib/counter.hsl").write_text("$n = 0; function count() { global $n; $n += 1; return $n; }")
     result = repl(':hsl\nimport { count, $n } from "counter";\ncount()\n$n += 5; echo count();\n'
-                  'import $names from "names.txt";\n$names[1]\n', policy)
+                  'import $names from "names.txt";\nexplode("\\n", $names)[1]\n', policy)
     assert (result.stdout, result.stderr) == ("1\n7\nbob\n", "")
 
 

@@ -15,6 +15,9 @@ return {
   Queue = "use Reschedule (predelivery) or Retry (postdelivery)",
   Bounce = "use GenerateDSN in postdelivery", Default = "end the script without an action",
   CurrentConnections = queue,
+  GetMailMessage = 'it is arguments["mail"] of eod', GetTLS = "its parts are variables: tlsprotocol, tlscipher, tlskeysize",
+  SetSenderHELO = "what the client said stays", SetSenderIP = "the client's address stays",
+  SetDSN = "notifications are the server's; GenerateDSN sends one", History = "use memory_store and memory_fetch, or context",
   GetDSN = "parsed notifications aren't built", GetDSNHeader = "parsed notifications aren't built",
   GetRoute = 'use GetHeaders("Received")',
   GetMailQueueMetric = "the queue's counters are in /metrics",
@@ -23,7 +26,7 @@ return {
   ScanCLAM = scanner, ScanDLP = scanner, ScanKAV = scanner, ScanRPD = scanner, ScanRPDAV = scanner,
   ScanSA = scanner, globalview = scanner,
   -- other directories
-  dovecot_lookup_auth = http, ident_lookup = http, ldap_bind = http, ldap_search = http,
+  LDAP = http, LDAPResult = http, dovecot_lookup_auth = http, ident_lookup = http, ldap_bind = http, ldap_search = http,
   radius_authen = http, tacplus_authen = http, tacplus_author = http,
   smtp_lookup_auth = "the users file or an auth script with http() decides",
   smtp_lookup_rcpt = "keep the addresses in data/ or behind HTTP, or let the relay's transport refuse",

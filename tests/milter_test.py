@@ -396,6 +396,14 @@ class TestChanges:
         assert re.match(r"451 4\.3\.0 Local policy error \(\S+\)$", reply.text) and m.changes == []
         said(server, "changes_failed.*" + why)
 
+    def test_what_is_the_mail_server_s_to_decide(self, make):
+        """Permission to relay, from_check and sender_login: a gateway would refuse each of these."""
+        server = make(extra='from_check = "reject", sender_login = "domain",')
+        with session(server.port) as m:
+            assert m.transaction(MESSAGE, sender="<eve@example.com>", recipients=["<x@not.in.the.table.example>"],
+                                 auth_authen="ann@example.net", auth_type="PLAIN").command == "c"
+            assert m.transaction(b"To: bob@example.org\r\n\r\nNo From.\r\n").command == "c"
+
     def test_what_the_mail_server_takes(self, make):
         """A34: fewer actions than a script wants."""
         for script, action, what in [

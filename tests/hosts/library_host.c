@@ -4,9 +4,10 @@
  *
  *	connect IP | helo NAME | mail PATH | rcpt PATH | data FILE | end
  *
- *	reply CODE ENHANCED TEXT|TEXT	copy QUARANTINE SENDER RECIPIENT,... HEX
+ *	reply CODE CLOSES ENHANCED TEXT|TEXT
+ *	copy QUARANTINE SENDER HEX	to RECIPIENT TRANSPORT DELAY METADATA
  *	insert I NAME HEX	change I NAME HEX	delete I NAME
- *	sender S	removed I	added R	quarantine Q	discard
+ *	sender S	removed I	added R	quarantine Q	body HEX	discard
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -34,7 +35,7 @@ static void
 on_verdict(void *arg, const struct sl_verdict *v)
 {
 	(void)arg;
-	printf("reply %d %s ", v->code, or_dash(v->enhanced));
+	printf("reply %d %d %s ", v->code, v->disconnect, or_dash(v->enhanced));
 	for (size_t i = 0; i < v->nlines; i++)
 		printf("%s%s", i > 0 ? "|" : "", v->lines[i]);
 	putchar('\n');
@@ -44,11 +45,11 @@ static void
 put_copy(const struct sl_out_message *m)
 {
 	printf("copy %s %s ", or_dash(m->quarantine), or_dash(m->sender));
-	for (size_t i = 0; i < m->n; i++)
-		printf("%s%s", i > 0 ? "," : "", m->recipients[i].recipient);
-	putchar(' ');
 	for (size_t i = 0; i < m->npieces; i++)
 		put_hex(m->pieces[i]);
+	for (size_t i = 0; i < m->n; i++)
+		printf("\nto %s %s %g %s", m->recipients[i].recipient, or_dash(m->recipients[i].transport),
+		    m->recipients[i].delay, or_dash(m->recipients[i].metadata));
 	putchar('\n');
 }
 

@@ -616,6 +616,21 @@ class TestConnections:
             assert busy.closed()
         assert server.process.wait(20) == 0
 
+    def test_drains_who_waits_for_an_answer(self, make):
+        """It gets that, and the connection ends, for nothing is under way then; so does one that has lost its client."""
+        server = make(files={"zone.txt": 'slow.example. IN TXT "x"\nslow.example. DELAY 1000\n'},
+                      helo='if senderhelo == "slow" then dnstxt("slow.example") end')
+        with Milter(server.port) as waiting, session(server.port) as leaving:
+            waiting.connect()
+            waiting.send("H", b"slow\0")
+            leaving.mail()
+            server.process.send_signal(signal.SIGTERM)
+            said(server, "draining")
+            leaving.send("K")
+            assert leaving.closed()
+            assert waiting.receive().command == "c" and waiting.closed()
+        assert server.process.wait(20) == 0 and "drain_ended" not in server.text()
+
 
 class TestListeners:
     def test_unix_socket(self, make, tmp_path):

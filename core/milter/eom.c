@@ -174,10 +174,7 @@ finish(struct sl_milter_session *s)
 {
 	sl_milter_transaction_reset(s);
 	sl_milter_macros_forget(&s->macros, SL_MILTER_MAIL);
-	if (s->server->draining)
-		sl_milter_session_end(s);
-	else
-		sl_milter_session_go_on(s);
+	sl_milter_session_go_on(s);
 }
 
 static void

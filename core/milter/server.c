@@ -164,7 +164,7 @@ sl_milter_server_drain(struct sl_milter_server *server, void (*idle)(void *arg),
 		struct sl_milter_session *s = sl_list_entry(node, struct sl_milter_session, link);
 
 		next = node->next;
-		if (s->state <= SL_MILTER_CONNECTED && !s->waiting)
+		if (sl_milter_session_is_over(s))
 			sl_milter_session_end(s);
 	}
 	look_whether_idle(server);

@@ -79,6 +79,8 @@ struct sl_milter_session *sl_milter_session_new(struct sl_milter_server *server,
 void	 sl_milter_session_free(struct sl_milter_session *s);	/* an ended one */
 /* Ends it once what was replied is written. */
 void	 sl_milter_session_end(struct sl_milter_session *s);
+/* Nothing of it is under way, and the server ends. */
+bool	 sl_milter_session_is_over(const struct sl_milter_session *s);
 /* Takes the packets that came meanwhile: at the end of each callback from elsewhere. */
 void	 sl_milter_session_go_on(struct sl_milter_session *s);
 void	 sl_milter_send(struct sl_milter_session *s, struct sl_buf *packets);	/* clears it */

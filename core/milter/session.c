@@ -132,6 +132,12 @@ on_task(struct sl_task *task)
 	process(sl_list_entry(task, struct sl_milter_session, task));
 }
 
+bool
+sl_milter_session_is_over(const struct sl_milter_session *s)
+{
+	return s->server->draining && s->state <= SL_MILTER_CONNECTED && !s->waiting;
+}
+
 /* Takes what came in, until the policy must be waited for, or more input. */
 static void
 process(struct sl_milter_session *s)
@@ -140,13 +146,17 @@ process(struct sl_milter_session *s)
 	struct sl_err err;
 	size_t off = 0;
 
-	while (s->stream != NULL && !s->waiting && r == 1 && budget-- > 0 &&
-	    sl_stream_pending(s->stream) < MAX_PENDING)
+	while (s->stream != NULL && !s->waiting && r == 1 && !sl_milter_session_is_over(s) &&
+	    budget-- > 0 && sl_stream_pending(s->stream) < MAX_PENDING)
 		r = take(s, &off, &err);
 	if (s->stream == NULL)
 		return;
 	if (r < 0) {
 		protocol_error(s, &err);
+		return;
+	}
+	if (sl_milter_session_is_over(s)) {
+		sl_milter_session_end(s);
 		return;
 	}
 	sl_buf_drop(sl_stream_in(s->stream), off);

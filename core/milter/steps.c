@@ -413,8 +413,6 @@ abort_message(struct sl_milter_session *s, struct sl_str data, struct sl_err *er
 	(void)err;
 	sl_milter_transaction_reset(s);
 	sl_milter_macros_forget(&s->macros, SL_MILTER_MAIL);
-	if (s->server->draining)
-		sl_milter_session_end(s);
 	return 0;
 }
 

@@ -133,7 +133,8 @@ int	 sl_session_open_taped(struct sl_engine *engine, const struct sl_session_inf
 int	 sl_engine_step(struct sl_engine *engine, enum sl_step step);
 int	 sl_engine_break(struct sl_engine *engine, const char *path, int line, bool on);
 bool	 sl_engine_stopped(const struct sl_engine *engine, struct sl_stop *out);	/* NULL is fine */
-/* The variables that can be seen where it is stopped: locals first. */
+/* The variables that can be seen where it is stopped, locals first; else those that HSL's lines
+ * share (sl_engine_exec_keep). */
 int	 sl_engine_variables(struct sl_engine *engine, sl_variable_fn *fn, void *arg);
 
 /* sl_session_data_end with a message of the host's, which is referenced. */

@@ -67,6 +67,8 @@ PIPED = {
     "HSL: several lines": (":hsl\nfunction f($a) {\nglobal $n;\n$n += $a;\nreturn [$n,\n2];\n}\n$n = 1\n"
                            "f(\n4)\n$n // the end\n", "1\n[0=>5,1=>2]\n5\n"),
     "HSL: statements print nothing": (":hsl\nif (1) $y = 1;\n$a = 1; $b = 2;\n\"$a $b $y\"\n", "1 2 1\n"),
+    "HSL: names": (":hsl\n$b = [1];\n$a = \"x\";\nfunction f() { }\n:lua\nn = 2\n:vars\n",
+                   '[0=>1]\nx\nf = function\nn = 2\n$a = "x"\n$b = [0=>1]\n'),
     "HSL: unset": (":hsl\n$x = 1;\nunset($x);\nisset($x)\n", "1\nfalse\n"),
     "both languages have the functions": (
         "function f(n) return n * 2 end\n:hsl\nfunction g($n) { return f($n) + 1; }\n:lua\ng(2)\n", "5\n"),

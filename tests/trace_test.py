@@ -157,3 +157,25 @@ def test_what_is_needed(folder):
     assert done.returncode == 2 and "--time" in done.stderr
     done = trace(folder, "--server", "other")
     assert done.returncode == 2 and 'server "other" is not in the policy' in done.stderr
+
+
+SENT = {
+    "Lua": ("data.lua", 'http("https://a.example/", { headers = { Authorization = "Bearer typed-in" } })\n'
+            'AddHeader("X-Why", "typed-in")\nDeliver({ transportid = "box" })\n'),
+    "HSL": ("data.hsl", 'http("https://a.example/", ["headers" => ["authorization" => "Bearer typed-in"]]);\n'
+            'Deliver(["transportid" => "box"]);\n'),
+}
+
+
+@pytest.mark.parametrize("language", SENT)
+def test_what_is_sent_as_an_authorization_is_a_secret(folder, language):
+    name, script = SENT[language]
+    (folder / "policy/data.lua").unlink()
+    (folder / "policy" / name).write_text(script)
+    config = CONFIG.replace('"data.lua"', f'"{name}"')
+    (folder / "policy/sluice.lua").write_text(config)
+    for form in ([], ["--json"]):
+        done = trace(folder, "--http", f"https://a.example/={folder / 'none'}", *form)
+        assert done.returncode == 0, done.stderr
+        assert "uthorization" in done.stdout and "Bearer typed-in" not in done.stdout
+        assert "[secret sha256:" in done.stdout

@@ -32,7 +32,7 @@ def pattern(said):
     return out
 
 
-@pytest.mark.parametrize("name, least", [("tutorial", 14), ("testing", 3)])
+@pytest.mark.parametrize("name, least", [("tutorial", 14), ("testing", 3), ("finding-bugs", 10)])
 def test_walked_through(tmp_path, name, least):
     env = dict(os.environ, PATH=f"{SLUICE.parent}:{os.environ['PATH']}")
     commands = 0

@@ -200,7 +200,20 @@ lua(struct repl *r, int argc, char **argv)
 	r->hsl = false;
 }
 
-/* Names of Lua; functions of HSL are among them. */
+static void
+show_variable(void *arg, const char *name, const char *text)
+{
+	struct sl_buf out = SL_BUF_INIT;
+	struct repl *r = arg;
+
+	sl_buf_printf(&out, "$%s = ", name);
+	sl_event_put_harmless(&out, sl_str_of(text));
+	sl_buf_putc(&out, '\n');
+	desk_print(r->desk, &out);
+	sl_buf_clear(&out);
+}
+
+/* Names of Lua, functions of both languages, variables of HSL. */
 static void
 vars(struct repl *r, int argc, char **argv)
 {
@@ -216,9 +229,11 @@ vars(struct repl *r, int argc, char **argv)
 	if (r->session.n > 0)
 		fwrite(r->session.p, 1, r->session.n, stdout);
 	r->hsl = false;
-	if (repl_execute(r, SL_STR("for name, value in pairs(_ENV) do echo(name, ' = ', value) end"), &err) != 0)
+	if (repl_execute(r, SL_STR("for name, value in pairs(_ENV) do if type(name) == 'string' then "
+	    "echo(name, ' = ', value) end end"), &err) != 0)
 		repl_complain(r, err.text);
 	r->hsl = language;
+	sl_engine_variables(desk_engine(r->desk), show_variable, r);
 }
 
 /* ---- the world --------------------------------------------------------------------------- */

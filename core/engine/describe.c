@@ -63,6 +63,36 @@ describe_key(lua_State *L, struct sl_buf *out, size_t max)
 	sl_buf_puts(out, " = ");
 }
 
+/* The names of values that nobody else is to see, whoever gave them. */
+static bool
+is_secret_name(lua_State *L, int key)
+{
+	static const char *const names[] = { "authorization", "proxy-authorization", "cookie",
+	    "password", "sasl_password", "secret", "token", "x-api-key", "api-key" };
+	struct sl_str s = { 0 };
+	size_t i;
+
+	if (lua_type(L, key) == LUA_TSTRING)
+		s.p = lua_tolstring(L, key, &s.n);
+	for (i = 0; s.p != NULL && i < sizeof(names) / sizeof(names[0]); i++)
+		if (sl_str_ieq(s, sl_str_of(names[i])))
+			return true;
+	return false;
+}
+
+/* In a trace they are shown as secrets are, from here on. */
+static void
+note_secret(lua_State *L, int key, int value)
+{
+	struct sl_str s;
+
+	if (!sl_event_wanted(sl_vm_from(L)->events, SL_TRACE) || lua_type(L, value) != LUA_TSTRING ||
+	    !is_secret_name(L, key))
+		return;
+	s.p = lua_tolstring(L, value, &s.n);
+	sl_vm_add_secret(sl_vm_from(L), s);
+}
+
 static void
 describe_table(lua_State *L, int index, struct sl_buf *out, size_t max, int depth)
 {
@@ -78,8 +108,10 @@ describe_table(lua_State *L, int index, struct sl_buf *out, size_t max, int dept
 		}
 		sl_buf_puts(out, first ? " " : ", ");
 		first = false;
-		if (!list)
+		if (!list) {
+			note_secret(L, -2, -1);
 			describe_key(L, out, max);
+		}
 		describe(L, lua_gettop(L), out, max, depth + 1);
 	}
 	sl_buf_puts(out, first ? "}" : " }");
@@ -101,6 +133,7 @@ describe_map(lua_State *L, int index, struct sl_buf *out, size_t max, int depth)
 		}
 		if (out->p[out->n - 1] != '[')
 			sl_buf_putc(out, ',');
+		note_secret(L, top + 1, top + 2);
 		describe(L, top + 1, out, max, MAX_DEPTH);
 		sl_buf_puts(out, "=>");
 		describe(L, top + 2, out, max, depth + 1);

@@ -359,6 +359,7 @@ struct tell {
 	sl_variable_fn *fn;
 	void *arg;
 	bool hsl;
+	struct sl_scope *scope;		/* where nothing stands: these names; NULL = none */
 };
 
 static bool
@@ -486,27 +487,57 @@ tell(lua_State *L)
 	return 0;
 }
 
+/* HSL's variables of the scope. */
+static int
+tell_shared(lua_State *L)
+{
+	const struct tell *t = lua_touserdata(L, 1);
+
+	luaL_checkstack(L, 20, NULL);
+	sl_ref_push(L, t->scope->env);
+	if (sl_hsl_shared_variables(L))
+		tell_table(L, t);
+	return 0;
+}
+
+static int
+tell_protected(struct sl_vm *vm, lua_CFunction fn, struct tell *t)
+{
+	lua_State *L = vm->L;
+	int status;
+
+	if (t->hsl)
+		sl_hsl_function(L, fn);
+	else
+		lua_pushcfunction(L, fn);
+	lua_pushlightuserdata(L, t);
+	status = lua_pcall(L, 1, 0, 0);
+	lua_settop(L, 0);
+	return status == LUA_OK ? 0 : SL_ERR_NOMEM;
+}
+
+int
+sl_vm_shared_variables(struct sl_vm *vm, struct sl_scope *scope, sl_variable_fn *fn, void *arg)
+{
+	struct tell t = { fn, arg, true, scope };
+
+	return scope->env != LUA_NOREF ? tell_protected(vm, tell_shared, &t) : 0;
+}
+
 /* Values are described in the words of the function's language, and in the name of its run. */
 int
 sl_vm_variables(struct sl_vm *vm, sl_variable_fn *fn, void *arg)
 {
 	struct sl_stop stop;
 	struct sl_run *run = sl_vm_stopped(vm, &stop);
-	struct tell t = { fn, arg, false };
-	lua_State *L = vm->L;
-	int status;
+	struct tell t = { fn, arg, false, NULL };
+	int rc;
 
 	if (run == NULL)
 		return SL_ERR_INVAL;
 	t.hsl = stop.hsl;
 	vm->running = run;
-	if (t.hsl)
-		sl_hsl_function(L, tell);
-	else
-		lua_pushcfunction(L, tell);
-	lua_pushlightuserdata(L, &t);
-	status = lua_pcall(L, 1, 0, 0);
+	rc = tell_protected(vm, tell, &t);
 	vm->running = NULL;
-	lua_settop(L, 0);
-	return status == LUA_OK ? 0 : SL_ERR_NOMEM;
+	return rc;
 }

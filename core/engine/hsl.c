@@ -107,6 +107,20 @@ push_variables(lua_State *L, struct sl_run *run)
 	lua_remove(L, -2);
 }
 
+bool
+sl_hsl_shared_variables(lua_State *L)
+{
+	if (lua_rawgetp(L, -1, &env_key) == LUA_TTABLE) {
+		if (lua_rawgetp(L, -1, &variables_key) == LUA_TTABLE) {
+			lua_remove(L, -2);
+			return true;
+		}
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	return false;
+}
+
 /* enter(environment, shared, mode): functions, shared, mode */
 static int
 enter(lua_State *L)

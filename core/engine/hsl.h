@@ -38,6 +38,9 @@ bool	 sl_hsl_module_functions(lua_State *L, int shared);
 /* Whether the function that called the running C function is HSL's. */
 bool	 sl_hsl_calls(lua_State *L);
 
+/* Pushes the variables that lines of HSL share in the environment on top; false = none. hsl.c */
+bool	 sl_hsl_shared_variables(lua_State *L);
+
 /* Merges the map at 'from' into the one at 'into': numbers are appended, names replaced. */
 void	 sl_hsl_merge(lua_State *L, int into, int from);
 /* The value on top becomes an element of one more array. hsl_elements.c */

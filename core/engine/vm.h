@@ -132,6 +132,9 @@ int		 sl_vm_break(struct sl_vm *vm, const char *path, int line, bool on);
 struct sl_run	*sl_vm_stopped(const struct sl_vm *vm, struct sl_stop *out);	/* NULL = none */
 /* The variables that can be seen where it stands: locals, then what scripts assigned. */
 int		 sl_vm_variables(struct sl_vm *vm, sl_variable_fn *fn, void *arg);
+/* Those that lines of HSL have in a scope. */
+int		 sl_vm_shared_variables(struct sl_vm *vm, struct sl_scope *scope, sl_variable_fn *fn,
+		    void *arg);
 
 /* An element of a flow. */
 struct sl_element {

@@ -277,5 +277,7 @@ sl_engine_stopped(const struct sl_engine *e, struct sl_stop *out)
 int
 sl_engine_variables(struct sl_engine *e, sl_variable_fn *fn, void *arg)
 {
-	return sl_vm_variables(e->vm, fn, arg);
+	if (sl_vm_stopped(e->vm, NULL) != NULL)
+		return sl_vm_variables(e->vm, fn, arg);
+	return e->names != NULL ? sl_vm_shared_variables(e->vm, e->names, fn, arg) : 0;
 }

@@ -58,6 +58,15 @@ def test_every_documented_name_has_a_row(file, column):
     assert documented <= {row[0] for row in rows()}
 
 
+def test_what_a_builtin_class_does_not_have_for_itself_is_refused(tmp_path):
+    script = tmp_path / "a.hsl"
+    script.write_text('$m = MailMessage::String("x"); $f = X509::y; Socket::Resource(1); class C { static function f() { } }\n'
+                      'C::f(); Socket::AF("::1"); $g = Socket::AF;')
+    done = subprocess.run([SLUICE, "exec", script], capture_output=True, text=True, timeout=60)
+    told = re.findall(r"a.hsl:(\d+:\d+): (\S+) isn't built", done.stderr)
+    assert told == [("1:6", "MailMessage::String"), ("1:37", "X509"), ("1:46", "Socket::Resource")], done.stderr
+
+
 # ---- Lua ---------------------------------------------------------------------------
 
 CONFIG = """return { hostname = "mx.example.org", listen = { { smtp = "127.0.0.1:2525", server = "s" } },

@@ -119,6 +119,25 @@ push_builtins(lua_State *L)
 	lua_pop(L, 1);
 }
 
+/* The classes of objects that builtins give. */
+static void
+push_classes(lua_State *L)
+{
+	const struct sl_module *m;
+	const struct sl_builtin *row;
+	const char *colon;
+
+	lua_newtable(L);
+	for (m = sl_modules; m->name != NULL; m++)
+		for (row = m->builtins; row->name != NULL; row++) {
+			if ((colon = strchr(row->name, ':')) == NULL)
+				continue;
+			lua_pushlstring(L, row->name, (size_t)(colon - row->name));
+			lua_pushboolean(L, 1);
+			lua_settable(L, -3);
+		}
+}
+
 static void
 push_facts(lua_State *L)
 {
@@ -146,6 +165,8 @@ push_host(lua_State *L, struct sl_program *p)
 	luaL_setfuncs(L, functions, 1);
 	push_builtins(L);
 	lua_setfield(L, -2, "builtins");
+	push_classes(L);
+	lua_setfield(L, -2, "classes");
 	push_facts(L);
 	lua_setfield(L, -2, "facts");
 }

@@ -200,10 +200,10 @@ local function needs_of(file, found)
 end
 
 --- Compiles a file. 'host': read(path) -> source or nil, has(path), builtins (name -> true or
---- "final"), facts (name -> true), by_id(id) -> path or nil, folder() -> the folder that stands before the path of a script that
---- has no policy, or "". 'included': made for a file that
---- includes or imports it. Gives code, warnings, list of the .hsl files that it includes or
---- imports and of the data it imports; or nil, errors.
+--- "final"), classes (of builtins' objects, name -> true), facts (name -> true), by_id(id) -> path or
+--- nil, folder() -> the folder that stands before the path of a script that has no policy, or "".
+--- 'included': made for a file that includes or imports it. Gives code, warnings, list of the .hsl
+--- files that it includes or imports and of the data it imports; or nil, errors.
 function compiler.compile(source, path, host, included)
   if #source > MAX_SOURCE then
     return nil, { ("%s:1:1: the file has more than %d bytes"):format(path, MAX_SOURCE) }
@@ -212,7 +212,7 @@ function compiler.compile(source, path, host, included)
   if #diag.errors > 0 then return nil, diag:error_texts() end
   local trees, near_builtins, near_facts = {}, {}, {}
   local names = {
-    builtins = host.builtins, facts = host.facts,
+    builtins = host.builtins, classes = host.classes, facts = host.facts,
     near = function(name) return near(name, host.builtins, "", near_builtins) end,
     near_fact = function(name) return near(name, host.facts, "$", near_facts) end,
     parse = function(other)

@@ -259,7 +259,7 @@ local function check_static(self, node)
     node.t, node.name, node.base, node.static = "builtin", builtin, nil, nil
   elseif unbuilt[class] then
     self.diag:error(node.base, class .. " isn't built in this version", unbuilt[class])
-  elseif self.host.builtins[class] then
+  elseif self.host.builtins[class] or self.host.classes[class] then
     self.diag:error(node.base, ("%s::%s isn't built in this version"):format(class, node.name))
   else
     self.diag:warn(node.base, "there is no class " .. class .. " here")

@@ -35,6 +35,7 @@ struct sl_engine_parts {
 	const struct sl_http_host *http_host;	/* answers instead of the network; NULL = nobody */
 	struct sl_state *state;		/* rates, memory_*; NULL = in this process */
 	struct sl_events *events;	/* NULL = none */
+	bool keyless;			/* keys and secrets of policies may be missing: for replays */
 	/* Whether scripts' sockets may connect there, "192.0.2.1:25"; NULL = wherever the policy says. */
 	bool (*may_connect)(void *arg, const char *to);
 	void *may_connect_arg;

@@ -495,11 +495,13 @@ def other_policy(world, folder, name=None, text=None):
 
 
 def test_without_the_keys(world, captured, tmp_path):
-    """The policy on a machine without the keys that its scripts name, and without the API."""
+    """The policy on a machine without its keys and secrets, and without the API."""
     policy = other_policy(world, tmp_path)
-    (policy / "keys/example.org.pem").unlink()
+    shutil.rmtree(policy / "keys")
+    shutil.rmtree(policy / "secrets")
     some = captured[::4]
-    assert any(b"pki:example.org" in path.read_bytes() for path in some)
+    for name in (b"pki:example.org", b"pki:example.net"):
+        assert any(name in path.read_bytes() for path in some)
     done = replay(*some, "--policy", policy, "--quiet")
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -548,6 +550,17 @@ def test_a_changed_header_is_shown(world, captured, tmp_path):
     assert done.returncode == 1 and "? asks what isn't in the capture: signature " in done.stdout
     assert done.stdout.endswith("0 the same, 0 differ, 1 ask what wasn't captured, "
                                 "0 couldn't be replayed\n")
+
+
+def test_another_version_is_told(world, captured):
+    """The folder that a capture names may have another policy by now."""
+    assert replay(captured[0]).stderr == ""
+    script = world.server.policy / "disconnect.lua"
+    before = script.read_text()
+    script.write_text(before + "-- changed\n")
+    done = replay(captured[0])
+    script.write_text(before)
+    assert done.returncode == 0 and "1 captured with another version of the policy" in done.stderr
 
 
 def test_a_question_that_was_not_asked_is_told(world, captured, tmp_path):

@@ -246,6 +246,7 @@ start(struct desk *d, bool *other, struct sl_buf *report)
 	parts.dns = d->shut ? NULL : d->dns;
 	parts.http = d->http;
 	o.dns = d->shut ? nobody : NULL;
+	parts.keyless = d->shut;
 	if ((d->engine = sl_engine_new(&o, &err)) == NULL)
 		goto fail;
 	if ((rc = load(d, other, report)) != 0)

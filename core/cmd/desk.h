@@ -22,7 +22,7 @@ struct desk;
 struct desk	*desk_open(const char *folder, bool simulate, enum sl_level level,
 		    struct sl_buf *report);
 /* From the next desk_begin on names come from the policy's zone text alone, and nobody else is asked:
- * for sessions that bring their world with them (core/tape/tape.h). */
+ * for sessions that bring their world with them (core/tape/tape.h). Keys may be missing. */
 void		 desk_shut(struct desk *d);
 void		 desk_close(struct desk *d);		/* NULL is fine */
 /* A fresh engine with the policy as it was read; answers, events, clock, session are forgotten.

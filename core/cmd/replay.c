@@ -29,6 +29,7 @@ struct state {
 	struct desk *desk;
 	char *folder;			/* whose policy is on the desk */
 	unsigned same, differ, incomplete, failed;
+	unsigned other_version;		/* captures of the folder's policy before it was changed */
 	json_t *table;			/* a change as one line -> how often */
 };
 
@@ -388,8 +389,11 @@ replay(struct state *s, const char *path)
 	struct sl_tape *tape = read_tape(path);
 	struct sl_replay *r = NULL;
 
-	if (tape != NULL && prepare(s, path, tape) == 0)
+	if (tape != NULL && prepare(s, path, tape) == 0) {
+		s->other_version += s->o.policy == NULL && !sl_str_eq(sl_tape_fact_of(tape, "policy"),
+		    sl_str_of(sl_engine_generation(desk_engine(s->desk))));
 		r = run(s, path, tape);
+	}
 	sl_tape_unref(tape);
 	if (r == NULL) {
 		s->failed++;
@@ -432,6 +436,9 @@ conclude_json(const struct state *s)
 static int
 conclude(const struct state *s)
 {
+	if (s->other_version > 0)
+		fprintf(stderr, "sluice: %u captured with another version of the policy than its folder has "
+		    "now\n", s->other_version);
 	if (s->o.json)
 		conclude_json(s);
 	else

@@ -10,6 +10,7 @@
 #include "../mail/address.h"
 #include "../net/tls.h"
 #include "config_private.h"
+#include "image.h"
 
 #define AT(field)	offsetof(struct sl_config, field)
 
@@ -345,6 +346,8 @@ take_pem(struct loader *l, const char *name, const char *path, struct sl_str *ou
 		return;
 	if (strncmp(name, "pki:", 4) == 0 ? sl_config_key(l->config, sl_str_of(name), out) :
 	    sl_image_find(l->config->image, name, out))
+		return;
+	if (strncmp(name, "pki:", 4) == 0 && sl_image_is_keyless(l->config->image))
 		return;
 	schema_error(l, path, "%s: the policy has no \"%s\"", path, name);
 }

@@ -6,6 +6,7 @@
 #include "../base/alloc.h"
 #include "../mail/address.h"
 #include "config_private.h"
+#include "image.h"
 
 /* A row as written; the second pair is for tables with one row per domain (csv). */
 struct row {
@@ -34,7 +35,8 @@ add_entry(struct loader *l, struct sl_dkim_domain *d, const char *selector, cons
 		schema_error(l, path, "%s: %s is missing", path, selector == NULL ? "selector" : "key");
 	} else if (!sl_dkim_domain_ok(sl_str_of(selector))) {
 		schema_error(l, path, "%s: \"%s\" is no selector", path, selector);
-	} else if (sl_str_starts(spec, SL_STR("pki:")) && !sl_config_key(l->config, spec, &pem)) {
+	} else if (sl_str_starts(spec, SL_STR("pki:")) && !sl_config_key(l->config, spec, &pem) &&
+	    !sl_image_is_keyless(l->config->image)) {
 		schema_error(l, path, "%s: the policy has no \"%s\": keys/%s.pem", path, key, key + 4);
 	} else if (d->n == SL_DKIM_ENTRIES) {
 		schema_error(l, path, "%s: more than %d keys for one domain", path, SL_DKIM_ENTRIES);

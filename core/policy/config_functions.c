@@ -4,6 +4,7 @@
 
 #include "../engine/value.h"
 #include "config_private.h"
+#include "image.h"
 
 static struct sl_image *
 image_of(lua_State *L)
@@ -34,8 +35,14 @@ file_of(lua_State *L, const char *folder)
 static int
 f_secret(lua_State *L)
 {
-	struct sl_str bytes = file_of(L, "secrets/");
+	const char *path = lua_pushfstring(L, "secrets/%s", luaL_checkstring(L, 1));
+	struct sl_str bytes;
 
+	if (sl_image_is_keyless(image_of(L)) && !sl_image_find(image_of(L), path, &bytes)) {
+		sl_string(L, SL_STR("[secret]"));
+		return 1;
+	}
+	bytes = file_of(L, "secrets/");
 	while (bytes.n > 0 && (bytes.p[bytes.n - 1] == '\n' || bytes.p[bytes.n - 1] == '\r'))
 		bytes.n--;
 	if (bytes.n == 0)

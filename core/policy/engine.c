@@ -84,6 +84,7 @@ sl_engine_new_sized(const struct sl_engine_options *given, size_t size, struct s
 	e->http_host = parts.http_host;
 	sl_host_open(e, &o);
 	e->state = parts.state;
+	e->keyless = parts.keyless;
 	e->may_connect = parts.may_connect;
 	e->may_connect_arg = parts.may_connect_arg;
 	e->own_state = e->state == NULL;

@@ -56,6 +56,7 @@ struct sl_engine {
 	struct sl_limits exec_limits;	/* zeros: the usual ones */
 	char *stdlib;
 	bool gateway;
+	bool keyless;			/* what is secret in policies may be missing */
 	bool own_loop, own_dns, own_http, own_state;
 	struct sl_events own_events;	/* unless the host gave its stream */
 	struct sl_host host;

@@ -216,6 +216,8 @@ sl_engine_prepare(struct sl_engine *engine, int image_fd, struct sl_generation *
 		report(text, &err);
 		goto fail;
 	}
+	if (engine->keyless)
+		sl_image_set_keyless(g->image);
 	snprintf(g->name, sizeof(g->name), "%s", sl_image_name(g->image));
 	if (sl_config_load(&g->config, engine->vm, g->image, text) != 0)
 		goto fail;

@@ -260,6 +260,7 @@ struct sl_image {
 	struct file *files;
 	size_t n;
 	char name[65];
+	bool keyless;
 };
 
 static bool
@@ -351,6 +352,18 @@ sl_image_close(struct sl_image *image)
 	munmap(image->map, image->size);
 	sl_free(image->files);
 	sl_free(image);
+}
+
+void
+sl_image_set_keyless(struct sl_image *image)
+{
+	image->keyless = true;
+}
+
+bool
+sl_image_is_keyless(const struct sl_image *image)
+{
+	return image->keyless;
 }
 
 const char *

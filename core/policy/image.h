@@ -29,6 +29,9 @@ int	 sl_image_part(const struct sl_image *image, const char *folder, int *fd, st
 /* Maps the image; 'fd' may be closed afterwards. Everything in it is checked. */
 int	 sl_image_open(struct sl_image **out, int fd, struct sl_err *err);
 void	 sl_image_close(struct sl_image *image);	/* NULL is fine */
+/* What is secret in it (keys/, secrets/) may be missing: for replays, whose tapes have what was signed. */
+void	 sl_image_set_keyless(struct sl_image *image);
+bool	 sl_image_is_keyless(const struct sl_image *image);
 const char *sl_image_name(const struct sl_image *image);	/* hex SHA-256 of the content */
 
 /* Bytes are borrowed from the image. False: there is no such file. */

@@ -1,12 +1,14 @@
 """Postfix's tools, and private instances of it: from $POSTFIX_ROOT (an unpacked package), from what an
 earlier test unpacked, or installed."""
 import contextlib
+import fcntl
 import os
 import pathlib
 import pwd
 import re
 import shutil
 import subprocess
+import tempfile
 
 from harness import ROOT, free_port, wait_for
 
@@ -96,13 +98,24 @@ def find_postfix():
     return None
 
 
+def unpack(folder, *packages):
+    """The distribution's packages, unpacked (not installed) into 'folder': all of them or none, also where several
+    processes of tests want them at once."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.exists():
+            return
+        with tempfile.TemporaryDirectory(dir=folder.parent) as place, \
+                contextlib.suppress(OSError, subprocess.SubprocessError):
+            subprocess.run(["apt-get", "download", *packages], cwd=place, check=True, capture_output=True, timeout=120)
+            for package in pathlib.Path(place).glob("*.deb"):
+                subprocess.run(["dpkg-deb", "-x", package, f"{place}/root"], check=True, capture_output=True)
+            os.rename(f"{place}/root", folder)
+
+
 def fetch_postfix():
-    """As find_postfix; where there is none, the distribution's package is unpacked (not installed)."""
+    """As find_postfix; where there is none, the distribution's package is unpacked."""
     if find_postfix() is None:
-        UNPACKED.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
-            subprocess.run(["apt-get", "download", "postfix"], cwd=UNPACKED.parent, check=True,
-                           capture_output=True, timeout=60)
-            package, = UNPACKED.parent.glob("postfix_*.deb")
-            subprocess.run(["dpkg-deb", "-x", package, UNPACKED], check=True, capture_output=True)
+        unpack(UNPACKED, "postfix")
     return find_postfix()

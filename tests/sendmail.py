@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 from harness import ROOT, free_port, wait_for
-from postfix import listening
+from postfix import listening, unpack
 
 CACHE = ROOT / "build-cache" / "sendmail"
 PACKAGES = "sendmail-bin sendmail-base sendmail-cf libwrap0 m4 libsigsegv2".split()
@@ -56,12 +56,7 @@ def fetch_sendmail():
     """The folder with the unpacked packages, or None."""
     root = CACHE / "root"
     if not (root / "usr/libexec/sendmail/sendmail").exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
-            subprocess.run(["apt-get", "download", *PACKAGES], cwd=CACHE, check=True, capture_output=True,
-                           timeout=120)
-            for package in CACHE.glob("*.deb"):
-                subprocess.run(["dpkg-deb", "-x", package, root], check=True, capture_output=True)
+        unpack(root, *PACKAGES)
     return root if (root / "usr/libexec/sendmail/sendmail").exists() else None
 
 

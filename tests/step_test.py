@@ -207,6 +207,27 @@ def test_a_statement_at_the_end_that_is_not_run(policy):
     assert [s.split("  ")[0] for s in shown if ":" in s][:3] == ["rcpt.hsl:1", "rcpt.hsl:2", "data.lua:1"]
 
 
+def test_variables_of_a_large_file_of_a_closure_and_of_a_module(policy):
+    """More variables than Lua has locals; what a function holds on to; what is imported."""
+    (policy / "lib/counter.hsl").write_text("$n = 0;\nfunction count() {\n\tglobal $n;\n\t$n += 1;\n"
+                                            "\treturn $n;\n}\n")
+    (policy / "rcpt.hsl").write_text("".join(f"$v{i} = {i};\n" for i in range(120)) + """
+        $f = function ($t) closure ($v3) {
+            $v3 = $v3 + 1;
+            return $t . $v3;
+        };
+        $z = $f("x");
+        import { count, $n } from "counter";
+        $q = count();
+        $n += 10;
+        echo $n . " " . $v3 . " " . $v5;
+""")
+    shown, errors = stepped(policy, "$v3 = 40;\n$v5 = 50;\n:next\n:out\n$z\n:into\n$n = 5;\n:out\n"
+                            "$n = $n + 100;\n:continue",
+                            ":break rcpt.hsl:123\n:break rcpt.hsl:128")
+    assert errors == "" and "  $z = \"x41\"" in shown and "116 41 50" in shown, shown
+
+
 def test_quit_ends_it(policy):
     shown, errors = stepped(policy, ":quit\n1 + 1", ":break data.lua:7")
     assert errors == "" and "2" not in shown and "  + X-N: 6" not in shown

@@ -211,6 +211,8 @@ copy_store(lua_State *L, int into, const char *name)
 	if (!push_store(L, name))
 		return;
 	for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+		if (lua_touserdata(L, -1) == &sl_hsl_unset)
+			continue;
 		lua_pushvalue(L, -2);
 		lua_pushvalue(L, -2);
 		copy_value(L);
@@ -300,6 +302,24 @@ sl_frame_push(lua_State *L, bool hsl)
 	return 2;
 }
 
+/* The value on top, if the variable is one of the store, or may become one. [-1, +0] if so */
+static bool
+put_in_store(lua_State *L, const char *store, const char *name, bool may_be_new)
+{
+	bool puts;
+
+	if (!push_store(L, store))
+		return false;
+	puts = lua_getfield(L, -1, name) != LUA_TNIL || may_be_new;	/* plain tables */
+	lua_pop(L, 1);
+	if (puts) {
+		lua_pushvalue(L, -2);
+		lua_setfield(L, -2, name);
+	}
+	lua_pop(L, puts ? 2 : 1);
+	return puts;
+}
+
 /* [-1, +0] */
 static void
 put_back(lua_State *L, const char *name)
@@ -315,11 +335,8 @@ put_back(lua_State *L, const char *name)
 		set_found(L, &f);
 		return;
 	}
-	if (push_store(L, "_M")) {
-		lua_insert(L, -2);
-		lua_setfield(L, -2, name);	/* a plain table */
-	}
-	lua_pop(L, 1);
+	if (!put_in_store(L, "_L", name, false) && !put_in_store(L, "_M", name, true))
+		lua_pop(L, 1);
 }
 
 void

@@ -46,7 +46,7 @@ def test_what_is_built_is_there_and_nothing_else():
 
 def test_what_is_not_built_is_refused_in_the_words_of_the_table():
     reasons = {name: why.strip() for name, _, _, built, why in rows() if built == "no"}
-    assert reasons == unbuilt()
+    assert reasons == {name: why for name, why in unbuilt().items() if "::" not in name}
 
 
 @pytest.mark.skipif(not TABLES.exists(), reason="no tables of the product family")

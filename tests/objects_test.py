@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from builtins_test import unbuilt
 from harness import ROOT, SLUICE
 
 TABLES = ROOT / "../shared/halon"
@@ -41,6 +42,17 @@ def test_methods_are_built_as_the_table_says():
 def test_what_is_not_built_has_a_reason():
     assert {built for built, _ in methods().values()} == {"built", "no"}
     assert all(note for built, note in methods().values() if built == "no")
+
+
+def test_static_functions_are_refused_in_the_words_of_the_table(tmp_path):
+    reasons = {name: note for name, (built, note) in methods().items() if "::" in name and built == "no"}
+    assert reasons == {name: why for name, why in unbuilt().items() if "::" in name} and reasons
+    for name, why in reasons.items():
+        script = tmp_path / "x.hsl"
+        script.write_text(f'if (false) echo {name}("x")->toString();\n')
+        result = subprocess.run([SLUICE, "exec", script], capture_output=True, text=True)
+        assert result.returncode != 0
+        assert f"x.hsl:1:17: {name} isn't built in this version" in result.stderr and why in result.stderr
 
 
 @pytest.mark.skipif(not TABLES.exists(), reason="no tables of the product family")

@@ -254,13 +254,13 @@ end
 local function check_static(self, node)
   local class = node.base.name
   if class == "static" or self.classes[class] then return end
-  local builtin = class .. "." .. node.name
+  local builtin, name = class .. "." .. node.name, class .. "::" .. node.name
   if self.host.builtins[builtin] then
     node.t, node.name, node.base, node.static = "builtin", builtin, nil, nil
   elseif unbuilt[class] then
     self.diag:error(node.base, class .. " isn't built in this version", unbuilt[class])
   elseif self.host.builtins[class] or self.host.classes[class] then
-    self.diag:error(node.base, ("%s::%s isn't built in this version"):format(class, node.name))
+    self.diag:error(node.base, name .. " isn't built in this version", unbuilt[name])
   else
     self.diag:warn(node.base, "there is no class " .. class .. " here")
   end

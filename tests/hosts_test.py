@@ -76,6 +76,9 @@ SEVERAL = [
     session("one of two is sent elsewhere", "one recipient", recipients=to("bob", "ann")),
     session("queued for two and one more", "eod queue and add", recipients=to("bob", "ann")),
     session("queued for one of two", "eod queue one", recipients=to("bob", "ann")),
+    session("queued with other senders", "eod queue other sender", recipients=to("bob", "ann"), differs="sender is"),
+    session("queued with other edits", "eod queue other edits", recipients=to("bob", "ann"), differs="header field"),
+    session("queued by a transport", "eod queue by transport", differs="the mail server chooses how it delivers"),
     session("both are sent to one", "recipient", recipients=to("bob")),
     *[pair(words) for words in (
         "deliver deliver", "delete delete", "delete deliver", "deliver delete", "quarantine quarantine",

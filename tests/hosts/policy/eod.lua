@@ -23,6 +23,14 @@ local act = {
   delay = function() SetDelayedDeliver(5000) end,
   ["queue all"] = function() queue_all() Accept() end,
   ["queue and add"] = function() queue_all():queue(sender, "eve@example.com") Accept() end,
+  ["queue other sender"] = function()
+    MIME("0"):queue("", "bob@example.org") MIME("0"):queue(sender, "ann@example.org") Accept()
+  end,
+  ["queue other edits"] = function()
+    local mail = MIME("0")
+    mail:queue(sender, "bob@example.org") mail:addHeader("X-Ann", "1") mail:queue(sender, "ann@example.org") Accept()
+  end,
+  ["queue by transport"] = function() MIME("0"):queue(sender, "eve@example.com", "box") end,
   ["queue one"] = function() MIME("0"):queue(sender, "bob@example.org") Delete() end,
 }
 local f = act[(GetHeader("Subject") or ""):match("^eod (.+)")]

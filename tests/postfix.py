@@ -30,7 +30,7 @@ class Postfix:
         """(port, process), or raises OSError with the reason. 'main' and 'services' are further
         lines of main.cf and master.cf."""
         if os.geteuid() != 0:
-            raise OSError("needs root")
+            raise OSError("needs root: it runs as several users, of which a namespace of one's own has one")
         conf, queue, port = folder / "etc", folder / "spool", free_port()
         lib = self.root / "usr/lib/postfix"
         for d in (conf, queue, folder / "data"):

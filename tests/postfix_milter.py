@@ -78,6 +78,8 @@ class Mta:
     """A Postfix that asks a milter at self.milter and delivers into self.mail."""
 
     def __init__(self, postfix, folder):
+        if os.geteuid() != 0:
+            raise OSError("needs root: it runs as several users, of which a namespace of one's own has one")
         self.postfix, self.folder = postfix, folder
         self.milter, self.submission, self.login = free_port(), free_port(), free_port()
         self.accounts = Accounts()

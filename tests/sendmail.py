@@ -65,7 +65,7 @@ class Sendmail:
 
     def __init__(self, root, folder, milter):
         if os.geteuid() != 0:
-            raise OSError("needs root")
+            raise OSError("needs root: it runs as several users, of which a namespace of one's own has one")
         self.folder, self.port, self.outbound = folder, free_port(), free_port()
         self.mail = folder / "mail"
         for name in ("mail", "queue"):

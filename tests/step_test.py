@@ -228,6 +228,17 @@ def test_variables_of_a_large_file_of_a_closure_and_of_a_module(policy):
     assert errors == "" and "  $z = \"x41\"" in shown and "116 41 50" in shown, shown
 
 
+def test_the_disconnect_flow(policy):
+    """Stepped through where somebody says that the client goes; at the end of input it just runs."""
+    config = policy / "sluice.lua"
+    config.write_text(CONFIG.replace('connect = "connect.lua",', 'disconnect = "bye.lua",'))
+    (policy / "bye.lua").write_text('echo("bye")\n')
+    shown, errors = stepped(policy, ":continue\n:close\n:next\n1 + 2", ":step")
+    assert errors == "" and shown[-3:] == ['bye.lua:1  echo("bye")', "bye", "3"]
+    shown, errors = stepped(policy, ":continue", ":step")
+    assert errors == "" and not any("bye.lua" in line for line in shown)
+
+
 def test_quit_ends_it(policy):
     shown, errors = stepped(policy, ":quit\n1 + 1", ":break data.lua:7")
     assert errors == "" and "2" not in shown and "  + X-N: 6" not in shown

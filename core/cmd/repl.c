@@ -341,6 +341,8 @@ run(struct desk *d, bool live)
 		r.failed = true;
 	else
 		serve(&r);
+	sl_engine_step(desk_engine(d), SL_STEP_OFF);	/* the session's end is nobody's to step through */
+	desk_on_stop(d, NULL, NULL);
 	if (terminal)
 		close_terminal(&r);
 	sl_dict_free(r.names, free);

@@ -89,6 +89,7 @@ struct sl_vm {
 	struct sl_cache *cache;		/* of cache() */
 	const char *(*facts)(size_t i);	/* names of facts, for the compiler; NULL ends them */
 	struct sl_dict *secrets;		/* text -> replacement */
+	uint8_t secret_starts[8192];	/* a bit for each hash of their first bytes */
 	size_t shortest_secret;
 	struct sl_buf where;		/* result of sl_where */
 	struct sl_buf scratch;		/* result of sl_scratch */

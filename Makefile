@@ -195,7 +195,7 @@ fuzz: install-test
 	@for f in $(FUZZERS); do \
 	  clang -std=c11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined $(PKG_CFLAGS) -o build-fuzz/$$f \
 	    tests/fuzz/$$f.c build-fuzz/sluice.a $(LDLIBS) && \
-	  build-fuzz/$$f -max_total_time=$(FUZZTIME) -print_final_stats=0 -verbosity=0 || exit 1; done
+	  UBSAN_OPTIONS=halt_on_error=1 build-fuzz/$$f -max_total_time=$(FUZZTIME) -print_final_stats=0 -verbosity=0 || exit 1; done
 
 lint:
 	@lua5.4 tools/layers.lua

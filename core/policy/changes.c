@@ -68,7 +68,9 @@ merge(struct merge *m, const struct sl_message *message, const struct sl_head *h
 		old = (size_t)f->origin + 1;
 		from = i + 1;
 	}
-	merge_gap(m, message->fields + old, message->nfields - old, head, from, n);
+	/* Without a field there is no list to count from. */
+	merge_gap(m, old > 0 ? message->fields + old : message->fields, message->nfields - old, head,
+	    from, n);
 }
 
 static bool

@@ -338,6 +338,43 @@ def test_help_is_an_answer_and_no_mistake(words):
     assert "sluice " + words[0].strip("-") in result.stdout or "sluice COMMAND" in result.stdout
 
 
+COMMANDS = ["run", "check", "init", "exec", "hsl", "repl", "test", "trace", "capture", "replay", "why", "shadow",
+            "queue", "quarantine", "sign", "verify", "keys", "domain", "dmarc"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_and_mistakes_show_the_same_usage(command):
+    lines = sluice(command, "--help").decode()
+    usage = lines[lines.index("usage: sluice %s " % command):lines.rindex("\n\n") + 1]
+    wrong = sluice(command, "--bogus", status=2)
+    assert wrong.endswith(usage)
+    assert all(len(line) <= 100 for line in lines.splitlines())
+
+
+def test_every_command_has_help():
+    listed = re.findall(r"^  (\w+) ", sluice("help").decode(), re.M)
+    assert sorted(listed) == sorted(COMMANDS + ["version"])
+
+
+@pytest.mark.parametrize("words", [["check"], ["check", "--defaults"], ["run"], ["repl"], ["test"], ["keys", "status"]])
+def test_a_file_is_no_policy(folder, words):
+    told = sluice(*words, folder / "message", status=2 if words[0] == "keys" else 1)
+    assert "message: a policy is a folder with sluice.lua in it" in told
+    assert "nowhere: No such file" in sluice(*words, "nowhere", status=2 if words[0] == "keys" else 1)
+
+
+@pytest.mark.parametrize("command", ["exec", "hsl"])
+def test_what_is_no_script(folder, command):
+    assert "Is a directory" in sluice(command, folder, status=1)
+    assert "sluice: nowhere: No such file" in sluice(command, "nowhere", status=1)
+    assert sluice(command, "-", data=b"")[:5] == (b"" if command == "exec" else b"local")
+    assert "standard input: too large" in sluice(command, "-", data=b" " * (1 << 20) + b" ", status=1)
+
+
+def test_a_level_that_is_none():
+    assert '--log-level: "loud" is none of debug' in sluice("run", "policy", "--log-level", "loud", status=2)
+
+
 def test_a_build_is_tried_where_it_is_without_telling_it_where_its_library_is(tmp_path):
     alone = {name: value for name, value in os.environ.items() if name != "SLUICE_STDLIB"}
     for words, last in ([["init", "mail"], "mail/.luarc.json"], [["test", "mail"], " passed, 0 failed"]):

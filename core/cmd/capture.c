@@ -419,15 +419,6 @@ capture(struct capture *c)
 
 /* ---- the command line ------------------------------------------------------------------------------ */
 
-static int
-usage(void)
-{
-	fprintf(stderr, "usage: sluice capture SPOOL [--match FACT=PATTERN]... [--every N] [--count N]\n"
-	    "    [--for SECONDS] [--output DIR] [--json]\n"
-	    "FACT: sender recipient ip helo user id server; * in PATTERN stands for anything\n");
-	return 2;
-}
-
 static bool
 number(const char *text, uint64_t max, unsigned *out)
 {
@@ -483,7 +474,7 @@ cmd_capture(int argc, char **argv)
 		}
 	if (!good || optind != argc - 1) {
 		json_decref(c.match);
-		return usage();
+		return cmd_usage("capture");
 	}
 	c.spool = argv[optind];
 	c.progress = isatty(STDERR_FILENO) && !c.json;

@@ -1,6 +1,5 @@
 /* sluice check: loads a policy as run does, and says everything that is wrong. */
 #include <dirent.h>
-#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
@@ -407,6 +406,7 @@ cmd_check(int argc, char **argv)
 		{ "postfix", required_argument, NULL, 'p' }, { 0 },
 	};
 	struct options o = { 0 };
+	struct sl_err err;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
@@ -417,14 +417,12 @@ cmd_check(int argc, char **argv)
 		else if (c == 'p')
 			o.postfix = optarg;
 		else
-			return 2;
-	if (optind != argc - 1) {
-		fprintf(stderr, "usage: sluice check POLICY [--defaults] [--json] [--postfix FILE]\n");
-		return 2;
-	}
+			return cmd_usage("check");
+	if (optind != argc - 1)
+		return cmd_usage("check");
 	o.policy = argv[optind];
-	if (access(o.policy, R_OK) != 0) {
-		fprintf(stderr, "sluice: %s: %s\n", o.policy, strerror(errno));
+	if (sl_image_is_folder(o.policy, &err) != 0) {
+		fprintf(stderr, "sluice: %s\n", err.text);
 		return 1;
 	}
 	return o.defaults ? describe(&o) : check(&o);

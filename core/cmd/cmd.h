@@ -43,6 +43,11 @@ int	 cmd_schema(int argc, char **argv);
  */
 const char *cmd_stdlib(void);
 
+/* The lines that say how a command is called; "" when it takes no arguments. */
+const char *cmd_usage_text(const char *name);
+/* The same on standard error; 2, the exit status for arguments that are wrong. */
+int	 cmd_usage(const char *name);
+
 /* Says on standard error what is wrong with a file; "-" is standard input. */
 void	 cmd_complain(const char *path, const char *why);
 

@@ -351,9 +351,7 @@ cmd_dmarc(int argc, char **argv)
 		job.all |= c == 'a';
 		good &= c != '?';
 	}
-	if (!good || optind + 2 > argc || strcmp(argv[optind], "report") != 0) {
-		fprintf(stderr, "usage: sluice dmarc report FILE... [--json] [--all]\n");
-		return 2;
-	}
+	if (!good || optind + 2 > argc || strcmp(argv[optind], "report") != 0)
+		return cmd_usage("dmarc");
 	return report(&job, argc - optind - 1, argv + optind + 1);
 }

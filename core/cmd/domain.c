@@ -89,14 +89,6 @@ check(const struct job *job)
 
 /* ---- arguments ---------------------------------------------------------------- */
 
-static int
-usage(void)
-{
-	fprintf(stderr, "usage: sluice domain check DOMAIN [--selector S ...] [--ip IP] [--zone FILE]\n"
-	    "           [--json]\n");
-	return 2;
-}
-
 static bool
 take_option(struct job *job, int c, const char *value)
 {
@@ -135,10 +127,10 @@ cmd_domain(int argc, char **argv)
 			continue;
 		if (c != '?')
 			fprintf(stderr, "sluice: \"%s\" can't be used here\n", optarg);
-		return usage();
+		return cmd_usage("domain");
 	}
 	if (optind != argc - 2 || strcmp(argv[optind], "check") != 0)
-		return usage();
+		return cmd_usage("domain");
 	job.domain = argv[optind + 1];
 	return check(&job);
 }

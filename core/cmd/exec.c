@@ -60,38 +60,18 @@ run(const char *name, struct sl_str source)
 	return s.status;
 }
 
-/* The bytes of the file, "-" = input; NULL after saying why. */
-static char *
-read_script(const char *path, size_t *n)
-{
-	bool input = strcmp(path, "-") == 0;
-	FILE *f = input ? stdin : fopen(path, "r");
-	char *source = f != NULL ? malloc(MAX_SCRIPT) : NULL;
-
-	if (source == NULL)
-		perror(path);
-	else
-		*n = fread(source, 1, MAX_SCRIPT, f);
-	if (f != NULL && !input)
-		fclose(f);
-	return source;
-}
-
 int
 cmd_exec(int argc, char **argv)
 {
-	char *source;
-	size_t n;
+	struct sl_buf source;
 	int rc;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: sluice exec FILE\n");
-		return 2;
-	}
-	if ((source = read_script(argv[1], &n)) == NULL)
+	if (argc != 2 || (argv[1][0] == '-' && argv[1][1] != '\0'))
+		return cmd_usage("exec");
+	if (cmd_read(argv[1], MAX_SCRIPT, &source) != 0)
 		return 1;
-	rc = run(argv[1], (struct sl_str){ source, n });
-	free(source);
+	rc = run(argv[1], sl_buf_str(&source));
+	sl_buf_clear(&source);
 	return rc;
 }
 
@@ -139,18 +119,15 @@ translate(const char *name, struct sl_str source)
 int
 cmd_hsl(int argc, char **argv)
 {
-	char *source;
-	size_t n;
+	struct sl_buf source;
 	int rc;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: sluice hsl FILE\n");
-		return 2;
-	}
-	if ((source = read_script(argv[1], &n)) == NULL)
+	if (argc != 2 || (argv[1][0] == '-' && argv[1][1] != '\0'))
+		return cmd_usage("hsl");
+	if (cmd_read(argv[1], MAX_SCRIPT, &source) != 0)
 		return 1;
-	rc = translate(argv[1], (struct sl_str){ source, n });
-	free(source);
+	rc = translate(argv[1], sl_buf_str(&source));
+	sl_buf_clear(&source);
 	return rc;
 }
 

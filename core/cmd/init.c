@@ -125,13 +125,12 @@ cmd_init(int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
 		if (c != 'd' || sl_domain_normalize(domain, sl_str_of(optarg), &err) != 0) {
-			if (c == 'd')
-				fprintf(stderr, "sluice: --domain: %s\n", err.text);
+			if (c != 'd')
+				return cmd_usage("init");
+			fprintf(stderr, "sluice: --domain: %s\n", err.text);
 			return 2;
 		}
-	if (optind != argc - 1) {
-		fprintf(stderr, "usage: sluice init DIR [--domain DOMAIN]\n");
-		return 2;
-	}
+	if (optind != argc - 1)
+		return cmd_usage("init");
 	return lay_out(argv[optind], domain) == 0 && cmd_flush() == 0 ? 0 : 1;
 }

@@ -12,16 +12,6 @@
 #include "cmd.h"
 #include "keys.h"
 
-static int
-usage(void)
-{
-	fprintf(stderr, "usage: sluice keys generate --domain D [--selector S] [--type rsa|ed25519]\n"
-	    "           [--bits 2048|3072|4096] [--out FILE | --policy POLICY] [--json]\n"
-	    "       sluice keys check --domain D --selector S --key FILE [--zone FILE] [--json]\n"
-	    "       sluice keys status POLICY [--domain D] [--zone FILE] [--json]\n");
-	return 2;
-}
-
 /* ---- check ------------------------------------------------------------------ */
 
 /* A key that others may read may be in others' hands. */
@@ -203,17 +193,17 @@ cmd_keys(int argc, char **argv)
 			continue;
 		if (c != '?')
 			fprintf(stderr, "sluice: \"%s\" can't be used here\n", optarg);
-		return usage();
+		return cmd_usage("keys");
 	}
 	if (optind == argc - 2 && strcmp(argv[optind], "status") == 0 && status_wanted(&job)) {
 		job.policy = argv[optind + 1];
 		return keys_status(&job);
 	}
 	if (optind != argc - 1 || job.domain[0] == '\0')
-		return usage();
+		return cmd_usage("keys");
 	if (strcmp(argv[optind], "generate") == 0 && generate_wanted(&job))
 		return keys_generate(&job);
 	if (strcmp(argv[optind], "check") == 0 && check_wanted(&job))
 		return check(&job);
-	return usage();
+	return cmd_usage("keys");
 }

@@ -81,11 +81,13 @@ asks_for_help(const char *word)
 	return word != NULL && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0);
 }
 
-/* Of one command; its own usage lines are for mistakes. */
 static int
 help(const char *name, const char *text)
 {
-	printf("sluice %s: %s\n\nEvery option is in sluice(1): man sluice\n", name, text);
+	const char *lines = cmd_usage_text(name);
+
+	printf("sluice %s: %.*s\n\n%s%ssluice(1) says what each option does: man sluice\n", name,
+	    (int)strcspn(text, ":"), text, lines, lines[0] != '\0' ? "\n" : "");
 	return 0;
 }
 

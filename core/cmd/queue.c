@@ -185,17 +185,6 @@ do_all(struct tool *t, const char *spool)
 
 /* ---- arguments ----------------------------------------------------------------------- */
 
-static int
-usage(const char *name, const char *due)
-{
-	fprintf(stderr,
-	    "usage: sluice %s list SPOOL [--sender ADDRESS] [--recipient ADDRESS] [--json]\n"
-	    "       sluice %s show SPOOL ID\n"
-	    "       sluice %s %s|remove SPOOL ID|--all|--sender ADDRESS|--recipient ADDRESS\n",
-	    name, name, name, due);
-	return 2;
-}
-
 static void
 put_text(struct sl_buf *b, const char *key, const char *text)
 {
@@ -247,13 +236,13 @@ run(int argc, char **argv, bool quarantine)
 	int rc;
 
 	if (argc < 3)
-		return usage(argv[0], due);
+		return cmd_usage(argv[0]);
 	sl_buf_printf(&t.request, "{\"quarantine\":%s", quarantine ? "true" : "false");
 	put_text(&t.request, "command", argv[1]);
 	if (take_arguments(&t, argc - 3, argv + 3) != 0 ||
 	    !asks_for_something(&t, argv[1], due, argc)) {
 		sl_buf_clear(&t.request);
-		return usage(argv[0], due);
+		return cmd_usage(argv[0]);
 	}
 	sl_buf_puts(&t.request, "}\n");
 	queue_answer_open(&t.answer, quarantine, argv[1]);

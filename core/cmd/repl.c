@@ -365,13 +365,11 @@ cmd_repl(int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (c != 'l')
-			return 2;
+			return cmd_usage("repl");
 		live = true;
 	}
-	if (optind < argc - 1) {
-		fprintf(stderr, "usage: sluice repl [POLICY] [--live]\n");
-		return 2;
-	}
+	if (optind < argc - 1)
+		return cmd_usage("repl");
 	d = desk_open(optind < argc ? argv[optind] : NULL, false, SL_TRACE, &report);
 	if (d != NULL && desk_begin(d, &report) == 0) {
 		desk_interrupt(d, &interrupted);

@@ -448,13 +448,6 @@ conclude(const struct state *s)
 	return s->differ + s->incomplete > 0 ? 1 : 0;
 }
 
-static int
-usage(void)
-{
-	fprintf(stderr, "usage: sluice replay FILE... [--policy DIR] [--quiet] [--json]\n");
-	return 2;
-}
-
 int
 cmd_replay(int argc, char **argv)
 {
@@ -470,10 +463,10 @@ cmd_replay(int argc, char **argv)
 		case 'p': s.o.policy = optarg; break;
 		case 'q': s.o.quiet = true; break;
 		case 'j': s.o.json = true; break;
-		default: return usage();
+		default: return cmd_usage("replay");
 		}
 	if (optind == argc)
-		return usage();
+		return cmd_usage("replay");
 	if ((s.table = json_object()) == NULL)
 		return 2;
 	for (i = optind; i < argc; i++)

@@ -7,10 +7,10 @@
 #include "cmd.h"
 
 static int
-usage(void)
+wrong_level(const char *word)
 {
-	fprintf(stderr, "usage: sluice run POLICY [--single] [--spool DIR] [--log-level LEVEL] "
-	    "[--log-file FILE]\n");
+	fprintf(stderr, "sluice: --log-level: \"%s\" is none of debug, info, notice, "
+	    "warning, error, critical\n", word);
 	return 2;
 }
 
@@ -33,11 +33,13 @@ cmd_run(int argc, char **argv)
 			o.log_file = optarg;
 		else if (c == '1')
 			single = true;
-		else if (c != 'l' || sl_level_parse(optarg, &o.level) != 0)
-			return usage();
+		else if (c != 'l')
+			return cmd_usage("run");
+		else if (sl_level_parse(optarg, &o.level) != 0)
+			return wrong_level(optarg);
 	}
 	if (optind != argc - 1)
-		return usage();
+		return cmd_usage("run");
 	o.policy = argv[optind];
 	return single ? sl_single_run(&o) : sl_master_run(&o);
 }

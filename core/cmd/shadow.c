@@ -285,11 +285,9 @@ cmd_shadow(int argc, char **argv)
 		switch (c) {
 		case 'p': policy = optarg; break;
 		case 'j': as_json = true; break;
-		default: return 2;
+		default: return cmd_usage("shadow");
 		}
-	if (optind >= argc || strcmp(argv[optind], "report") != 0) {
-		fprintf(stderr, "usage: sluice shadow report [LOG...] [--policy DIR] [--json]\n");
-		return 2;
-	}
+	if (optind >= argc || strcmp(argv[optind], "report") != 0)
+		return cmd_usage("shadow");
 	return report(policy, as_json, argv + optind + 1, argc - optind - 1);
 }

@@ -14,14 +14,6 @@ struct job {
 };
 
 static int
-usage(void)
-{
-	fprintf(stderr, "usage: sluice sign MESSAGE --key FILE --selector S --domain D\n"
-	    "           [--canonicalization HEADER/BODY] [--header-only]\n");
-	return 2;
-}
-
-static int
 print(const struct job *job, const struct sl_message *m, struct sl_str value)
 {
 	printf("DKIM-Signature: ");
@@ -117,12 +109,12 @@ cmd_sign(int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
 		if (!take_option(&job, c, optarg))
-			return usage();
+			return cmd_usage("sign");
 	if (optind != argc - 1 || job.key == NULL || job.request.selector.n == 0 ||
 	    job.request.domain.n == 0)
-		return usage();
+		return cmd_usage("sign");
 	job.message = argv[optind];
 	if (strcmp(job.message, "-") == 0 && strcmp(job.key, "-") == 0)
-		return usage();
+		return cmd_usage("sign");
 	return sign_with_key(&job);
 }

@@ -154,12 +154,9 @@ cmd_test(int argc, char **argv)
 		else if (c == 'l')
 			o.lcov = optarg;
 		else
-			return 2;
-	if (optind < argc - 1) {
-		fprintf(stderr, "usage: sluice test [POLICY] [--filter TEXT] [--junit FILE] [--tap] "
-		    "[--coverage] [--lcov FILE]\n");
-		return 2;
-	}
+			return cmd_usage("test");
+	if (optind < argc - 1)
+		return cmd_usage("test");
 	if (optind < argc)
 		o.policy = argv[optind];
 	return run(&o);

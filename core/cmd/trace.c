@@ -248,17 +248,6 @@ trace(const struct options *o)
 
 /* ---- the command line -------------------------------------------------------------------- */
 
-static int
-usage(const char *missing)
-{
-	if (missing != NULL)
-		fprintf(stderr, "sluice: %s is needed\n", missing);
-	fprintf(stderr, "usage: sluice trace MESSAGE --ip IP --helo NAME --from ADDRESS --to ADDRESS...\n"
-	    "    [--policy DIR] [--server NAME] [--auth USER[:PASSWORD]] [--tls] [--zone FILE]\n"
-	    "    [--http URL=FILE]... [--time TIME] [--live] [--json]\n");
-	return 2;
-}
-
 int
 cmd_trace(int argc, char **argv)
 {
@@ -295,13 +284,15 @@ cmd_trace(int argc, char **argv)
 		case 'c': o.time = optarg; break;
 		case 'l': o.live = true; break;
 		case 'j': o.json = true; break;
-		default: return 2;
+		default: return cmd_usage("trace");
 		}
 	if (optind != argc - 1)
-		return usage(NULL);
+		return cmd_usage("trace");
 	o.file = argv[optind];
-	if (o.peer.ip == NULL || o.helo == NULL || o.from == NULL || o.nto == 0)
-		return usage(o.peer.ip == NULL ? "--ip" : o.helo == NULL ? "--helo" :
-		    o.from == NULL ? "--from" : "--to");
+	if (o.peer.ip == NULL || o.helo == NULL || o.from == NULL || o.nto == 0) {
+		fprintf(stderr, "sluice: %s is needed\n", o.peer.ip == NULL ? "--ip" :
+		    o.helo == NULL ? "--helo" : o.from == NULL ? "--from" : "--to");
+		return cmd_usage("trace");
+	}
 	return trace(&o);
 }

@@ -403,14 +403,6 @@ verify(const struct job *job)
 
 /* ---- arguments ------------------------------------------------------------------------ */
 
-static int
-usage(void)
-{
-	fprintf(stderr, "usage: sluice verify MESSAGE [--json] [--zone FILE]\n"
-	    "           [--ip IP --helo NAME --from ADDRESS]\n");
-	return 2;
-}
-
 static bool
 take_option(struct job *job, int c, const char *value)
 {
@@ -466,11 +458,11 @@ cmd_verify(int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
 		if (!take_option(&job, c, optarg))
-			return usage();
+			return cmd_usage("verify");
 	if (optind != argc - 1 || !client_ok(&job))
-		return usage();
+		return cmd_usage("verify");
 	job.message = argv[optind];
 	if (strcmp(job.message, "-") == 0 && job.zone != NULL && strcmp(job.zone, "-") == 0)
-		return usage();
+		return cmd_usage("verify");
 	return verify(&job);
 }

@@ -231,11 +231,9 @@ cmd_why(int argc, char **argv)
 		switch (c) {
 		case 'p': o.policy = optarg; break;
 		case 'j': o.json = true; break;
-		default: return 2;
+		default: return cmd_usage("why");
 		}
-	if (optind >= argc) {
-		fprintf(stderr, "usage: sluice why ID|TEXT|- [LOG...] [--policy DIR] [--json]\n");
-		return 2;
-	}
+	if (optind >= argc)
+		return cmd_usage("why");
 	return why(&o, argv + optind, argc - optind);
 }

@@ -101,7 +101,8 @@ look_at(struct list *l, const char *path, const char *full, int depth)
 	struct stat st;
 
 	if (depth == 0 && is_stdlib(path))
-		return sl_err_set(l->err, SL_ERR_REFUSED, "%s: this name is the library's", full);
+		return sl_err_set(l->err, SL_ERR_REFUSED, "%s/%s: this name is the library's, "
+		    "a policy has no such file", l->folder, path);
 	if (lstat(full, &st) == 0 && S_ISLNK(st.st_mode) &&
 	    !stays_inside(is_stdlib(path) ? l->stdlib : l->folder, full))
 		return sl_err_set(l->err, SL_ERR_REFUSED, "%s: the link leaves the policy's folder",
@@ -221,6 +222,17 @@ write_memfd(const struct sl_buf *bytes, int *fd, struct sl_err *err)
 }
 
 int
+sl_image_is_folder(const char *path, struct sl_err *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return sl_err_errno(err, "%s", path);
+	return S_ISDIR(st.st_mode) ? 0 : sl_err_set(err, SL_ERR_REFUSED,
+	    "%s: a policy is a folder with sluice.lua in it, this is none", path);
+}
+
+int
 sl_image_pack(const char *folder, const char *stdlib, int *fd, struct sl_err *err)
 {
 	struct sl_buf bytes = { .limit = SL_IMAGE_MAX_BYTES };
@@ -228,7 +240,9 @@ sl_image_pack(const char *folder, const char *stdlib, int *fd, struct sl_err *er
 	size_t i;
 	int rc;
 
-	rc = walk(&l, "", 0);
+	rc = sl_image_is_folder(folder, err);
+	if (rc == 0)
+		rc = walk(&l, "", 0);
 	if (rc == 0)
 		rc = walk(&l, "stdlib", 1);
 	if (rc == 0 && l.n > 0)

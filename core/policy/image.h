@@ -13,6 +13,9 @@
 #define SL_IMAGE_MAX_FILES	200000
 #define SL_IMAGE_MAX_BYTES	(1024ull * 1024 * 1024)
 
+/* Whether a policy can be there: an error for what isn't there, and for a file. */
+int	 sl_image_is_folder(const char *path, struct sl_err *err);
+
 /* Reads the folders: every plain file but those whose name begins with a dot,
  * and the policy's tests/ and run/; a stdlib/ of its own is refused. *fd is the
  * caller's. Errors name the file. */

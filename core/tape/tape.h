@@ -162,6 +162,7 @@ bool	 sl_tape_map(struct sl_str parts, void (*fn)(void *arg, struct sl_str value
 	    void *arg, struct sl_buf *out);
 /* The first part of a name; empty if there is none. */
 struct sl_str sl_tape_get(struct sl_str parts, const char *name);
+int64_t	 sl_tape_number(struct sl_str text);	/* decimal, may be negative; 0 if it is none */
 int64_t	 sl_tape_get_number(struct sl_str parts, const char *name);	/* 0 if it is none */
 
 /* ---- files (tape_file.c; doc/capture.md) --------------------------------------------------- */

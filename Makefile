@@ -180,10 +180,13 @@ vectors: install-test
 asan: install-test
 	@$(MAKE) --no-print-directory $(JOBS) SAN=1 check
 
-# The long forms: more kills, reloads and random programs, and the fuzzers.
+# The long forms: more kills, reloads and random programs, 10,000 sessions under valgrind too, and the fuzzers.
 soak: install-test
 	@$(MAKE) --no-print-directory $(JOBS) SAN=1 SLUICE_KILLS=50 SLUICE_RELOADS=1000 EMBED_SESSIONS=10000 \
 	    SLUICE_HSL_PROGRAMS=5000 check
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@SLUICE=$(CURDIR)/build/sluice SLUICE_STDLIB=$(CURDIR)/stdlib EMBED_SESSIONS=10000 \
+	    $(PYTEST) tests/embed_test.py -k leak_nothing
 	@$(MAKE) --no-print-directory fuzz
 
 FUZZERS  = $(patsubst tests/fuzz/%.c,%,$(filter-out $(WITHOUT),$(wildcard tests/fuzz/*.c)))

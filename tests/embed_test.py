@@ -302,7 +302,7 @@ EMBEDDING = BUILD / "test" / "core" / "policy" / "embed_test"
 
 def valgrind(*args, **environment):
     return subprocess.run(["valgrind", "-q", "--error-exitcode=9", *args], cwd=ROOT, text=True,
-                          env=dict(os.environ, **environment), timeout=500,
+                          env=dict(os.environ, **environment), timeout=3000,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 

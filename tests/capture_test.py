@@ -669,7 +669,8 @@ def test_milter_sessions(tmp_path):
     pem, _ = key_pair(tmp_path)
     server = Sluice(tmp_path / "server", MILTER, {
         "zone.txt": "example.org. A 127.0.0.1\n", "keys/k.pem": pem,
-        "connect.lua": "context.at = time()\n",
+        # "elsewhere" isn't in the zone text, which says by zone_only that there is nothing else
+        "connect.lua": 'context.at = time()\nif #dns("elsewhere.example") > 0 then Reject("who?") end\n',
         "rcptto.lua": 'if recipient == "no@example.org" then Reject("not here") end\n',
         "data.lua": 'AddHeader("X-Id", uuid() .. " " .. tostring(queueid))\n'
                     'DelHeader("X-Old")\nif rand(1, 2) == 1 then SetSender("srs@example.org") end\n'

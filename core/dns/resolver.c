@@ -111,7 +111,7 @@ sl_dns_beside(struct sl_dns *real, const struct sl_dns_host *host)
 	dns->loop = real->loop;
 	dns->events = real->events;
 	dns->zone = real->zone;
-	dns->host = has_outside(real) ? host : NULL;
+	dns->host = host;
 	dns->timeout_ms = real->timeout_ms;
 	sl_list_init(&dns->waiting);
 	return dns;

@@ -96,3 +96,15 @@ def test_the_demo_with_blocks(tmp_path):
         (folder / name).write_text(text)
     result = subprocess.run([SLUICE, "check", folder], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_the_postfix_readme_as_it_stands(tmp_path):
+    """Its commands, in their order; what serves is looked at in milter_test.py."""
+    folder = tmp_path / "postfix"
+    shutil.copytree(ROOT / "examples/postfix", folder)
+    lines = re.findall(r"^    sluice (.+)$", (folder / "README.md").read_text(), re.M)
+    assert lines[-1] == "run policy"
+    said = [subprocess.run([SLUICE, *line.split()], cwd=folder, capture_output=True, text=True)
+            for line in lines[:-1]]
+    assert [done.returncode for done in said] == [0, 0, 0], said
+    assert said[1].stdout == "policy: no errors\n" and said[2].stdout.endswith(" passed, 0 failed\n")

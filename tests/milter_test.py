@@ -474,7 +474,7 @@ def test_the_example(tmp_path, key):
     config = files.pop("sluice.lua").replace("127.0.0.1:8890", "127.0.0.1:PORT").replace(
         "servers =", 'dns = { zone = "zone.txt", zone_only = true },\n  servers =')
     record = key[1]
-    files.update({"keys/example.org.pem": key[0], "zone.txt":
+    files.update({"keys/example.org/s1.pem": key[0], "zone.txt":
                   '_dmarc.example.org. IN TXT "v=DMARC1; p=reject"\ns1._domainkey.example.org. IN TXT ( ' +
                   " ".join(f'"{record[i:i + 200]}"' for i in range(0, len(record), 200)) + " )\n"})
     server = Sluice(tmp_path / "example", config, files).start()

@@ -11,6 +11,11 @@ extern const struct sl_builtin sl_config_functions[];
 size_t	 sl_config_list_size(struct loader *l, const json_t *v, const char *path);
 /* Never "nothing" for want of memory. */
 void	*sl_config_rows(struct loader *l, size_t n, size_t size);
+/* A file of the policy, or "pki:NAME". */
+void	 sl_config_take_pem(struct loader *l, const char *name, const char *path, struct sl_str *out);
+
+/* config_keys.c: the root's own keys, and those of its tables. */
+void	 sl_config_take_keys(struct loader *l, const json_t *root);
 
 /* config_listeners.c; the check is made when servers are known. */
 void	 sl_config_take_listeners(struct loader *l, const json_t *list);
@@ -29,6 +34,9 @@ int	 sl_config_begin_blocks(struct loader *l);	/* 0 or SL_ERR_NOMEM; before any 
 void	 sl_config_check_blocks(struct loader *l);	/* when all is taken: each block's own check */
 void	 sl_config_drop_blocks(struct loader *l);
 
+/* config_apis.c */
+void	 sl_config_take_apis(struct loader *l, const json_t *api, const json_t *apis);
+
 /* config_files.c */
 void	 sl_config_check_files(struct loader *l);
 
@@ -40,6 +48,6 @@ void	 sl_config_take_dkim(struct loader *l, const json_t *dkim);
 void	 sl_config_clear_dkim(struct sl_config *config);
 
 extern const struct key sl_listener_keys[], sl_milter_listener_keys[];
-extern const struct key sl_server_keys[], sl_transport_keys[], sl_dkim_keys[];
+extern const struct key sl_server_keys[], sl_transport_keys[], sl_dkim_keys[], sl_api_keys[];
 
 #endif

@@ -309,6 +309,9 @@ dmarc  reject        example.com
         ours, theirs = pty.openpty()
         subprocess.run([SLUICE, "verify", folder / "signed", "--zone", zone], stdout=theirs)
         assert b"dkim   \033[32mpass" in os.read(ours, 65536)
+        subprocess.run([SLUICE, "verify", folder / "signed", "--zone", zone], stdout=theirs,
+                       env={**os.environ, "NO_COLOR": "1"})
+        assert b"dkim   pass" in os.read(ours, 65536)
         os.close(theirs)
         os.close(ours)
 

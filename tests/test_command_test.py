@@ -28,8 +28,9 @@ def test_policies(policy, tmp_path):
     (folder / "secrets").mkdir(exist_ok=True)
     (folder / "mx.pem").write_text(cert)
     (folder / "keys/mx.pem").write_text(key)
-    for domain in ("example.com", "example.org"):
-        subprocess.run(["openssl", "genrsa", "-out", folder / f"keys/{domain}.pem", "2048"], check=True,
+    for name in ("example.com", "example.org/s1"):
+        (folder / f"keys/{name}").parent.mkdir(exist_ok=True)
+        subprocess.run(["openssl", "genrsa", "-out", folder / f"keys/{name}.pem", "2048"], check=True,
                        capture_output=True)
     (folder / "users").write_text(f"ann:{password_hash('secret')}:example.com,example.org\n")
     (folder / "secrets/api-token").write_text("token\n")
@@ -308,6 +309,13 @@ def test_rows_filter_and_reports(policy, tmp_path):
                            "# 1 passed, 0 failed\n")
     done = run(policy, "--filter", "nothing has this name")
     assert done.returncode == 1 and "no case was run" in done.stderr
+
+
+def test_a_report_that_cannot_be_written(policy, tmp_path):
+    for option in ("--junit", "--lcov"):
+        done = cases(policy, 'test("a", function() end)\n', option, tmp_path / "nowhere" / "report")
+        assert done.returncode == 2 and done.stdout.endswith("1 passed, 0 failed\n")
+        assert re.fullmatch("sluice: .*/nowhere/report: No such file or directory\n", done.stderr)
 
 
 def test_broken_files(policy):

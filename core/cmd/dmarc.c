@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../auth/report.h"
+#include "../base/terminal.h"
 #include "cmd.h"
 
 #define MANY	15	/* lines of a table for people, without --all */
@@ -28,7 +29,7 @@ struct job {
 static void
 print_color(const char *color, const char *text)
 {
-	bool tty = isatty(STDOUT_FILENO);
+	bool tty = sl_terminal_colors(STDOUT_FILENO);
 
 	printf("%s%s%s", tty ? color : "", text, tty ? "\033[0m" : "");
 }

@@ -5,6 +5,7 @@
 #include "../auth/finding.h"
 #include "../base/alloc.h"
 #include "../base/event.h"
+#include "../base/terminal.h"
 #include "../crypto/key.h"
 #include "../dns/dns.h"
 #include "cmd.h"
@@ -99,7 +100,7 @@ cmd_print_findings(const struct sl_findings *f)
 		[SL_FINDING_GOOD] = "\033[32m", [SL_FINDING_NOTE] = "\033[36m",
 		[SL_FINDING_TEMPORARY] = "\033[33m", [SL_FINDING_PROBLEM] = "\033[31m",
 	};
-	bool color = isatty(STDOUT_FILENO);
+	bool color = sl_terminal_colors(STDOUT_FILENO);
 	size_t i;
 
 	for (i = 0; i < f->n; i++) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "../base/event.h"
+#include "../base/terminal.h"
 
 #define MAX_LINE	(256u * 1024 * 1024)	/* a million recipients */
 
@@ -198,7 +199,7 @@ queue_answer_open(struct queue_answer *a, bool quarantine, const char *verb)
 	a->quarantine = quarantine;
 	a->show = strcmp(verb, "show") == 0;
 	a->remove = strcmp(verb, "remove") == 0;
-	a->color = isatty(STDOUT_FILENO) && !a->json;
+	a->color = sl_terminal_colors(STDOUT_FILENO) && !a->json;
 }
 
 void

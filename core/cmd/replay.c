@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../base/terminal.h"
 #include "../net/loop.h"
 #include "../policy/replay.h"
 #include "../tape/tape.h"
@@ -455,7 +456,7 @@ cmd_replay(int argc, char **argv)
 		{ "policy", required_argument, NULL, 'p' }, { "quiet", no_argument, NULL, 'q' },
 		{ "json", no_argument, NULL, 'j' }, { 0 },
 	};
-	struct state s = { .o.color = isatty(STDOUT_FILENO) };
+	struct state s = { .o.color = sl_terminal_colors(STDOUT_FILENO) };
 	int c, i, status;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)

@@ -79,7 +79,7 @@ traceback(lua_State *L)
 	return 1;
 }
 
-/* The harness is a function of the desk, the options, the files, HSL; true: all passed. */
+/* The harness is a function of the desk, the options, the files, HSL; true: all passed, nil: a report wasn't written. */
 static int
 run_harness(lua_State *L, struct desk *d, const struct options *o)
 {
@@ -103,7 +103,7 @@ run_harness(lua_State *L, struct desk *d, const struct options *o)
 		fprintf(stderr, "sluice: %s\n", lua_tostring(L, -1));
 		return 2;
 	}
-	return lua_toboolean(L, -1) ? 0 : 1;
+	return lua_isnil(L, -1) ? 2 : lua_toboolean(L, -1) ? 0 : 1;
 }
 
 static int

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../base/terminal.h"
 #include "../mail/date.h"
 #include "cmd.h"
 #include "desk.h"
@@ -151,7 +152,7 @@ converse(struct desk *d, const struct options *o, struct sl_str message, struct 
 static void
 print_text(struct desk *d, const json_t *verdict, struct sl_str message)
 {
-	bool color = isatty(STDOUT_FILENO);
+	bool color = sl_terminal_colors(STDOUT_FILENO);
 	struct sl_buf out = SL_BUF_INIT;
 	const json_t *item;
 	size_t i;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../auth/scan.h"
+#include "../base/terminal.h"
 #include "cmd.h"
 
 struct job {
@@ -110,7 +111,7 @@ print_result(const char *what, enum weight weight, const char *word)
 	static const char *const colors[] = {
 		[OPEN] = "\033[33m", [GOOD] = "\033[32m", [BAD] = "\033[31m", [TEMPORARY] = "\033[33m",
 	};
-	bool color = isatty(STDOUT_FILENO);
+	bool color = sl_terminal_colors(STDOUT_FILENO);
 
 	printf("%-6s %s%-13s%s ", what, color ? colors[weight] : "", word, color ? "\033[0m" : "");
 }

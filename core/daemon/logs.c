@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "../base/alloc.h"
+#include "../base/terminal.h"
 #include "plan.h"
 
 static void
@@ -32,7 +33,7 @@ sl_logs_open(struct sl_logs *l, struct sl_loop *loop, enum sl_level level)
 	l->level = SL_INFO;
 	l->fd = -1;
 	l->out = sl_event_sink_fd(STDOUT_FILENO, false,
-	    isatty(STDOUT_FILENO) ? SL_EVENT_COLOR : SL_EVENT_TEXT, level);
+	    sl_terminal_colors(STDOUT_FILENO) ? SL_EVENT_COLOR : SL_EVENT_TEXT, level);
 	if (l->out == NULL)
 		return SL_ERR_NOMEM;
 	sl_events_add(&l->events, l->out);

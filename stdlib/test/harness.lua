@@ -665,9 +665,20 @@ local function xml(s)
     { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }))
 end
 
-local function write_junit(path, results, failed)
+-- A file for a report; nil: it was said why it can't be one.
+local unwritten = false
+local function create(path)
   local f, why = io.open(path, "w")
-  if not f then error(why, 0) end
+  if not f then
+    io.stderr:write("sluice: ", why, "\n")
+    unwritten = true
+  end
+  return f
+end
+
+local function write_junit(path, results, failed)
+  local f = create(path)
+  if not f then return end
   f:write('<?xml version="1.0" encoding="UTF-8"?>\n')
   f:write(string.format('<testsuite name="%s" tests="%d" failures="%d">\n', xml(options.policy),
     #results, failed))
@@ -725,8 +736,8 @@ local function tell_coverage(covered)
 end
 
 local function write_lcov(path, covered)
-  local f, why = io.open(path, "w")
-  if not f then error(why, 0) end
+  local f = create(path)
+  if not f then return end
   for _, name in ipairs(sorted_keys(covered)) do
     local lines, hit = 0, 0
     f:write("TN:\nSF:", options.policy, "/", name, "\n")
@@ -767,6 +778,7 @@ local function main()
   if options.junit then write_junit(options.junit, results, failed) end
   print((options.tap and "# " or "") .. #results - failed .. " passed, " .. failed .. " failed")
   if #results == 0 then io.stderr:write("sluice: no case was run\n") end
+  if unwritten then return nil end
   return failed == 0 and #results > 0
 end
 

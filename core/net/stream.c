@@ -16,47 +16,8 @@
 #include <unistd.h>
 
 #include "../base/alloc.h"
+#include "stream_private.h"
 #include "tls_private.h"
-
-#define SCRATCH		(64 * 1024)
-#define KEEP		512		/* an empty buffer that may stay */
-#define DISCARD		(256 * 1024)	/* read away while lingering */
-
-enum state {
-	CONNECTING,
-	OPEN,
-	HANDSHAKE,
-	LINGER,		/* finish: output is with the kernel, waiting for the peer's end */
-};
-
-struct sl_stream {
-	struct sl_loop *loop;
-	const struct sl_stream_handler *handler;
-	void *arg;
-	int fd;
-	enum state state;
-	struct sl_watch watch;
-	struct sl_timer timer, linger;
-	struct sl_task task;
-	struct sl_orphan orphan;
-	struct sl_buf in, out;
-	size_t sent;			/* of out */
-	size_t clear;			/* of out: to go out before TLS starts; SIZE_MAX = no TLS wanted */
-	size_t read_limit;
-	size_t discarded;
-	int64_t timeout_ms, moved;	/* moved: when the last byte did */
-	SSL *ssl;
-	bool tls;			/* handshake done */
-	bool paused, limited;		/* limited: reading stopped for read_limit */
-	bool read_wants_write, write_wants_read;
-	bool again;			/* decrypted bytes wait inside OpenSSL */
-	bool wrote;			/* on_drain is owed */
-	bool prompt_ack;
-	bool eof, dead, closed, finishing;
-	struct sl_addr peer, local;
-};
-
-static _Thread_local char scratch[SCRATCH];
 
 static void	 pump(struct sl_stream *s);
 
@@ -109,8 +70,8 @@ sl_stream_close(struct sl_stream *s)
 }
 
 /* Tells the owner that nothing more comes; the stream stays until it is closed. */
-static void
-end(struct sl_stream *s, int code, const char *text)
+void
+sl_stream_end(struct sl_stream *s, int code, const char *text)
 {
 	struct sl_err err;
 
@@ -132,252 +93,6 @@ end(struct sl_stream *s, int code, const char *text)
 		s->handler->on_tls(s, s->arg, &err);
 	else
 		s->handler->on_end(s, s->arg, &err);
-}
-
-/* The connection is broken in both directions. */
-static void
-break_off(struct sl_stream *s, const char *what)
-{
-	struct sl_err err;
-
-	s->dead = true;
-	if (errno == ECONNRESET || errno == EPIPE) {
-		end(s, SL_ERR_CLOSED, "connection reset by the other side");
-		return;
-	}
-	sl_err_errno(&err, "%s", what);
-	end(s, SL_ERR_IO, err.text);
-}
-
-static void
-break_off_tls(struct sl_stream *s)
-{
-	unsigned long e = ERR_peek_error();
-	struct sl_err err;
-
-	s->dead = true;
-	/* An end without close_notify, or a reset. */
-	if (e == 0 || ERR_GET_REASON(e) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
-		ERR_clear_error();
-		end(s, SL_ERR_CLOSED, "connection closed by the other side");
-		return;
-	}
-	sl_tls_error(&err, "TLS");
-	end(s, SL_ERR_IO, err.text);
-}
-
-/* Reading */
-
-static bool
-may_read(const struct sl_stream *s)
-{
-	if (s->dead || s->eof || s->state == CONNECTING)
-		return false;
-	if (s->state == LINGER)
-		return true;
-	return s->state == OPEN && s->clear == SIZE_MAX && !s->paused &&
-	    (s->finishing || s->in.n < s->read_limit);
-}
-
-/* Up to 'room' bytes into scratch: their number, 0 = none now or the stream ended. */
-static size_t
-receive(struct sl_stream *s, size_t room)
-{
-	ssize_t n;
-
-	do
-		n = recv(s->fd, scratch, room, 0);
-	while (n < 0 && errno == EINTR);
-	if (n > 0 && s->prompt_ack)		/* not permanent: each time anew */
-		setsockopt(s->fd, IPPROTO_TCP, TCP_QUICKACK, &(int){ 1 }, sizeof(int));
-	if (n > 0)
-		return (size_t)n;
-	if (n == 0)
-		end(s, SL_ERR_CLOSED, "connection closed by the other side");
-	else if (errno != EAGAIN)
-		break_off(s, "read");
-	return 0;
-}
-
-static size_t
-receive_tls(struct sl_stream *s, size_t room)
-{
-	size_t total = 0;
-	int n = 1;
-
-	ERR_clear_error();
-	s->read_wants_write = false;
-	while (total < room && n > 0) {
-		n = SSL_read(s->ssl, scratch + total, (int)(room - total));
-		if (n > 0)
-			total += (size_t)n;
-	}
-	if (n > 0) {
-		s->again = true;
-		return total;
-	}
-	s->again = false;
-	/* The ends are seen again by the next SSL_read, after what was read is told. */
-	switch (SSL_get_error(s->ssl, n)) {
-	case SSL_ERROR_WANT_READ:
-		break;
-	case SSL_ERROR_WANT_WRITE:
-		s->read_wants_write = true;
-		break;
-	case SSL_ERROR_ZERO_RETURN:
-		if (total == 0)
-			end(s, SL_ERR_CLOSED, "connection closed by the other side");
-		else
-			s->again = true;
-		break;
-	default:
-		if (total == 0)
-			break_off_tls(s);
-		else
-			s->again = true;
-	}
-	return total;
-}
-
-static void
-do_read(struct sl_stream *s)
-{
-	size_t room = SCRATCH, n;
-
-	if (!s->finishing && s->read_limit - s->in.n < room)
-		room = s->read_limit - s->in.n;
-	n = s->tls && s->state != LINGER ? receive_tls(s, room) : receive(s, room);
-	if (n == 0 || s->closed)
-		return;
-	s->moved = sl_loop_now(s->loop);
-	if (s->finishing) {
-		s->discarded += n;
-		if (s->discarded > DISCARD)
-			sl_stream_close(s);
-		return;
-	}
-	if (sl_buf_put(&s->in, scratch, n) < 0) {
-		end(s, SL_ERR_IO, "out of memory");
-		return;
-	}
-	s->handler->on_read(s, s->arg);
-}
-
-/* Writing */
-
-static ssize_t
-transmit(struct sl_stream *s, size_t n)
-{
-	ssize_t r;
-
-	do
-		r = send(s->fd, s->out.p + s->sent, n, MSG_NOSIGNAL);
-	while (r < 0 && errno == EINTR);
-	if (r < 0 && errno != EAGAIN)
-		break_off(s, "write");
-	return r;
-}
-
-static ssize_t
-transmit_tls(struct sl_stream *s, size_t n)
-{
-	int r;
-
-	ERR_clear_error();
-	s->write_wants_read = false;
-	r = SSL_write(s->ssl, s->out.p + s->sent, n < INT32_MAX ? (int)n : INT32_MAX);
-	if (r > 0)
-		return r;
-	switch (SSL_get_error(s->ssl, r)) {
-	case SSL_ERROR_WANT_WRITE:
-		break;
-	case SSL_ERROR_WANT_READ:
-		s->write_wants_read = true;
-		break;
-	default:
-		break_off_tls(s);
-	}
-	return -1;
-}
-
-static size_t
-to_write(const struct sl_stream *s)
-{
-	size_t upto = s->clear < s->out.n ? s->clear : s->out.n;
-
-	if (s->dead || s->state == CONNECTING || s->state == HANDSHAKE)
-		return 0;
-	return upto - s->sent;
-}
-
-static void
-do_write(struct sl_stream *s)
-{
-	size_t n;
-	ssize_t r;
-
-	while ((n = to_write(s)) > 0) {
-		r = s->tls ? transmit_tls(s, n) : transmit(s, n);
-		if (r <= 0 || s->closed)
-			return;
-		s->sent += (size_t)r;
-		s->wrote = true;
-		s->moved = sl_loop_now(s->loop);
-	}
-	if (s->sent > 0 && s->sent == s->out.n) {
-		s->sent = 0;
-		if (s->out.cap > KEEP)
-			sl_buf_clear(&s->out);
-		else
-			sl_buf_reset(&s->out);
-		if (s->clear != SIZE_MAX)
-			s->clear = 0;
-	}
-}
-
-/* TLS */
-
-static void
-handshake(struct sl_stream *s)
-{
-	struct sl_err none = { 0 };
-	int r;
-
-	ERR_clear_error();
-	s->read_wants_write = false;
-	r = SSL_do_handshake(s->ssl);
-	if (r == 1) {
-		s->state = OPEN;
-		s->tls = true;
-		s->moved = sl_loop_now(s->loop);
-		/* Application bytes may have come with the last flight. */
-		s->again = true;
-		if (!s->finishing && s->handler->on_tls != NULL)
-			s->handler->on_tls(s, s->arg, &none);
-		return;
-	}
-	switch (SSL_get_error(s->ssl, r)) {
-	case SSL_ERROR_WANT_READ:
-		return;
-	case SSL_ERROR_WANT_WRITE:
-		s->read_wants_write = true;
-		return;
-	default:
-		break_off_tls(s);
-	}
-}
-
-static void
-begin_handshake(struct sl_stream *s)
-{
-	if (s->clear != s->sent)
-		return;
-	/* Written in clear: all up to here. What was appended since goes encrypted. */
-	sl_buf_drop(&s->out, s->sent);
-	s->sent = 0;
-	s->clear = SIZE_MAX;
-	s->state = HANDSHAKE;
-	handshake(s);
 }
 
 /* Finishing */
@@ -439,9 +154,9 @@ wanted(const struct sl_stream *s)
 		return SL_WRITE;
 	if (s->state == HANDSHAKE)
 		return s->read_wants_write ? SL_WRITE : SL_READ;
-	if (may_read(s) || s->write_wants_read)
+	if (sl_stream_may_read(s) || s->write_wants_read)
 		events |= SL_READ;
-	if ((to_write(s) > 0 && !s->write_wants_read) || s->read_wants_write)
+	if ((sl_stream_to_write(s) > 0 && !s->write_wants_read) || s->read_wants_write)
 		events |= SL_WRITE;
 	return events;
 }
@@ -459,8 +174,8 @@ update_watch(struct sl_stream *s)
 	if (events == 0 && (s->eof || s->dead))
 		sl_watch_stop(&s->watch);
 	else if (sl_watch_start(s->loop, &s->watch, s->fd, events, on_events) < 0)
-		end(s, SL_ERR_IO, "epoll");
-	if (!s->closed && s->again && may_read(s))
+		sl_stream_end(s, SL_ERR_IO, "epoll");
+	if (!s->closed && s->again && sl_stream_may_read(s))
 		sl_task_post(s->loop, &s->task, on_task);
 }
 
@@ -485,23 +200,20 @@ drained(struct sl_stream *s)
 static void
 pump(struct sl_stream *s)
 {
-	if (to_write(s) > 0)
-		do_write(s);
+	if (sl_stream_to_write(s) > 0)
+		sl_stream_do_write(s);
 	if (!s->closed && !s->dead && s->clear != SIZE_MAX && s->state == OPEN)
-		begin_handshake(s);
+		sl_stream_begin_handshake(s);
 	if (!s->closed && s->finishing)
 		finish_step(s);
 	if (!s->closed)
 		update_watch(s);
 }
 
+/* What is to be done after anything that happened. */
 static void
-on_task(struct sl_task *task)
+turn(struct sl_stream *s)
 {
-	struct sl_stream *s = sl_list_entry(task, struct sl_stream, task);
-
-	if (s->again && may_read(s))
-		do_read(s);
 	if (s->closed)
 		return;
 	pump(s);
@@ -509,6 +221,16 @@ on_task(struct sl_task *task)
 		drained(s);
 	if (!s->closed)
 		shrink(s);
+}
+
+static void
+on_task(struct sl_task *task)
+{
+	struct sl_stream *s = sl_list_entry(task, struct sl_stream, task);
+
+	if (s->again && sl_stream_may_read(s))
+		sl_stream_do_read(s);
+	turn(s);
 }
 
 static void
@@ -526,7 +248,7 @@ connected(struct sl_stream *s)
 		errno = error;
 		s->dead = true;
 		sl_err_errno(&err, "connect");
-		end(s, SL_ERR_IO, err.text);
+		sl_stream_end(s, SL_ERR_IO, err.text);
 		return;
 	}
 	s->state = OPEN;
@@ -546,20 +268,14 @@ on_events(struct sl_watch *watch, unsigned events)
 	if (s->state == CONNECTING)
 		connected(s);
 	else if (s->state == HANDSHAKE)
-		handshake(s);
-	else if ((events & (SL_READ | SL_HANGUP) || s->read_wants_write) && may_read(s))
-		do_read(s);
+		sl_stream_handshake(s);
+	else if ((events & (SL_READ | SL_HANGUP) || s->read_wants_write) && sl_stream_may_read(s))
+		sl_stream_do_read(s);
 	else if (events & SL_HANGUP) {
 		s->dead = true;
-		end(s, SL_ERR_CLOSED, "connection reset by the other side");
+		sl_stream_end(s, SL_ERR_CLOSED, "connection reset by the other side");
 	}
-	if (s->closed)
-		return;
-	pump(s);
-	if (!s->closed)
-		drained(s);
-	if (!s->closed)
-		shrink(s);
+	turn(s);
 }
 
 static void
@@ -570,7 +286,7 @@ on_timer(struct sl_timer *timer)
 
 	if (left > 0 && sl_timer_start(s->loop, &s->timer, left, on_timer) == 0)
 		return;
-	end(s, SL_ERR_TIMEOUT, s->state == CONNECTING ? "connect: timed out" : "timed out");
+	sl_stream_end(s, SL_ERR_TIMEOUT, s->state == CONNECTING ? "connect: timed out" : "timed out");
 	if (!s->closed)
 		update_watch(s);
 }

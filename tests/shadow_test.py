@@ -95,6 +95,10 @@ def test_differences(make):
     assert "7 sessions: 2 agree, 5 differ, 0 can't be told, 0 left out" in done.stdout
     assert "      now   Deliver 250 2.0.0 Message accepted  (default)\n" \
         "      next  Reject 550 5.7.1 spam  (next/data.lua:1)\n" in done.stdout
+    assert "counted yet" not in done.stdout
+    young = "".join(line for line in server.text().splitlines(True) if "shadow_summary" not in line)
+    done = subprocess.run([SLUICE, "shadow", "report", "-"], input=young, capture_output=True, text=True)
+    assert "\n0 sessions: " in done.stdout and "\nwhat follows isn't counted yet: " in done.stdout
 
 
 def test_the_same_policy_agrees(make):

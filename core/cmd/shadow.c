@@ -216,6 +216,8 @@ print_report(const json_t *g)
 	    (long long)number(g, "sessions"), (long long)number(g, "agreed"),
 	    (long long)number(g, "differed"), (long long)number(g, "incomplete"),
 	    (long long)number(g, "left_out"));
+	if (number(g, "differed") == 0 && json_array_size(json_object_get(g, "differences")) > 0)
+		printf("what follows isn't counted yet: the server tells its numbers each minute\n");
 	json_array_foreach(json_object_get(g, "differences"), i, group)
 		print_group(group);
 }

@@ -109,7 +109,8 @@ static const struct key timeouts_keys[] = {
 };
 
 static const struct key log_keys[] = {
-	{ .name = "file", .type = KEY_STRING, .offset = AT(log.file), .text = "JSON lines go there" },
+	{ .name = "file", .type = KEY_STRING, .offset = AT(log.file),
+	    .text = "JSON lines go there; relative to the folder where the server is started" },
 	{ .name = "syslog", .type = KEY_STRING, .offset = AT(log.syslog), .text = "socket, /dev/log" },
 	{ .name = "level", .type = KEY_STRING, .offset = AT(log.level), .dflt = "\"info\"",
 	    .text = "least level: debug, info, notice, warning, error, critical" },

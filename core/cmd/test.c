@@ -79,7 +79,8 @@ traceback(lua_State *L)
 	return 1;
 }
 
-/* The harness is a function of the desk, the options, the files, HSL; true: all passed, nil: a report wasn't written. */
+/* The harness is a function of the desk, the options, the files, HSL; true: all passed, nil: a report
+ * wasn't written. */
 static int
 run_harness(lua_State *L, struct desk *d, const struct options *o)
 {

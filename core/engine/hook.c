@@ -61,7 +61,8 @@ hook(lua_State *L, lua_Debug *ar)
 		sl_go_on_ending(L);
 		return;
 	}
-	if ((run->slice >= run->limits.slice_steps || executing_us > SLICE_US) && run->unyieldable == 0 && lua_isyieldable(L)) {
+	if ((run->slice >= run->limits.slice_steps || executing_us > SLICE_US) && run->unyieldable == 0 &&
+	    lua_isyieldable(L)) {
 		run->slice = 0;
 		run->passing = true;
 		lua_yield(L, 0);

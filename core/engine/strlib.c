@@ -395,7 +395,8 @@ sl_open_string(lua_State *L)
 		{ "find", str_find }, { "match", str_match }, { "gmatch", str_gmatch },
 		{ "gsub", str_gsub }, { "rep", str_rep }, { "format", str_format },
 		{ "lower", charged_lower }, { "upper", charged_upper },
-		{ "reverse", charged_reverse }, { "sub", charged_sub }, { "pack", str_pack }, { "unpack", str_unpack }, { NULL, NULL },
+		{ "reverse", charged_reverse }, { "sub", charged_sub },
+		{ "pack", str_pack }, { "unpack", str_unpack }, { NULL, NULL },
 	};
 	struct sl_vm *vm = sl_vm_from(L);
 

@@ -25,7 +25,8 @@ int	 sl_hsl_level(lua_State *L);
 
 /* Making */
 void	 sl_none(lua_State *L);					/* [-0, +1, -] nil / none */
-void	 sl_number(lua_State *L, double n);			/* [-0, +1, -] integral values print without ".0"; HSL's numbers are floats */
+/* Integral values print without ".0"; HSL's numbers are floats. */
+void	 sl_number(lua_State *L, double n);			/* [-0, +1, -] */
 void	 sl_bool(lua_State *L, bool b);				/* [-0, +1, -] */
 void	 sl_string(lua_State *L, struct sl_str s);		/* [-0, +1, m] */
 void	 sl_text(lua_State *L, const char *s);			/* [-0, +1, m] NULL = none */
@@ -57,7 +58,8 @@ void		 sl_arg_table(lua_State *L, int arg);		/* raises if it isn't one */
  *	t = sl_opt_number(L, 2, "timeout", 0, 60, 5);
  */
 void		 sl_options(lua_State *L, int arg, const char *const *names);
-struct sl_str	 sl_opt_string(lua_State *L, int arg, const char *name, const char *dflt); /* borrowed while the table lives; p NULL if dflt is */
+/* Borrowed while the table lives; p NULL if dflt is. */
+struct sl_str	 sl_opt_string(lua_State *L, int arg, const char *name, const char *dflt);
 double		 sl_opt_number(lua_State *L, int arg, const char *name, double min, double max, double dflt);
 bool		 sl_opt_bool(lua_State *L, int arg, const char *name, bool dflt);
 /* Pushes the option's value (none if missing); true if given. [-0, +1, m] */

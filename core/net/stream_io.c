@@ -1,4 +1,4 @@
-/* The bytes of a stream: reading, writing, and the handshake between them, in clear and by TLS. See stream_private.h. */
+/* The bytes of a stream: reading, writing and the handshake, in clear and by TLS. See stream_private.h. */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>

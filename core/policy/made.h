@@ -22,7 +22,8 @@ struct sl_made {
 
 /*
  * Adds it; 'made' with the strings of its recipients in the arena. The memory of 'text',
- * header, empty line and body, is taken if it went well. A recipient without a transport gets that of its row in the relay table.
+ * header, empty line and body, is taken if it went well. A recipient without a
+ * transport gets that of its row in the relay table.
  * SL_ERR_REFUSED: there is none, or another mail server queues; SL_ERR_LIMIT,
  * SL_ERR_NOMEM. *id is the new message's.
  */

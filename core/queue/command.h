@@ -42,8 +42,8 @@ struct sl_queue_run;
 /*
  * Begins; everything else comes from the loop, a bounded piece in each of its
  * turns: a list walks the store as it changes. 'delivery' may be NULL; it is
- * kicked when something became due. 'events' (may be NULL) hear of each change. A request that can't be read is answered
- * as one. NULL: out of memory.
+ * kicked when something became due. 'events' (may be NULL) hear of each change.
+ * A request that can't be read is answered as one. NULL: out of memory.
  */
 struct sl_queue_run *sl_queue_run_new(struct sl_loop *loop, struct sl_store *store,
 	    struct sl_delivery *delivery, struct sl_events *events,

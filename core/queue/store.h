@@ -80,7 +80,8 @@ struct sl_accept_item {
 };
 struct sl_op *sl_store_accept_all(struct sl_store *store, const struct sl_accept_item *items, size_t n);
 
-/* Records a recipient's new state, durable when done: with the next message, or within milliseconds. Other fields of *e replace the old ones. */
+/* Records a recipient's new state, durable when done: with the next message, or within
+ * milliseconds. Other fields of *e replace the old ones. */
 struct sl_op *sl_store_update(struct sl_store *store, const char *id, size_t index,
 	    const struct sl_entry *e);
 /*

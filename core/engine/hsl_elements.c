@@ -13,7 +13,7 @@ static const char owner_key = 0;	/* in an array: the token of who may write to i
 static lua_Integer
 token_of(lua_State *L, int own)
 {
-	return lua_isinteger(L, own) ? lua_tointeger(L, own) : 0;
+	return lua_tointeger(L, own);		/* nil: 0 */
 }
 
 static void
@@ -24,29 +24,28 @@ set_owner(lua_State *L, int map, lua_Integer token)
 	lua_rawsetp(L, map, &owner_key);
 }
 
+/* Whether the value on top is an array that 'token' may write to. */
 static bool
-is_owned(lua_State *L, int map, lua_Integer token)
+is_owned(lua_State *L, lua_Integer token)
 {
-	bool yes = lua_rawgetp(L, map, &owner_key) == LUA_TNUMBER &&
-	    lua_tointeger(L, -1) == token;
+	bool yes;
 
+	if (!lua_istable(L, -1))
+		return false;
+	yes = lua_rawgetp(L, -1, &owner_key) == LUA_TNUMBER && lua_tointeger(L, -1) == token;
 	lua_pop(L, 1);
 	return yes;
 }
 
-/* The array on top as one that only 'token' holds: itself, a copy, or a new one for none. */
+/* The array on top as a copy that only 'token' holds; a new one for none. */
 static void
-make_own(lua_State *L, bool owned, lua_Integer token)
+make_own(lua_State *L, lua_Integer token)
 {
-	if (lua_isnil(L, -1) || lua_touserdata(L, -1) == &sl_hsl_unset) {
-		lua_pop(L, 1);
+	if (lua_isnil(L, -1) || lua_touserdata(L, -1) == &sl_hsl_unset)
 		sl_map_make(L);
-	} else if (!owned) {
+	else
 		sl_map_copy(L, -1);
-		lua_remove(L, -2);
-	} else {
-		return;
-	}
+	lua_remove(L, -2);
 	set_owner(L, -1, token);
 }
 
@@ -149,26 +148,38 @@ finish(lua_State *L, lua_Integer token)
 	return 2;
 }
 
+/* Array and token at 1 and 2: pushes the array as one that may be written to; its token, or 0 and
+ * nothing for a reference. */
+static lua_Integer
+push_own(lua_State *L)
+{
+	lua_Integer token = token_of(L, 2);
+
+	if (token != 0) {
+		lua_pushvalue(L, 1);
+		return token;
+	}
+	check_container(L, 1);
+	if (is_reference(L, 1))
+		return 0;
+	lua_pushvalue(L, 1);
+	token = ++sl_vm_from(L)->tokens;
+	make_own(L, token);
+	return token;
+}
+
 /* Array, token, key, value at 1 to 4: the array and its token, afterwards. */
 static int
 set_one(lua_State *L)
 {
-	lua_Integer token = token_of(L, 2);
+	lua_Integer token = push_own(L);
 
-	check_container(L, 1);
-	if (is_reference(L, 1)) {
+	if (token == 0) {
 		put_reference(L, 1, 3, 4);
 		lua_pushvalue(L, 1);
-		return finish(L, 0);
-	}
-	lua_pushvalue(L, 1);
-	if (token == 0) {
-		token = ++sl_vm_from(L)->tokens;
-		make_own(L, false, token);
 	} else {
-		make_own(L, true, token);
+		put(L, 5, 3, 4);
 	}
-	put(L, 5, 3, 4);
 	return finish(L, token);
 }
 
@@ -209,6 +220,30 @@ push(lua_State *L)
 
 static void write_in_object(lua_State *L, int object, int key, int last, int value);
 
+/* Nothing is made on the way to a key that can't be one. */
+static void
+check_keys(lua_State *L, int key, int last)
+{
+	for (; key <= last; key++) {
+		lua_pushvalue(L, key);
+		if (lua_touserdata(L, key) != &sl_hsl_end)
+			sl_map_key(L);
+		lua_pop(L, 1);
+	}
+}
+
+/* The element on top, which the key at 'key' leads to in the array at 'map', becomes an array that
+ * 'token' may write to. */
+static void
+own_element(lua_State *L, int map, int key, int last, lua_Integer token)
+{
+	check_container(L, -1);
+	if (lua_isnil(L, -1))
+		check_keys(L, key, last);
+	make_own(L, token);
+	put(L, map, key, lua_gettop(L));
+}
+
 /*
  * Writes the value at 'value' below the array on top, which is owned, along the keys from
  * 'key' to 'last'.
@@ -216,33 +251,30 @@ static void write_in_object(lua_State *L, int object, int key, int last, int val
 static void
 write_below(lua_State *L, int key, int last, int value, lua_Integer token)
 {
-	int map = lua_gettop(L);
+	int root = lua_gettop(L), map = root + 1;
 
-	if (key == last) {
+	lua_pushvalue(L, root);
+	for (; key < last; key++) {
+		if (lua_touserdata(L, key) == &sl_hsl_end) {
+			lua_pushnil(L);
+		} else {
+			lua_pushvalue(L, key);
+			sl_map_get(L, map);
+		}
+		if (!is_owned(L, token)) {
+			if (is_reference(L, map + 1)) {
+				write_in_object(L, map + 1, key + 1, last, value);
+				break;
+			}
+			if (lua_isnil(L, -1) && lua_touserdata(L, value) == &sl_hsl_unset)
+				break;		/* there is nothing to unset */
+			own_element(L, map, key, last, token);
+		}
+		lua_replace(L, map);
+	}
+	if (key == last)
 		put(L, map, key, value);
-		return;
-	}
-	luaL_checkstack(L, 12, NULL);
-	if (lua_touserdata(L, key) == &sl_hsl_end) {
-		lua_pushnil(L);
-	} else {
-		lua_pushvalue(L, key);
-		sl_map_get(L, map);
-	}
-	check_container(L, -1);
-	if (is_reference(L, -1)) {
-		write_in_object(L, map + 1, key + 1, last, value);
-		lua_settop(L, map);
-		return;
-	}
-	if (lua_isnil(L, -1) && lua_touserdata(L, value) == &sl_hsl_unset) {
-		lua_settop(L, map);	/* there is nothing to unset */
-		return;
-	}
-	make_own(L, sl_is_map(L, -1) && is_owned(L, lua_gettop(L), token), token);
-	write_below(L, key + 1, last, value, token);
-	put(L, map, key, map + 1);
-	lua_settop(L, map);
+	lua_settop(L, root);
 }
 
 /* A chain of objects and arrays: what a key leads to below an object is a reference or a value
@@ -265,7 +297,7 @@ write_in_object(lua_State *L, int object, int key, int last, int value)
 		write_in_object(L, top + 1, key + 1, last, value);
 	} else {
 		token = ++sl_vm_from(L)->tokens;
-		make_own(L, false, token);
+		make_own(L, token);
 		write_below(L, key + 1, last, value, token);
 		put_reference(L, object, key, top + 1);
 	}
@@ -276,23 +308,15 @@ write_in_object(lua_State *L, int object, int key, int last, int value)
 static int
 set_path(lua_State *L)
 {
-	lua_Integer token = token_of(L, 2);
 	int last = lua_gettop(L);
+	lua_Integer token = push_own(L);
 
-	check_container(L, 1);
-	if (is_reference(L, 1)) {
+	if (token == 0) {
 		write_in_object(L, 1, 4, last, 3);
 		lua_pushvalue(L, 1);
-		return finish(L, 0);
-	}
-	lua_pushvalue(L, 1);
-	if (token == 0) {
-		token = ++sl_vm_from(L)->tokens;
-		make_own(L, false, token);
 	} else {
-		make_own(L, true, token);
+		write_below(L, 4, last, 3, token);
 	}
-	write_below(L, 4, last, 3, token);
 	return finish(L, token);
 }
 
@@ -377,11 +401,9 @@ set_shared(lua_State *L)
 		return 0;
 	}
 	token = shared_token(L, 1, 2);
-	if (token != 0) {
-		make_own(L, true, token);
-	} else {
+	if (token == 0) {
 		token = ++sl_vm_from(L)->tokens;
-		make_own(L, false, token);
+		make_own(L, token);
 		keep_token(L, 1, 2, token);
 	}
 	write_below(L, 4, last, 3, token);

@@ -145,44 +145,58 @@ truncated(double n)
 	return n > -9e18 && n < 9e18 ? (lua_Integer)n : 0;
 }
 
-bool
-sl_map_key_try(lua_State *L)
+/* Makes a key of the value at 'index', in its place; most are keys as they are. */
+static bool
+make_key(lua_State *L, int index)
 {
 	lua_Integer n;
 	struct sl_str s;
 
-	switch (lua_type(L, -1)) {
-	case LUA_TNUMBER:
-		if (lua_isinteger(L, -1))
-			return true;
-		n = truncated(lua_tonumber(L, -1));
-		break;
-	case LUA_TBOOLEAN:
-		n = lua_toboolean(L, -1);
-		break;
+	switch (lua_type(L, index)) {
 	case LUA_TSTRING:
-		s.p = lua_tolstring(L, -1, &s.n);
+		s.p = lua_tolstring(L, index, &s.n);
 		if (!is_integer(s, &n))
 			return true;
+		break;
+	case LUA_TNUMBER:
+		if (lua_isinteger(L, index))
+			return true;
+		n = truncated(lua_tonumber(L, index));
+		break;
+	case LUA_TBOOLEAN:
+		n = lua_toboolean(L, index);
 		break;
 	case LUA_TFUNCTION:
 		return true;
 	case LUA_TTABLE:
-		return !sl_is_map(L, -1);
+		return !sl_is_map(L, index);
 	default:
 		return false;
 	}
-	lua_pop(L, 1);
+	index = lua_absindex(L, index);
 	lua_pushinteger(L, n);
+	lua_replace(L, index);
 	return true;
+}
+
+bool
+sl_map_key_try(lua_State *L)
+{
+	return make_key(L, -1);
+}
+
+static void
+must_make_key(lua_State *L, int index)
+{
+	if (!make_key(L, index))
+		luaL_error(L, "%s can't be a key", lua_isnil(L, index) ? "none" :
+		    lua_istable(L, index) ? "an array" : luaL_typename(L, index));
 }
 
 void
 sl_map_key(lua_State *L)
 {
-	if (!sl_map_key_try(L))
-		luaL_error(L, "%s can't be a key", lua_isnil(L, -1) ? "none" :
-		    lua_istable(L, -1) ? "an array" : luaL_typename(L, -1));
+	must_make_key(L, -1);
 }
 
 /* The key on top as scripts see it. */
@@ -330,29 +344,17 @@ close_holes(lua_State *L, int order)
 
 /* ---- changing ------------------------------------------------------------------- */
 
-void
-sl_map_put(lua_State *L, int index)
+/* Puts the value on top under the key below it, which has none yet, or gets none. */
+static void
+put_new(lua_State *L, int index)
 {
-	bool ordered, none = lua_isnil(L, -1);
-	int key, order;
+	int value = lua_gettop(L), key = value - 1, order;
+	bool ordered, none = lua_isnil(L, value);
 
-	index = lua_absindex(L, index);
-	lua_insert(L, -2);
-	sl_map_key(L);
-	key = lua_gettop(L);		/* and the value below it */
-	lua_pushvalue(L, key);
-	if (lua_rawget(L, index) != LUA_TNIL && !none) {	/* it has its place */
-		lua_pop(L, 1);
-		lua_insert(L, -2);
-		lua_rawset(L, index);
-		return;
-	}
-	lua_pop(L, 1);
 	luaL_checkstack(L, 12, NULL);
 	ordered = push_order(L, index);
 	if (!ordered && !none && lua_isinteger(L, key) &&
 	    (size_t)lua_tointeger(L, key) == list_count(L, index)) {
-		lua_insert(L, -2);
 		lua_rawset(L, index);	/* a list that grows */
 		return;
 	}
@@ -363,8 +365,22 @@ sl_map_put(lua_State *L, int index)
 		set_field(L, order, ORDER_NONES, 1);
 	if (!is_there(L, order, key))
 		add_to_order(L, order, key);
-	lua_pop(L, 1);
-	lua_insert(L, -2);
+	lua_settop(L, value);
+	lua_rawset(L, index);
+}
+
+void
+sl_map_put(lua_State *L, int index)
+{
+	index = lua_absindex(L, index);
+	must_make_key(L, -2);
+	lua_pushvalue(L, -2);
+	if (lua_rawget(L, index) == LUA_TNIL || lua_isnil(L, -2)) {
+		lua_pop(L, 1);
+		put_new(L, index);
+		return;
+	}
+	lua_pop(L, 1);			/* it has its place */
 	lua_rawset(L, index);
 }
 

@@ -164,6 +164,8 @@ class Maker:
         return self.pick(
             (5, lambda: ("bin", self.r.choice("+-*"), e("n", d), e("n", d))),
             (1, lambda: ("bin", self.r.choice("/%"), e("n", d), e("n", d))),
+            (1, lambda: ("bin", self.r.choice("+-*%"), self.counted(d),
+                         ("num", float(self.r.randrange(1, 9))) if self.chance(0.7) else e("n", d))),
             (0.4, lambda: ("bin", "**", e("n", 0), ("num", float(self.r.randrange(4))))),
             (1, lambda: ("bin", self.r.choice(["|", "&", "^", "<<", ">>", ">>>"]), e("n", d), e("n", d))),
             (0.6, lambda: ("un", self.r.choice("-~"), e("n", d))),
@@ -413,14 +415,24 @@ class Maker:
         self.scope.sure.discard(i)      # nobody else writes it: the loop ends
         var, end = ("var", i), ("num", float(self.r.randrange(1, 6)))
         if self.chance(0.5):
-            return [("for", [("assign", "=", var, ("num", 0.0))], ("bin", "<", var, end),
-                     [("inc", "++", False, var)], body)]
+            return [self.counting(var, end, body)]
         start = [("expr", ("assign", "=", var, ("num", 0.0)))]
         step = ("expr", ("inc", "++", True, var))
         if self.chance(0.3):
             stop = ("if", [(("bin", ">", var, end), [("break",)])], None)
             return start + [("while", None, [step, stop] + body)]
         return start + [("while", ("bin", "<", var, end), [step] + body)]
+
+    def counting(self, var, end, body):
+        """for: up or down, by one step of several"""
+        first, last, sign, compare = ("num", 0.0), end, "+", self.r.choice(["<", "<=", "!="])
+        if self.chance(0.3):
+            first, last, sign, compare = end, ("num", 0.0), "-", self.r.choice([">", ">="])
+        by = ("num", 1.0 if compare == "!=" else float(self.r.randrange(1, 4)))
+        step = self.r.choice([("assign", sign + "=", var, by),
+                              ("assign", "=", var, ("bin", sign, var, by)),
+                              ("inc", sign * 2, self.chance(0.5), var)])
+        return ("for", [("assign", "=", var, first)], ("bin", compare, var, last), [step], body)
 
     def foreach(self, d, nest):
         over = self.expr("a", d)
@@ -514,7 +526,9 @@ def predict(statements):
     except (Undefined, RecursionError):
         return None
     text = "\n".join(i.out)
-    return text if len(text) < 20000 and "..." not in text else None
+    if len(text) > 20000 or any(len(line) > 4000 for line in i.out) or "..." in text:
+        return None                 # echo cuts long arrays
+    return text
 
 
 class Program:

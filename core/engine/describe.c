@@ -221,7 +221,9 @@ sl_describe(lua_State *L, int index, struct sl_buf *out, size_t max)
 	describe(L, lua_absindex(L, index), text, max, 0);
 	text->limit = 0;
 	text->failed = false;		/* a long value is cut, that's no failure */
-	if (text->n > max)
-		text->n = max;
+	if (text->n > max && max > 3) {
+		text->n = max - 3;
+		sl_buf_puts(text, "...");
+	}
 	return sl_vm_redact(vm, sl_buf_str(text), out);
 }

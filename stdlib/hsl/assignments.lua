@@ -40,13 +40,18 @@ function M:read(node)
     return ("%s(%s)"):format(self:use("fact"), quote(var.name))
   elseif var.kind == "global" then
     return ("%s(_M, %s)"):format(self:use(node.quiet and "peek" or "var"), quote(var.name))
-  elseif node.quiet then
-    return var.unset and ("%s(%s)"):format(self:use("quiet"), place(var)) or place(var)
-  elseif node.check or var.forgotten then
+  elseif node.quiet and var.unset then
+    return ("%s(%s)"):format(self:use("quiet"), place(var))
+  elseif not node.quiet and (node.check or var.forgotten) then
     return ("%s(%s, %s)"):format(self:use("get"), place(var), quote(var.name))
+  elseif var.low then
+    return "(" .. place(var) .. " + 0.0)"
   end
   return place(var)
 end
+
+--- A variable that counts, as the integer that it is.
+function M:counter(var) return place(var) end
 
 -- Assigns code to a variable; with 'as_value' the variable's code is needed afterwards.
 function M:store(var, code)
@@ -236,10 +241,15 @@ local one = { t = "num", value = 1.0 }
 
 local function compound(self, node, before, as_value, op, operand_code, operand_node)
   local target = node.target
+  if target.t == "var" and target.var.low then
+    self:store(target.var, ("%s %s %d"):format(place(target.var), op, operand_node.value))
+    return self:read(target)
+  end
   if target.t == "var" and target.var.kind == "local" then
-    local current = self:read(target)
-    local code = expressions.apply(self, op, current, operand_code(), types.of(target),
-      types.of(operand_node))
+    local type = types.of(target)
+    local code = expressions.apply(self, op, self:read(target),
+      operand_code(type == "number" or type == "string" and op == "."),
+      type == "string" and expressions.is_text(operand_node))
     self:store(target.var, code)
     return place(target.var)
   end
@@ -280,11 +290,15 @@ function M:assign(node, before, as_value)
   local target = node.target
   if node.op == "??=" then return assign_default(self, node, as_value) end
   if node.op ~= "=" then
-    return compound(self, node, before, as_value, node.op:sub(1, -2), function()
+    return compound(self, node, before, as_value, node.op:sub(1, -2), function(any)
+      if any then return expressions.number(self, node.value, nil, 0) end   -- an integer will do
       return expressions.argument(self, node.value)
     end, node.value)
   end
-  if target.t == "var" and target.var.kind == "local" then
+  if target.t == "var" and target.var.low then
+    self:store(target.var, (expressions.whole(self, node.value, before)))
+    return self:read(target)
+  elseif target.t == "var" and target.var.kind == "local" then
     self:choose(node.value, before, function(code) self:store(target.var, code) end)
     return place(target.var)
   end
@@ -316,16 +330,10 @@ function M:choose(node, before, write)
   local inner = expressions.strip(node)
   if inner.t == "ternary" and inner.a then
     self:add("if " .. expressions.condition(self, inner.c, before) .. " then")
-    self:choose(inner.a, nil, write)
+    self:choose(inner.a, { clean = true }, write)
     self:add("else")
-    self:choose(inner.b, nil, write)
+    self:choose(inner.b, { clean = true }, write)
     self:add("end")
-  elseif inner.t == "coalesce" and not expressions.is_pure(inner.b) then
-    local temp = self:temp()
-    self:add(("local %s = %s; if %s == nil then %s = %s end"):format(temp,
-      expressions.argument(self, inner.a, before), temp, temp,
-      expressions.argument(self, inner.b)))
-    write(temp)
   else
     write(expressions.argument(self, node, before))
   end

@@ -26,7 +26,7 @@ end
 local quote = expressions.quote
 
 --- A Lua literal of a number: always a float.
-function expressions.number(n)
+local function literal(n)
   if n ~= n then return "(0/0)" end
   if n == math.huge then return "(1/0)" end
   local text = ("%.17g"):format(n)
@@ -74,6 +74,37 @@ local function dirty(before)
   if before then before.clean = false end
 end
 
+-- ---- whole numbers ------------------------------------------------------------------
+
+local whole
+
+local whole_level = { ["+"] = ADD, ["-"] = ADD, ["*"] = MULTIPLY, ["%"] = MULTIPLY }
+
+--- The code of an integer, for a node that has a range (types.lua).
+function whole(self, node, before)
+  node = strip(node)
+  if node.t == "num" then return ("%d"):format(node.value), ATOM end
+  if node.t == "unary" then return ("%d"):format(-node.value.value), UNARY end
+  dirty(before)
+  if node.t == "var" then return self:counter(node.var), ATOM end
+  local level = whole_level[node.op]
+  local a, la = whole(self, node.a)
+  local b, lb = whole(self, node.b)
+  return wrapped(a, la, level) .. " " .. node.op .. " " .. wrapped(b, lb, level + 1), level
+end
+expressions.whole = whole
+
+local function is_whole(node)
+  return types.range(node) ~= nil
+end
+
+-- An operand where an integer does as well as a float.
+local function number(self, node, before, least)
+  if not is_whole(node) then return operand(self, node, before, least) end
+  local code, level = whole(self, node, before)
+  return wrapped(code, level, least)
+end
+
 -- ---- truth ------------------------------------------------------------------------
 
 --- Code that Lua tests as HSL would test the value.
@@ -89,7 +120,7 @@ function expressions.condition(self, node, before)
   elseif type == "boolean" then
     return E(self, node, before)
   elseif type == "number" then
-    return operand(self, node, before, COMPARE + 1) .. " ~= 0", COMPARE
+    return number(self, node, before, COMPARE + 1) .. " ~= 0", COMPARE
   elseif type == "string" then
     return operand(self, node, before, COMPARE + 1) .. ' ~= ""', COMPARE
   end
@@ -109,7 +140,7 @@ end
 local by_node = { logic = expressions.logic }
 
 function by_node.num(_, node)
-  local code = expressions.number(node.value)
+  local code = literal(node.value)
   return code, ATOM
 end
 
@@ -137,7 +168,7 @@ function by_node.unary(self, node, before)
   if node.op == "~" then return self:use("bnot") .. "(" .. argument(self, node.value, before) .. ")", ATOM end
   local inner = strip(node.value)
   if inner.t == "num" then
-    local code = expressions.number(node.op == "-" and -inner.value or inner.value)
+    local code = literal(node.op == "-" and -inner.value or inner.value)
     return code, UNARY
   end
   if node.op == "+" then return E(self, node.value, before) end
@@ -178,17 +209,22 @@ local function joined(self, codes, known)
   return joined(self, rows, true)
 end
 
+-- Lua joins integers to texts as HSL does.
+local function is_text(node)
+  return types.of(node) == "string" or is_whole(node)
+end
+
 local function concatenation(self, node, before)
-  local codes, known, literal = {}, true, nil
+  local codes, known, text = {}, true, nil
   for _, part in ipairs(flatten(node, {})) do
     local inner = strip(part)
-    if inner.t == "str" and literal then      -- joined while compiling
-      literal = literal .. inner.value
-      codes[#codes] = quote(literal)
+    if inner.t == "str" and text then      -- joined while compiling
+      text = text .. inner.value
+      codes[#codes] = quote(text)
     else
-      literal = inner.t == "str" and inner.value or nil
-      known = known and types.of(part) == "string"
-      codes[#codes + 1] = known and operand(self, part, before, CONCAT + 1) or
+      text = inner.t == "str" and inner.value or nil
+      known = known and is_text(part)
+      codes[#codes + 1] = known and number(self, part, before, CONCAT + 1) or
         argument(self, part, before)
     end
   end
@@ -201,19 +237,19 @@ function by_node.interp(self, node, before)
     if type(part) == "string" then
       codes[#codes + 1] = quote(part)
     else
-      known = known and types.of(part) == "string"
-      codes[#codes + 1] = E(self, part, before)
+      known = known and is_text(part)
+      codes[#codes + 1] = number(self, part, before, CONCAT + 1)
     end
   end
+  if #codes == 1 and types.of(node.parts[1]) ~= "string" then table.insert(codes, 1, '""') end
   return joined(self, codes, known)
 end
 
 -- ---- operators --------------------------------------------------------------------------
 
 local arithmetic = {
-  ["+"] = { "+", ADD }, ["-"] = { "-", ADD }, ["*"] = { "*", MULTIPLY }, ["/"] = { "/", MULTIPLY },
-  ["<"] = { "<", COMPARE }, [">"] = { ">", COMPARE }, ["<="] = { "<=", COMPARE },
-  [">="] = { ">=", COMPARE },
+  ["+"] = ADD, ["-"] = ADD, ["*"] = MULTIPLY, ["/"] = MULTIPLY,
+  ["<"] = COMPARE, [">"] = COMPARE, ["<="] = COMPARE, [">="] = COMPARE,
 }
 local calls = {
   ["%"] = "mod", ["&"] = "band", ["|"] = "bor", ["^"] = "bxor", ["<<"] = "shl", [">>"] = "shr",
@@ -244,13 +280,29 @@ end
 
 -- The left side of one of Lua's operators: it reads a local when it computes, so that a variable
 -- which the right side assigns is read by a call before.
-local function left_operand(self, node, before, least)
+local function left_operand(self, node, before, least, as)
   local a = strip(node.a)
   local named = (a.t == "assign" or a.t == "incdec") and a.target or a     -- gives its variable
   if named.t == "var" and named.var.kind == "local" and changes(node.b, named.var) then
     return self:use("quiet") .. "(" .. E(self, a, before) .. ")"
   end
-  return operand(self, a, before, least)
+  return (as or operand)(self, a, before, least)
+end
+
+-- One of Lua's operators. One operand may be an integer where the other is a float: the result is
+-- a float then; both may be where it always is one, or no number.
+local function lua_operator(self, node, before, op, level, right_level)
+  local left, right = number, number
+  if level == ADD or op == "*" then
+    if is_whole(node.a) and is_whole(node.b) then
+      if is_literal(node.b) then right = operand else left = operand end
+    else
+      if types.of(node.b) ~= "number" then left = operand end
+      if types.of(node.a) ~= "number" then right = operand end
+    end
+  end
+  return left_operand(self, node, before, right_level > level and level or level + 1, left) ..
+    " " .. op .. " " .. right(self, node.b, before, right_level), level
 end
 
 local function equality(self, node, before)
@@ -262,8 +314,8 @@ local function equality(self, node, before)
   local plain = none or same_scalars(ta, tb) or
     strict and (ta ~= nil and ta ~= "array" or tb ~= nil and tb ~= "array")
   if plain then
-    return left_operand(self, node, before, COMPARE + 1) .. (negated and " ~= " or " == ") ..
-      operand(self, b, before, COMPARE + 1), COMPARE
+    return left_operand(self, node, before, COMPARE + 1, number) ..
+      (negated and " ~= " or " == ") .. number(self, b, before, COMPARE + 1), COMPARE
   end
   local ca, cb = argument(self, a, before), argument(self, b, before)
   local call = ("%s(%s, %s)"):format(self:use(strict and "same" or "eq"), ca, cb)
@@ -282,33 +334,39 @@ local function regex(self, node, before)
   return code, ATOM
 end
 
+-- Lua's has the sign of the divisor.
+local function remainder(self, node, before)
+  if is_whole(node) then
+    return whole(self, node, before) .. " + 0.0", ADD
+  end
+  local b = strip(node.b)
+  if is_pure(node.a) and types.of(node.a) == "number" and b.t == "num" and b.value > 0 then
+    local a, by = E(self, node.a, before), literal(b.value)
+    return ("(%s >= 0 and %s %% %s or %s(%s, %s))"):format(a, a, by, self:use("mod"), a, by), ATOM
+  end
+  return ("%s(%s, %s)"):format(self:use("mod"), argument(self, node.a, before),
+    argument(self, node.b, before)), ATOM
+end
+
 function by_node.binary(self, node, before)
   local op = node.op
   if op == "." then return concatenation(self, node, before) end
   if op == "=~" or op == "!~" then return regex(self, node, before) end
   if op:find("^[=!]=") then return equality(self, node, before) end
-  if op == "%" and is_pure(node.a) and types.of(node.a) == "number" and strip(node.b).t == "num" and
-      strip(node.b).value > 0 then      -- Lua's has the sign of the divisor
-    local a, b = E(self, node.a, before), expressions.number(strip(node.b).value)
-    return ("(%s >= 0 and %s %% %s or %s(%s, %s))"):format(a, a, b, self:use("mod"), a, b), ATOM
-  end
+  if op == "%" then return remainder(self, node, before) end
   if calls[op] then
     return ("%s(%s, %s)"):format(self:use(calls[op]), argument(self, node.a, before),
       argument(self, node.b, before)), ATOM
   end
-  if op == "**" then
-    return left_operand(self, node, before, POWER + 1) .. " ^ " ..
-      operand(self, node.b, before, POWER), POWER
-  end
-  local lua, level = arithmetic[op][1], arithmetic[op][2]
-  return left_operand(self, node, before, level == COMPARE and level + 1 or level) .. " " .. lua ..
-    " " .. operand(self, node.b, before, level + 1), level
+  if op == "**" then return lua_operator(self, node, before, "^", POWER, POWER) end
+  local level = arithmetic[op]
+  return lua_operator(self, node, before, op, level, level + 1)
 end
 
 --- The code of 'a op b' where both are code already; for compound assignments.
-function expressions.apply(self, op, a, b, type_a, type_b)
+function expressions.apply(self, op, a, b, texts)
   if op == "." then
-    if type_a == "string" and type_b == "string" then return ("%s .. (%s)"):format(a, b) end
+    if texts then return ("%s .. (%s)"):format(a, b) end
     return ("%s(%s, %s)"):format(self:use("cat"), a, b)
   elseif calls[op] then
     return ("%s(%s, %s)"):format(self:use(calls[op]), a, b)
@@ -333,17 +391,34 @@ local function at_once(self, write)
 end
 expressions.at_once = at_once
 
-function by_node.ternary(self, node, before)
-  if not node.a then return expressions.elvis(self, node, before) end
-  local c, lc = condition(self, node.c, before)
-  if is_solid(node.a) then
-    return ("%s and %s or %s"):format(wrapped(c, lc, AND), operand(self, node.a, nil, AND + 1),
-      operand(self, node.b, nil, OR + 1)), OR
-  elseif is_solid(node.b) then
-    return ("not %s and %s or %s"):format(wrapped(c, lc, UNARY), operand(self, node.b, nil, AND + 1),
-      operand(self, node.a, nil, OR + 1)), OR
-  elseif is_pure(node.a) and is_pure(node.b) then
-    return ("%s(%s, %s, %s)"):format(self:use("pick"), c, E(self, node.a), E(self, node.b)), ATOM
+-- 'value', and another one if the test fails: statements before the expression where nothing was
+-- evaluated yet. 'test' has the value's name in it.
+local function with_other(self, value, test, other, before)
+  if before then
+    local temp = self:temp()
+    self:add(("local %s = %s; if %s then"):format(temp, value, test:gsub("_1", temp)))
+    self:choose(other, { clean = true }, function(code) self:add(temp .. " = " .. code) end)
+    self:add("end")
+    return temp, ATOM
+  end
+  return at_once(self, function()
+    self:add(("local _1 = %s; if not (%s) then return _1 end return %s"):format(value, test,
+      argument(self, other)))
+  end)
+end
+
+local function is_first(before) return before and before.clean and before or nil end
+
+local function one_of(self, c, node, before)
+  if before then
+    local temp = self:temp()
+    local function write(code) self:add(temp .. " = " .. code) end
+    self:add(("local %s; if %s then"):format(temp, c))
+    self:choose(node.a, { clean = true }, write)
+    self:add("else")
+    self:choose(node.b, { clean = true }, write)
+    self:add("end")
+    return temp, ATOM
   end
   return at_once(self, function()
     self:add(("if %s then return %s end return %s"):format(c, argument(self, node.a),
@@ -351,26 +426,38 @@ function by_node.ternary(self, node, before)
   end)
 end
 
+function by_node.ternary(self, node, before)
+  if not node.a then return expressions.elvis(self, node, before) end
+  local first = is_first(before)
+  local c, lc = condition(self, node.c, before)
+  if is_solid(node.a) then
+    return ("%s and %s or %s"):format(wrapped(c, lc, AND), operand(self, node.a, nil, AND + 1),
+      operand(self, node.b, nil, OR + 1)), OR
+  elseif is_solid(node.b) then
+    return ("not %s and %s or %s"):format(wrapped(c, lc, UNARY), operand(self, node.b, nil, AND + 1),
+      operand(self, node.a, nil, OR + 1)), OR
+  elseif not first and is_pure(node.a) and is_pure(node.b) then
+    return ("%s(%s, %s, %s)"):format(self:use("pick"), c, E(self, node.a), E(self, node.b)), ATOM
+  end
+  return one_of(self, c, node, first)
+end
+
 function expressions.elvis(self, node, before)
+  local first = is_first(before)
   local c = argument(self, node.c, before)
-  if is_pure(node.b) then
+  if not first and is_pure(node.b) then
     return ("%s(%s, %s)"):format(self:use("elvis"), c, E(self, node.b)), ATOM
   end
-  return at_once(self, function()
-    self:add(("local _1 = %s; if %s(_1) then return _1 end return %s"):format(c, self:use("truth"),
-      argument(self, node.b)))
-  end)
+  return with_other(self, c, "not " .. self:use("truth") .. "(_1)", node.b, first)
 end
 
 function by_node.coalesce(self, node, before)
+  local first = is_first(before)
   local a = argument(self, node.a, before)
-  if is_pure(node.b) then
+  if not first and is_pure(node.b) then
     return ("%s(%s, %s)"):format(self:use("default"), a, E(self, node.b)), ATOM
   end
-  return at_once(self, function()
-    self:add(("local _1 = %s; if _1 ~= nil then return _1 end return %s"):format(a,
-      argument(self, node.b)))
-  end)
+  return with_other(self, a, "_1 == nil", node.b, first)
 end
 
 function by_node.isset(self, node)
@@ -454,6 +541,7 @@ for name in ([[byte char dump find format gmatch gsub len lower match pack packs
 function expressions.key(self, node, before)
   local key = key_literal(node)
   if math.type(key) == "integer" then return tostring(key) end
+  if is_whole(node) then return (whole(self, node, before)) end
   return argument(self, node, before)
 end
 
@@ -477,11 +565,11 @@ function by_node.index(self, node, before)
   local is_array = types.of(node.base) == "array"
   local code = element(self, base, key, is_pure(node.base), is_array)
   if code then return code, ATOM end
-  if is_array and is_pure(node.base) and is_pure(node.key) and types.of(node.key) == "number" then
-    code = E(self, node.key)      -- a fraction isn't found there, and not lost
+  code = expressions.key(self, node.key, before)
+  if is_array and is_pure(node.base) and is_pure(node.key) then    -- what isn't found so isn't lost
     return ("(%s[%s] or %s(%s, %s))"):format(base, code, self:use("index"), base, code), ATOM
   end
-  return ("%s(%s, %s)"):format(self:use("index"), base, expressions.key(self, node.key, before)), ATOM
+  return ("%s(%s, %s)"):format(self:use("index"), base, code), ATOM
 end
 
 function by_node.index_all(self, node, before)
@@ -625,6 +713,8 @@ function E(self, node, before)
   return code, level
 end
 expressions.of = E
+expressions.number = number
+expressions.is_text = is_text
 expressions.argument = argument
 expressions.operand = operand
 expressions.strip = strip

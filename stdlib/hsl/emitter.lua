@@ -9,6 +9,7 @@
 -- its array; _1, _2 ... are temporary.
 local assignments = require "hsl.assignments"
 local expressions = require "hsl.expressions"
+local types = require "hsl.types"
 
 local emitter = {}
 
@@ -186,8 +187,32 @@ local function emit_list(self, list)
   end
 end
 
+local last_before = { ["<"] = -1, ["<="] = 0, [">"] = 1, [">="] = 0 }
+
+-- for ($i = a; $i < 10; $i += 2) as Lua's own loop, which only counts the rounds: nil unless nothing
+-- else changes the variable.
+local function counted_loop(node)
+  local cond, step = node.cond, node.step[1]
+  if not cond or cond.t ~= "binary" or not last_before[cond.op] or #node.step ~= 1 or
+      #node.cond_clears > 0 or cond.a.t ~= "var" or not cond.a.var.low then return nil end
+  local var = cond.a.var
+  local by, last = types.step(step, var), expressions.is_literal(cond.b) and types.range(cond.b)
+  if by and by ~= 0 and last and (by > 0) == (cond.op:sub(1, 1) == "<") and
+      not expressions.changes(node.body, var) then
+    return ("for _ = %s, %d, %d do"):format(place(var), last + last_before[cond.op], by)
+  end
+end
+
 statements["for"] = function(self, node)
   emit_list(self, node.init)
+  local counted = counted_loop(node)
+  if counted then
+    self:add(counted)
+    loop_body(self, node)
+    emit_list(self, node.step)
+    self:add("end")
+    return
+  end
   self:push()
   clear(self, node.cond_clears)
   local c = node.cond and expressions.condition(self, node.cond, { clean = true }) or "true"

@@ -140,6 +140,14 @@ local function step(value, var)
   end
 end
 
+--- What the expression adds to a variable that counts, if it is such a step.
+function types.step(node, var)
+  if node.t == "assign" and node.op == "=" then
+    return node.target.var == var and step(node.value, var) or nil
+  end
+  return step(node, var)
+end
+
 -- The range of a variable that counts.
 local function counted(var)
   local low, high, up, down = math.huge, -math.huge, 0, 0

@@ -262,7 +262,9 @@ local function compound(self, node, before, as_value, op, operand_code, operand_
   local root, path = path_of(target)
   local codes = path_codes(self, path, true)
   local current = #codes > 0 and read_element(self, root, codes) or self:read(root)
-  if operand_node == one then current = "(" .. current .. " or 0.0)" end   -- counting begins at 0
+  if operand_node == one and #codes > 0 then      -- an element's counting begins at 0
+    current = "(" .. current .. " or 0.0)"
+  end
   local code = expressions.apply(self, op, current, operand_code())
   if as_value or changes_array(target, operand_node) then code = kept(self, code) end
   if #codes > 0 then

@@ -249,6 +249,8 @@ def test_check_warns(tmp_path):
     (tmp_path / "a.hsl").write_text("""$unused = 1;
 if (GetHeadr("X") and 1 or 0) { Reject(); echo $sendrip; }
 function Deliver() { global $x; if ($x) $y = 1; echo $y; echo $senderip; }
+function dnstxt($name) { return ["injected"]; }
+function uuid() { return builtin uuid(); }
 """)
     result = subprocess.run([SLUICE, "check", tmp_path], capture_output=True, text=True)
     assert result.returncode == 0
@@ -258,8 +260,10 @@ function Deliver() { global $x; if ($x) $y = 1; echo $y; echo $senderip; }
                   "a.hsl:2:43: warning: this is never reached: Reject ends the script",
                   "$senderip?", "a.hsl:3:54: warning: $y may not be assigned here",
                   "Deliver is redefined and never calls builtin Deliver",
+                  "a.hsl:4:1: warning: dnstxt is redefined and never calls builtin dnstxt",
                   "functions see facts by: global $senderip;"):
         assert words in result.stdout, words + "\n" + result.stdout
+    assert "uuid" not in result.stdout
 
 
 def test_a_builtin_that_sluice_does_not_have_is_refused(tmp_path):

@@ -632,8 +632,7 @@ statements["continue"] = statements["break"]
 
 statements["function"] = function(self, node)
   walk_function(self, node.func)
-  local kind = self.host.builtins[node.name]
-  if kind == "final" and not self.calls_builtin[node.name] then
+  if self.host.builtins[node.name] and not self.calls_builtin[node.name] then
     self.diag:warn(node, node.name .. " is redefined and never calls builtin " .. node.name)
   end
 end

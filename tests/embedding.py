@@ -21,7 +21,7 @@ class Installed:
     def __init__(self, folder, *variables):
         self.prefix = pathlib.Path(folder) / "prefix"
         build = pathlib.Path(folder) / "build"
-        shutil.copytree(BUILD, build, ignore=shutil.ignore_patterns("test", "*.log"))
+        shutil.copytree(BUILD, build, ignore=shutil.ignore_patterns("test", "*.log", "demo-test", "sluice-bench-*"))
         made = subprocess.run(
             ["make", "-s", "-j2", "-C", ROOT, f"B={build}", f"PREFIX={self.prefix}", "install", *variables,
              *(["SAN=1"] if SANITIZED else [])], capture_output=True, text=True)

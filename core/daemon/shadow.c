@@ -22,6 +22,7 @@
 
 struct sl_shadow {
 	struct sl_shadow_options o;
+	char *stdlib;
 	struct sl_engine *engine;	/* NULL = there is no shadow */
 	struct sl_events events;	/* of that engine */
 	struct sl_event_sink sink;
@@ -336,6 +337,11 @@ sl_shadow_new(const struct sl_shadow_options *options)
 	if (s == NULL)
 		return NULL;
 	s->o = *options;
+	s->stdlib = options->stdlib != NULL ? sl_strdup(options->stdlib) : NULL;
+	if (options->stdlib != NULL && s->stdlib == NULL) {
+		sl_free(s);
+		return NULL;
+	}
 	sl_list_init(&s->waiting);
 	sl_list_init(&s->running);
 	sl_events_init(&s->events);
@@ -370,6 +376,7 @@ sl_shadow_free(struct sl_shadow *s)
 	if (s == NULL)
 		return;
 	end(s);
+	sl_free(s->stdlib);
 	sl_free(s);
 }
 
@@ -385,7 +392,7 @@ static struct sl_engine *
 open_engine(struct sl_shadow *s, const struct sl_config *serving, struct sl_buf *report)
 {
 	struct sl_engine_parts parts = { .loop = s->o.loop, .state = s->o.state, .events = &s->events };
-	struct sl_engine_options o = { .gateway = true, .stdlib = s->o.stdlib, .parts = &parts };
+	struct sl_engine_options o = { .gateway = true, .stdlib = s->stdlib, .parts = &parts };
 	struct sl_generation *generation;
 	struct sl_engine *engine = NULL;
 	struct sl_err err;

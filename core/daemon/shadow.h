@@ -27,10 +27,10 @@ struct sl_shadow_options {
 	struct sl_engine *engine;	/* the serving one */
 	struct sl_events *events;
 	struct sl_state *state;		/* read only; NULL = none */
-	const char *stdlib;
+	const char *stdlib;		/* copied */
 };
 
-/* NULL: out of memory. All of the options outlive it. */
+/* NULL: out of memory. The rest of the options outlive it. */
 struct sl_shadow *sl_shadow_new(const struct sl_shadow_options *options);
 void	 sl_shadow_free(struct sl_shadow *shadow);	/* NULL is fine; before the serving engine */
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from embedding import Installed
-from harness import ROOT
+from harness import ROOT, wait_for
 from hosts import Gateway, Library, MilterHost, Session, SluiceTest, changes_of_library
 
 pytestmark = pytest.mark.xdist_group("hosts")      # the hosts serve one test after the other
@@ -140,7 +140,7 @@ def test_hosts_agree(hosts, session):
         assert changes.replies[-1] == ("ok" if session.protocol else milter.replies[-1])
         assert milter.replies[-1].startswith("451 4.") and not milter.changes
         assert bool(changes.changes) == session.protocol
-        assert re.search(session.differs, hosts["milter"].server.text()[before:])
+        wait_for(lambda: re.search(session.differs, hosts["milter"].server.text()[before:]), "the reason")
         return
     if library.closed:		# the mail server's to do
         milter.replies[len(library.replies):] = []

@@ -275,7 +275,8 @@ def test_what_a_milter_cannot_do_is_deferred(make, mta, script, why):
     before = mta.held()
     reply = send(mta.port, text_message(), ["a@example.org", "b@example.org"])
     assert re.match(r"451 4\.3\.0 Local policy error \(\S+\)$", reply), server.text()[-2000:]
-    assert mta.messages() == [] and re.search(rf"changes_failed.*{why}", server.text()), server.text()[-2000:]
+    wait_for(lambda: re.search(rf"changes_failed.*{why}", server.text()), "the reason: " + server.text()[-2000:])
+    assert mta.messages() == []
     assert mta.held() == before
 
 

@@ -109,13 +109,14 @@ int	 sl_engine_cover(struct sl_engine *engine, sl_source_line_fn *has_code, sl_s
 /*
  * Tapes of sessions: everything a session depended on and what came of it, in memory
  * (core/tape/tape.h, core/policy/record.h). With no watcher nothing is recorded, and a session
- * pays a comparison when it opens. 'wants' is asked as one opens; 'ended' gets every
- * tape that was wanted by somebody, when its session has ended; reference it to keep it, and
- * don't add to it. A tape that is full isn't whole. Keys and API answers are on it as they are: see
+ * pays a comparison when it opens. 'wants' is asked as one opens; 'ended' gets the tape of a
+ * session that this watcher wanted, when it has ended, unless it has stopped watching meanwhile;
+ * reference it to keep it, and don't add to it. A tape that is full isn't whole. Keys and API answers are on it as they are: see
  * sl_capture (core/policy/capture.h) before it leaves the process.
  */
 struct sl_watcher {
 	struct sl_list link;
+	uint64_t number;	/* the engine's */
 	bool (*wants)(struct sl_watcher *watcher, const struct sl_session_info *info);
 	void (*ended)(struct sl_watcher *watcher, struct sl_tape *tape);
 };

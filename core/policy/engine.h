@@ -43,6 +43,7 @@ struct sl_engine {
 	struct sl_generation *generation;
 	struct sl_list sessions, queued, execs;
 	struct sl_list watchers;	/* who wants tapes of sessions */
+	uint64_t watched;		/* how often somebody began to */
 	struct sl_tape_room *tapes;	/* that they share; NULL = none was recorded yet */
 	struct sl_repeats *repeats;	/* script errors on their way to the log */
 	struct sl_counters *counters;	/* metrics; NULL = none */

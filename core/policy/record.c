@@ -14,6 +14,7 @@
 void
 sl_engine_watch(struct sl_engine *e, struct sl_watcher *w)
 {
+	w->number = ++e->watched;
 	sl_list_insert(&e->watchers, &w->link);
 }
 
@@ -23,18 +24,32 @@ sl_engine_unwatch(struct sl_watcher *w)
 	sl_list_remove(&w->link);
 }
 
-static bool
-is_wanted(struct sl_engine *e, const struct sl_session_info *info)
+/* Appends the numbers of those who want this session. */
+static void
+ask_watchers(struct sl_engine *e, const struct sl_session_info *info, struct sl_buf *out)
 {
-	bool wanted = false;
 	struct sl_list *l;
 
 	for (l = e->watchers.next; l != &e->watchers; l = l->next) {
 		struct sl_watcher *w = sl_list_entry(l, struct sl_watcher, link);
 
-		wanted |= w->wants(w, info);
+		if (w->wants(w, info))
+			sl_buf_put(out, &w->number, sizeof(w->number));
 	}
-	return wanted;
+}
+
+static bool
+is_among(const struct sl_buf *watchers, uint64_t number)
+{
+	uint64_t one;
+	size_t i;
+
+	for (i = 0; i < watchers->n; i += sizeof(one)) {
+		memcpy(&one, watchers->p + i, sizeof(one));
+		if (one == number)
+			return true;
+	}
+	return false;
 }
 
 void
@@ -42,18 +57,22 @@ sl_record_end(struct sl_engine *e, struct sl_taps *taps)
 {
 	struct sl_tape *tape = sl_taps_tape(taps);
 	struct sl_list *l, *next;
+	struct sl_buf watchers;
 
 	if (tape == NULL)
 		return;
 	sl_tape_ref(tape);
+	watchers = sl_taps_watchers(taps);
 	sl_taps_ended(taps);
 	sl_taps_free(taps);
-	for (l = e->watchers.next; sl_tape_records(tape) && l != &e->watchers; l = next) {
+	for (l = e->watchers.next; l != &e->watchers; l = next) {
 		struct sl_watcher *w = sl_list_entry(l, struct sl_watcher, link);
 
 		next = l->next;
-		w->ended(w, tape);
+		if (is_among(&watchers, w->number))
+			w->ended(w, tape);
 	}
+	sl_buf_clear(&watchers);
 	sl_tape_unref(tape);
 }
 
@@ -86,19 +105,25 @@ room(struct sl_engine *e)
 int
 sl_record_open(struct sl_session *s, const struct sl_session_info *info)
 {
-	struct sl_buf value = SL_BUF_INIT;
+	struct sl_buf value = SL_BUF_INIT, watchers = SL_BUF_INIT;
 	struct sl_tape *tape;
 
-	if (s->taps != NULL || sl_list_empty(&s->engine->watchers) || !is_wanted(s->engine, info))
+	if (s->taps != NULL || sl_list_empty(&s->engine->watchers))
 		return 0;
+	ask_watchers(s->engine, info, &watchers);
+	if (watchers.n == 0)
+		return watchers.failed ? SL_ERR_NOMEM : 0;
 	tape = sl_tape_new(0);
 	if (tape != NULL && room(s->engine) != NULL) {
 		sl_tape_share(tape, room(s->engine));
 		s->taps = sl_taps_new(s->engine, tape);
 	}
 	sl_tape_unref(tape);
-	if (s->taps == NULL)
+	if (s->taps == NULL) {
+		sl_buf_clear(&watchers);
 		return SL_ERR_NOMEM;
+	}
+	sl_taps_for(s->taps, &watchers);
 	sl_tape_fact(tape, "sluice", sl_str_of(SL_VERSION));
 	sl_tape_fact(tape, "policy", sl_str_of(s->generation->name));
 	sl_tape_put(&value, "server", sl_str_of(info->server));

@@ -538,6 +538,62 @@ test_recorded_without_memory(void **state)
 	world_close(&w);
 }
 
+/* ---- who watches ---------------------------------------------------------------------------- */
+
+static bool
+wants_second(struct sl_watcher *w, const struct sl_session_info *info)
+{
+	(void)w;
+	return strcmp(info->senderip, "192.0.2.2") == 0;
+}
+
+static void
+short_session(struct world *w, const char *ip, struct sl_watcher *late)
+{
+	struct sl_session_info info = { .server = "inbound", .senderip = ip, .serverip = "" };
+	struct sl_session *s;
+	struct sl_err err;
+	int code = 0;
+
+	assert_int_equal(sl_session_open(w->engine, &info, &s, &err), 0);
+	DO(sl_session_connect(s, on_verdict, &code));
+	if (late != NULL)
+		sl_engine_watch(w->engine, late);
+	sl_session_close(s);
+	while (sl_engine_runs(w->engine) > 0)
+		assert_int_equal(sl_engine_wait(w->engine, -1), 0);
+}
+
+/* A tape goes to those who wanted its session when it opened, and to nobody else who watches. */
+static void
+test_watchers(void **state)
+{
+	struct watching all = { { .wants = wants, .ended = ended }, NULL };
+	struct watching second = { { .wants = wants_second, .ended = ended }, NULL };
+	struct watching late = { { .wants = wants, .ended = ended }, NULL };
+	struct world w;
+
+	(void)state;
+	world_open(&w, &p, true);
+	sl_engine_watch(w.engine, &all.watcher);
+	sl_engine_watch(w.engine, &second.watcher);
+	short_session(&w, "192.0.2.1", &late.watcher);
+	assert_non_null(all.tape);
+	assert_null(second.tape);
+	assert_null(late.tape);
+	sl_tape_unref(all.tape);
+	all.tape = NULL;
+	short_session(&w, "192.0.2.2", NULL);
+	assert_true(all.tape != NULL && all.tape == second.tape && all.tape == late.tape);
+	sl_engine_unwatch(&all.watcher);
+	sl_engine_unwatch(&second.watcher);
+	sl_engine_unwatch(&late.watcher);
+	sl_tape_unref(all.tape);
+	sl_tape_unref(second.tape);
+	sl_tape_unref(late.tape);
+	world_close(&w);
+}
+
 int
 main(void)
 {
@@ -549,6 +605,7 @@ main(void)
 		cmocka_unit_test(test_never_invented),
 		cmocka_unit_test(test_out_of_memory),
 		cmocka_unit_test(test_recorded_without_memory),
+		cmocka_unit_test(test_watchers),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -18,6 +18,7 @@ struct sl_taps {
 	struct sl_dict *http;		/* real one -> struct sl_http_tap */
 	void (*ended)(void *arg);
 	void *ended_arg;
+	struct sl_buf watchers;		/* uint64_t each */
 	struct sl_dict *keys;		/* public half -> struct sl_key, signed past the tape */
 };
 
@@ -69,7 +70,24 @@ sl_taps_free(struct sl_taps *t)
 	if (t->keys != NULL)
 		sl_dict_free(t->keys, free_key);
 	sl_tape_unref(t->tape);
+	sl_buf_clear(&t->watchers);
 	sl_free(t);
+}
+
+void
+sl_taps_for(struct sl_taps *t, struct sl_buf *watchers)
+{
+	t->watchers = *watchers;
+	*watchers = (struct sl_buf)SL_BUF_INIT;
+}
+
+struct sl_buf
+sl_taps_watchers(struct sl_taps *t)
+{
+	struct sl_buf watchers = t->watchers;
+
+	t->watchers = (struct sl_buf)SL_BUF_INIT;
+	return watchers;
 }
 
 void

@@ -18,6 +18,9 @@ void		 sl_taps_free(struct sl_taps *taps);	/* its runs and transactions ended be
 /* Called when the session has ended, with nothing of it left. */
 void		 sl_taps_on_end(struct sl_taps *taps, void (*fn)(void *arg), void *arg);
 void		 sl_taps_ended(struct sl_taps *taps);
+/* Numbers of the watchers that the tape is for: taken, and given away once. */
+void		 sl_taps_for(struct sl_taps *taps, struct sl_buf *watchers);
+struct sl_buf	 sl_taps_watchers(struct sl_taps *taps);
 struct sl_tape	*sl_taps_tape(const struct sl_taps *taps);	/* NULL for NULL */
 
 /* 'real' itself where the session has no tape. 'whom' as of sl_dns_tap_new. NULL = out of memory. */

@@ -215,7 +215,8 @@ set_names(lua_State *L, const struct sl_image *image, const struct sl_config *c)
 
 	lua_newtable(L);
 	for (i = 0; sl_image_each(image, &i, &path, &bytes);)
-		put_name(L, path);
+		if (!sl_config_is_shadow(c, path))
+			put_name(L, path);
 	lua_setfield(L, -2, "paths");
 	lua_newtable(L);
 	for (i = 0; i < c->ntransports; i++)

@@ -68,9 +68,9 @@ report(struct sl_buf *out, const struct sl_err *err)
 /* ---- code ------------------------------------------------------------ */
 
 static bool
-is_code(struct sl_str path)
+is_code(const struct sl_generation *g, struct sl_str path)
 {
-	return (sl_str_ends(path, SL_STR(".lua")) || sl_str_ends(path, SL_STR(".hsl"))) &&
+	return !sl_config_is_shadow(g->config, path) && (sl_str_ends(path, SL_STR(".lua")) || sl_str_ends(path, SL_STR(".hsl"))) &&
 	    !sl_str_eq(path, SL_STR("sluice.lua")) && !sl_str_starts(path, SL_STR("stdlib/"));
 }
 
@@ -92,17 +92,16 @@ add_files(struct sl_generation *g, struct sl_buf *out)
 	size_t i;
 
 	for (i = 0; sl_image_each(g->image, &i, &path, &bytes);) {
-		if (path.n >= sizeof(name) || (!is_code(path) && !is_data(path)) ||
-		    sl_config_is_shadow(g->config, path))
+		if (path.n >= sizeof(name) || (!is_code(g, path) && !is_data(path)))
 			continue;
 		memcpy(name, path.p, path.n);
 		name[path.n] = '\0';
-		if (is_code(path))
+		if (is_code(g, path))
 			rc = sl_program_add(g->program, name, bytes, &err);
 		else
 			rc = sl_program_add_data(g->program, name + 5, bytes, &err);
 		if (rc != 0) {
-			if (is_code(path) && sl_program_report(g->program)[0] != '\0')
+			if (is_code(g, path) && sl_program_report(g->program)[0] != '\0')
 				sl_buf_puts(out, sl_program_report(g->program));
 			else
 				report(out, &err);
@@ -118,7 +117,7 @@ next_code(void *arg, size_t *i, struct sl_str *path, struct sl_str *source)
 	const struct sl_generation *g = arg;
 
 	while (sl_image_each(g->image, i, path, source))
-		if (is_code(*path))
+		if (is_code(g, *path))
 			return true;
 	return false;
 }
@@ -147,7 +146,7 @@ read_source(void *arg, const char *path, struct sl_str *source)
 {
 	const struct sl_generation *g = arg;
 
-	return (is_code(sl_str_of(path)) || is_data(sl_str_of(path)) ||
+	return (is_code(g, sl_str_of(path)) || is_data(sl_str_of(path)) ||
 	    sl_str_starts(sl_str_of(path), SL_STR(COMPILER)) ||
 	    sl_str_starts(sl_str_of(path), SL_STR(CHECKS))) &&
 	    sl_image_find(g->image, path, source);

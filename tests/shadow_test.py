@@ -153,6 +153,43 @@ def test_a_broken_one_hurts_nobody(make):
     assert send(server).startswith("250")
 
 
+def test_a_script_that_calls_what_isnt_built_hurts_nobody(make):
+    server = make({}, {"data.lua": "ScanSA()", "lib/x.hsl": "echo nowhere(;"})
+    assert "shadow_not_loaded policy=next" in server.text()
+    assert send(server).startswith("250")
+
+
+def test_sessions_of_the_policy_before_are_not_compared(make):
+    """A session keeps the policy that it began with; the next one is compared with the one that serves."""
+    server = make({}, {"data.lua": ""}, workers=1)
+    client = server.client()
+    client.say("EHLO client.example")
+    (server.policy / "next" / "data.lua").write_text('AddHeader("X-Next", "1")')
+    server.reload()
+    wait_for(lambda: server.text().count(" shadow_loaded ") == 2, "the shadow anew")
+    assert client.send("old@example.net", ["bob@example.org"], text_message())[1].startswith("250")
+    client.say("QUIT")
+    client.close()
+    assert send(server, "new@example.net").startswith("250")
+    seen(server, 1)
+    found = report(server, 1)
+    assert (found["sessions"], found["differed"]) == (1, 1)
+
+
+def test_a_capture_doesnt_widen_the_sample(make, tmp_path):
+    """What is recorded for another is nothing to the shadow."""
+    server = make({}, {"data.lua": 'AddHeader("X-Next", "1")'}, sample=0.000001, workers=1)
+    (tmp_path / "got").mkdir()
+    capture = subprocess.Popen([SLUICE, "capture", server.spool, "--count", "5", "--output", tmp_path / "got"],
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        wait_for(lambda: len(list((tmp_path / "got").glob("*.capture"))) == 5 or send(server) is None, "five captures")
+    finally:
+        capture.communicate(timeout=30)
+    server.stop()
+    assert capture.returncode == 0 and " shadow_difference " not in server.text()
+
+
 def test_promotion_is_a_reload(make):
     server = make({}, {"data.lua": 'AddHeader("X-Next", "1")'})
     send(server)
@@ -197,7 +234,8 @@ def test_under_load_no_reply_changes(make):
     server.stop()
     done = subprocess.run([SLUICE, "shadow", "report", "--json", server.log], capture_output=True, text=True)
     found = json.loads(done.stdout)
-    assert found["sessions"] == found["agreed"] + found["differed"] + found["incomplete"] + found["left_out"] == 320
+    assert found["sessions"] == found["agreed"] + found["differed"] + found["incomplete"] + found["left_out"]
+    assert 320 - len(threads) <= found["sessions"] <= 320	# without those that were open at the reload
     assert found["agreed"] == 0 and found["differed"] > 0
 
 

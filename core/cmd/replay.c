@@ -279,13 +279,9 @@ show_text(struct state *s, const char *path, const struct sl_replay *r)
 static const char *
 status_of(const struct sl_replay *r)
 {
-	const json_t *list = sl_replay_differences(r);
-	size_t n = json_array_size(list);
+	static const char *const words[] = { "same", "differs", "incomplete" };
 
-	if (n == 0)
-		return "same";
-	return strcmp(text_of(json_array_get(list, n - 1), "what"), "missing") == 0 ? "incomplete" :
-	    "differs";
+	return words[sl_replay_result(r)];
 }
 
 static void

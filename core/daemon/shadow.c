@@ -32,7 +32,7 @@ struct sl_shadow {
 	struct sl_list waiting, running;
 	size_t nwaiting, nrunning, bytes;
 	struct sl_timer timer;
-	struct { uint64_t sessions, agreed, differed, incomplete, left_out; } counts;
+	uint64_t counts[SL_REPLAY_INCOMPLETE + 1], left_out;	/* since the last summary */
 };
 
 /* A session that waits to be seen again, or is. */
@@ -212,17 +212,21 @@ tell_differences(struct sl_shadow *s, struct sl_str session, json_t *differences
 	}
 }
 
-void
-sl_shadow_summary(struct sl_shadow *s)
+/* What was counted since the last one, if anything was. */
+static void
+summarize(struct sl_shadow *s)
 {
-	if (s->counts.sessions == 0)
+	uint64_t agreed = s->counts[SL_REPLAY_SAME], differed = s->counts[SL_REPLAY_DIFFERS],
+	    incomplete = s->counts[SL_REPLAY_INCOMPLETE],
+	    sessions = agreed + differed + incomplete + s->left_out;
+
+	if (sessions == 0)
 		return;
-	sl_event(s->o.events, SL_NOTICE, "shadow_summary", SL_FIELDS(
-	    SL_F_INT("sessions", s->counts.sessions), SL_F_INT("agreed", s->counts.agreed),
-	    SL_F_INT("differed", s->counts.differed), SL_F_INT("incomplete", s->counts.incomplete),
-	    SL_F_INT("left_out", s->counts.left_out),
-	    SL_F_TEXT("generation", sl_engine_generation(s->engine))));
-	memset(&s->counts, 0, sizeof(s->counts));
+	sl_event(s->o.events, SL_NOTICE, "shadow_summary", SL_FIELDS(SL_F_INT("sessions", sessions),
+	    SL_F_INT("agreed", agreed), SL_F_INT("differed", differed), SL_F_INT("incomplete", incomplete),
+	    SL_F_INT("left_out", s->left_out), SL_F_TEXT("generation", sl_engine_generation(s->engine))));
+	memset(s->counts, 0, sizeof(s->counts));
+	s->left_out = 0;
 }
 
 static void
@@ -230,7 +234,7 @@ each_minute(struct sl_timer *timer)
 {
 	struct sl_shadow *s = sl_list_entry(timer, struct sl_shadow, timer);
 
-	sl_shadow_summary(s);
+	summarize(s);
 	sl_timer_start(s->o.loop, timer, SUMMARY_MS, each_minute);
 }
 
@@ -246,27 +250,14 @@ hear(struct sl_event_sink *sink, const struct sl_event *event)
 
 /* ---- seeing sessions again ----------------------------------------------------------------- */
 
-static bool
-is_missing(const json_t *difference)
-{
-	return sl_str_eq(string_of(difference, "what"), SL_STR("missing"));
-}
-
 static void
 compared(void *arg, struct sl_replay *replay)
 {
 	struct take *t = arg;
 	struct sl_shadow *s = t->shadow;
-	json_t *differences = sl_replay_differences(replay);
-	size_t n = json_array_size(differences);
 
-	if (n == 0)
-		s->counts.agreed++;
-	else if (n == 1 && is_missing(json_array_get(differences, 0)))
-		s->counts.incomplete++;
-	else
-		s->counts.differed++;
-	tell_differences(s, sl_capture_id(t->tape), differences);
+	s->counts[sl_replay_result(replay)]++;
+	tell_differences(s, sl_capture_id(t->tape), sl_replay_differences(replay));
 	take_free(t);
 	start_some(s);
 }
@@ -281,7 +272,7 @@ start_some(struct sl_shadow *s)
 		t = sl_list_entry(s->waiting.next, struct take, link);
 		if (sl_replay_start(&t->replay, s->engine, t->tape, true, compared, t, &err) != 0) {
 			t->replay = NULL;
-			s->counts.left_out++;
+			s->left_out++;
 			take_free(t);
 			continue;
 		}
@@ -311,11 +302,10 @@ ended(struct sl_watcher *watcher, struct sl_tape *tape)
 	size_t bytes = sl_tape_bytes(tape);
 	struct take *t = NULL;
 
-	s->counts.sessions++;
 	if (!sl_tape_full(tape) && s->nwaiting < MAX_WAITING && s->bytes + bytes <= MAX_BYTES)
 		t = sl_calloc(1, sizeof(*t));
 	if (t == NULL) {
-		s->counts.left_out++;
+		s->left_out++;
 		return;
 	}
 	t->shadow = s;
@@ -358,13 +348,13 @@ end(struct sl_shadow *s)
 	if (s->engine == NULL)
 		return;
 	sl_engine_unwatch(&s->watcher);
-	s->counts.left_out += s->nwaiting + s->nrunning;
+	s->left_out += s->nwaiting + s->nrunning;
 	while (!sl_list_empty(&s->waiting))
 		take_free(sl_list_entry(s->waiting.next, struct take, link));
 	while (!sl_list_empty(&s->running))
 		take_free(sl_list_entry(s->running.next, struct take, link));
 	sl_timer_stop(&s->timer);
-	sl_shadow_summary(s);
+	summarize(s);
 	sl_engine_free(s->engine);
 	sl_events_remove(&s->events, &s->sink);
 	s->engine = NULL;

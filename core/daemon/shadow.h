@@ -34,11 +34,12 @@ struct sl_shadow_options {
 struct sl_shadow *sl_shadow_new(const struct sl_shadow_options *options);
 void	 sl_shadow_free(struct sl_shadow *shadow);	/* NULL is fine; before the serving engine */
 
-/* The serving policy is another one: begins anew with the shadow that this one names, or ends. */
+/*
+ * The serving policy is another one: begins anew with the shadow that this one names, or ends.
+ * Compiles it here and now, as loading a policy does. Sessions that began before aren't seen again.
+ */
 void	 sl_shadow_load(struct sl_shadow *shadow);
 /* Drops what executes now. For signal handlers. */
 void	 sl_shadow_interrupt(struct sl_shadow *shadow);
-/* Says what was counted since the last summary, if anything was. */
-void	 sl_shadow_summary(struct sl_shadow *shadow);
 
 #endif

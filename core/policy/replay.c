@@ -539,6 +539,13 @@ sl_replay_differences(const struct sl_replay *r)
 	return r->differences;
 }
 
+enum sl_replay_result
+sl_replay_result(const struct sl_replay *r)
+{
+	return r->over ? SL_REPLAY_INCOMPLETE :
+	    json_array_size(r->differences) > 0 ? SL_REPLAY_DIFFERS : SL_REPLAY_SAME;
+}
+
 unsigned
 sl_replay_unreached(const struct sl_replay *r)
 {

@@ -43,6 +43,12 @@ void	 sl_replay_free(struct sl_replay *replay);	/* also before it is done; NULL 
  * after a MAIL that is refused now) isn't listed; sl_replay_unreached counts it.
  */
 json_t	*sl_replay_differences(const struct sl_replay *replay);
+enum sl_replay_result {
+	SL_REPLAY_SAME,
+	SL_REPLAY_DIFFERS,
+	SL_REPLAY_INCOMPLETE,	/* a question was missing: what came behind it isn't known */
+};
+enum sl_replay_result sl_replay_result(const struct sl_replay *replay);
 unsigned sl_replay_unreached(const struct sl_replay *replay);
 /* Inputs that were answered then and now. */
 unsigned sl_replay_compared(const struct sl_replay *replay);

@@ -324,7 +324,9 @@ void	 sl_push_library(lua_State *L);
 int	 sl_hsl_compile(struct sl_program *program, const char *path, struct sl_str source,
 	    bool included, struct sl_buf *code, struct sl_buf *includes, struct sl_err *err);
 
-/* syntax.c: [-1, +1, m] the message of a failed load of 'before' and 'source' on one first line,
+/* syntax.c: [-0, +1] lua_load of text in two parts. */
+int	 sl_load_parts(lua_State *L, const char *name, struct sl_str before, struct sl_str source);
+/* [-1, +1, m] the message of a failed load of 'before' and 'source' on one first line,
  * "NAME:LINE: text", gets the column, "NAME:LINE:COLUMN: text", where it can be told. */
 void	 sl_syntax_place(lua_State *L, const char *name, struct sl_str before, struct sl_str source);
 

@@ -85,28 +85,6 @@ sl_program_unref(struct sl_program *p)
 
 /* ---- code ---------------------------------------------------------------------- */
 
-struct reader {
-	struct sl_str parts[2];
-	int next;
-};
-
-static const char *
-read_part(lua_State *L, void *ud, size_t *n)
-{
-	struct reader *r = ud;
-
-	(void)L;
-	while (r->next < 2) {
-		struct sl_str s = r->parts[r->next++];
-
-		if (s.n > 0) {
-			*n = s.n;
-			return s.p;
-		}
-	}
-	return NULL;
-}
-
 /* A byte-order mark is dropped; what stands behind it keeps its position. */
 static struct sl_str
 skip_mark(struct sl_str source)
@@ -133,7 +111,7 @@ struct code {
 	struct sl_program *program;
 	const char *path;		/* for messages */
 	const char *key;		/* of the chunk */
-	struct reader reader;
+	struct sl_str before, source;	/* one text in two parts */
 	bool hsl;
 };
 
@@ -153,9 +131,9 @@ compile(lua_State *L)
 
 	snprintf(name, sizeof(name), "@%s", c->path);
 	sl_ref_push(L, c->program->chunks);
-	if (lua_load(L, read_part, &c->reader, name, "t") != LUA_OK) {
+	if (sl_load_parts(L, name, c->before, c->source) != LUA_OK) {
 		if (!c->hsl)
-			sl_syntax_place(L, name, c->reader.parts[0], c->reader.parts[1]);
+			sl_syntax_place(L, name, c->before, c->source);
 		return lua_error(L);
 	}
 	if (c->hsl)
@@ -327,7 +305,7 @@ add_hsl(struct sl_program *p, const char *path, struct sl_str source, bool inclu
 	}
 	rc = sl_hsl_compile(p, path, skip_mark(source), included || p->shares, &code, &includes, err);
 	if (rc == 0) {
-		c.reader.parts[0] = sl_buf_str(&code);
+		c.source = sl_buf_str(&code);
 		rc = load(p, &c, err);
 		if (rc == SL_ERR_SYNTAX)	/* deeper than Lua's parser goes, or more than it counts */
 			sl_err_prefix(err, "too complex to compile");
@@ -344,7 +322,7 @@ add_hsl(struct sl_program *p, const char *path, struct sl_str source, bool inclu
 int
 sl_program_add(struct sl_program *p, const char *path, struct sl_str source, struct sl_err *err)
 {
-	struct code c = { p, path, path, { { SL_STR(PREFIX), skip_mark(source) }, 0 }, false };
+	struct code c = { p, path, path, SL_STR(PREFIX), skip_mark(source), false };
 	int rc;
 
 	sl_buf_reset(&p->report);

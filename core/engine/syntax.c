@@ -28,14 +28,21 @@ read_part(lua_State *L, void *ud, size_t *n)
 	return r->parts[r->next++].p;
 }
 
+int
+sl_load_parts(lua_State *L, const char *name, struct sl_str before, struct sl_str source)
+{
+	struct reader r = { { before, source }, 0 };
+
+	return lua_load(L, read_part, &r, name, "t");
+}
+
 /* [-0, +0] Whether that much of the source gives this error. */
 static bool
 gives(lua_State *L, const char *name, struct sl_str before, struct sl_str source, const char *error)
 {
-	struct reader r = { { before, source }, 0 };
 	bool same;
 
-	same = lua_load(L, read_part, &r, name, "t") == LUA_ERRSYNTAX &&
+	same = sl_load_parts(L, name, before, source) == LUA_ERRSYNTAX &&
 	    strcmp(lua_tostring(L, -1), error) == 0;
 	lua_pop(L, 1);
 	return same;

@@ -93,11 +93,15 @@ class Sendmail:
             wait_for(lambda: listening(self.outbound) or self.process.poll() is not None, "Sendmail")
         if not listening(self.outbound):
             self.stop()
-            raise OSError("didn't start: " + (folder / "errors").read_text()[-300:])
+            raise OSError("didn't start: " + self.text()[-300:])
 
     def stop(self):
         self.process.terminate()
         self.process.wait(20)
+
+    def text(self):
+        """What it complained about."""
+        return (self.folder / "errors").read_text()
 
     def messages(self):
         paths = sorted(self.mail.glob("[!.]*"), key=lambda p: p.stat().st_mtime_ns)

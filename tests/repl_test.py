@@ -296,6 +296,10 @@ CONVERSATIONS = {
         "250 2.0.0 Message accepted\n  Deliver in data, decided at default\n"
         "queued for bob@example.org by box\n  + X-Time: 1767225600\n  + X-Body: the page\n"
         "  + X-Txt: the text\n"),
+    "what TLS is taken for is said": (
+        ":tls\n:tls TLSv1.2\n",
+        "  encrypted by TLSv1.3, TLS_AES_256_GCM_SHA384, 256 bits\n"
+        "  encrypted by TLSv1.2, TLS_AES_256_GCM_SHA384, 256 bits\n"),
     "a refused connection is over": (
         ":connect 192.0.2.66\n",
         "554 5.7.1 go away\n  Reject in connect, decided at connect.lua:1\n"

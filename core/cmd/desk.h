@@ -100,7 +100,10 @@ struct desk_peer {
  */
 json_t		*desk_connect(struct desk *d, const struct desk_peer *peer, struct sl_err *err);
 bool		 desk_connected(const struct desk *d);
+/* With the cipher below, for no handshake is made. */
 int		 desk_tls(struct desk *d, const char *protocol, struct sl_err *err);
+#define DESK_CIPHER		"TLS_AES_256_GCM_SHA384"
+#define DESK_CIPHER_BITS	256
 json_t		*desk_helo(struct desk *d, const char *name, struct sl_err *err);
 json_t		*desk_auth(struct desk *d, const char *mechanism, const char *user,
 		    const char *password, struct sl_err *err);

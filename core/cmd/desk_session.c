@@ -208,7 +208,7 @@ desk_tls(struct desk *d, const char *protocol, struct sl_err *err)
 {
 	if (need_session(d, err) != 0)
 		return err->code;
-	sl_session_tls(d->session, protocol, "TLS_AES_256_GCM_SHA384", 256);
+	sl_session_tls(d->session, protocol, DESK_CIPHER, DESK_CIPHER_BITS);
 	return 0;
 }
 

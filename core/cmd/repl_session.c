@@ -95,12 +95,17 @@ connect_peer(struct repl *r, int argc, char **argv)
 static void
 tls(struct repl *r, int argc, char **argv)
 {
+	const char *protocol = argc > 1 ? argv[1] : "TLSv1.3";
+	char facts[200];
 	struct sl_err err;
 
-	if (desk_tls(r->desk, argc > 1 ? argv[1] : "TLSv1.3", &err) != 0)
+	snprintf(facts, sizeof(facts), "%.60s, %s, %d bits", protocol, DESK_CIPHER, DESK_CIPHER_BITS);
+	if (desk_tls(r->desk, protocol, &err) != 0) {
 		repl_complain(r, err.text);
-	else
-		remember(r, "encrypted by", argc > 1 ? argv[1] : "TLSv1.3");
+		return;
+	}
+	remember(r, "encrypted by", facts);
+	printf("  encrypted by %s\n", facts);
 }
 
 static void

@@ -4,7 +4,7 @@ allows, some more by chance, and the other ways there are to write the same.
 
 LEVELS = {"|": 7, "^": 8, "&": 9, "<<": 10, ">>": 10, ">>>": 10, ".": 11, "+": 12, "-": 12,
           "*": 13, "/": 13, "%": 13, "**": 14, "or": 4, "and": 5}
-UNARY, POSTFIX = 15, 16
+COMPARE, COALESCE, UNARY, POSTFIX = 6, 6.5, 15, 16
 
 
 def number_source(r, n):
@@ -55,11 +55,12 @@ class Printer:
         return '"' + out + '"', POSTFIX
 
     def e_bin(self, op, a, b, least):
-        level = LEVELS.get(op, 6)
+        level = LEVELS.get(op, COMPARE)
         if op == "**":
             return self.e(a, POSTFIX) + " ** " + self.e(b, POSTFIX if b[0] == "un" else 14), 14
-        left = level + 1 if level == 6 else level
-        return self.e(a, left) + " " + op + " " + self.e(b, level + 1), level
+        if level == COMPARE:
+            return self.e(a, COALESCE) + " " + op + " " + self.e(b, COALESCE), level
+        return self.e(a, level) + " " + op + " " + self.e(b, level + 1), level
 
     def e_un(self, op, a, least):
         inner = self.e(a, UNARY)
@@ -82,7 +83,7 @@ class Printer:
         return self.e(c, 3) + " ? " + self.e(a, 1) + " : " + self.e(b, 2), 2
 
     def e_coal(self, a, b, least):
-        return self.e(a, 4) + " ?? " + self.e(b, 3), 3
+        return self.e(a, COALESCE + 0.5) + " ?? " + self.e(b, COALESCE), COALESCE
 
     def e_isset(self, target, least):
         return "isset(" + self.e(target) + ")", POSTFIX

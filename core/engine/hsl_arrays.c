@@ -19,12 +19,20 @@ list(lua_State *L)
 	return 1;
 }
 
-/* All of the array on top: [...$a] */
+/* ...$a, in its turn: what isn't an array fails before what stands behind it is evaluated. */
+static int
+spreads(lua_State *L)
+{
+	lua_settop(L, 1);
+	if (!sl_is_map(L, 1))
+		return luaL_error(L, "...%s: an array is expected", sl_type_name(L, 1));
+	return 1;
+}
+
+/* All of the array on top, which spreads() has seen. */
 static void
 spread(lua_State *L, int map)
 {
-	if (!sl_is_map(L, -1))
-		luaL_error(L, "...%s: an array is expected", sl_type_name(L, -1));
 	sl_hsl_merge(L, map, -1);
 	lua_pop(L, 2);
 }
@@ -512,7 +520,7 @@ sl_hsl_open_arrays(lua_State *L)
 		{ "list", list }, { "map", map }, { "long_list", long_list }, { "long_map", long_map },
 		{ "unpack", unpack }, { "counted", counted }, { "index", index_value },
 		{ "index_all", index_all }, { "at", at }, { "rest", rest }, { "slice", slice },
-		{ "set_slice", set_slice }, { NULL, NULL },
+		{ "set_slice", set_slice }, { "spreads", spreads }, { NULL, NULL },
 	};
 
 	sl_hsl_functions(L, functions);

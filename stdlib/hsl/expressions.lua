@@ -503,7 +503,8 @@ local function element_codes(self, items, keyed, before)
       codes[#codes + 1] = item.spread and self:use("spread") or
         item.key and argument(self, item.key, before) or self:use("end")
     end
-    codes[#codes + 1] = self:mark(item) .. argument(self, item.value, before)
+    local value = self:mark(item) .. argument(self, item.value, before)
+    codes[#codes + 1] = item.spread and ("%s(%s)"):format(self:use("spreads"), value) or value
   end
   return codes
 end

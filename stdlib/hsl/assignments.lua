@@ -1,10 +1,12 @@
 -- Code that reads and writes variables, elements, patterns. The functions become the emitter's.
 local expressions = require "hsl.expressions"
+local lua = require "hsl.lua_code"
+local operators = require "hsl.operators"
 local types = require "hsl.types"
 
 local assignments = {}
 
-local quote = expressions.quote
+local quote = lua.quote
 local M = assignments      -- what the emitter takes over
 
 -- ---- variables -----------------------------------------------------------------------
@@ -82,9 +84,9 @@ end
 local function changes_array(target, value)
   local root, path = path_of(is_slice(target) and target.base or target)
   if root.t ~= "var" then return false end
-  if expressions.changes(value, root.var) then return true end
+  if operators.changes(value, root.var) then return true end
   for _, step in ipairs(path) do
-    if step.key and expressions.changes(step.key, root.var) then return true end
+    if step.key and operators.changes(step.key, root.var) then return true end
   end
   return false
 end
@@ -97,9 +99,9 @@ local function path_codes(self, path, twice)
       codes[i] = quote(step.name)
     elseif step.append then
       codes[i] = self:use("end")
-    elseif twice and not expressions.is_literal(step.key) then
+    elseif twice and not lua.is_literal(step.key) then
       local temp = self:temp()
-      self:add(("local %s = %s;"):format(temp, expressions.argument(self, step.key)))
+      self:add(("local %s = %s;"):format(temp, lua.argument(self, step.key)))
       codes[i] = temp
     else
       codes[i] = expressions.key(self, step.key)
@@ -124,7 +126,7 @@ end
 local function write_element(self, root, codes, value)
   if root.t ~= "var" then
     self:add(("%s(%s, nil, %s, %s);"):format(self:use("set_path"),
-      expressions.argument(self, root), value, table.concat(codes, ", ")))
+      lua.argument(self, root), value, table.concat(codes, ", ")))
     return
   end
   local var = root.var
@@ -146,7 +148,7 @@ end
 -- The value that codes lead to, none where something is missing.
 local function read_element(self, root, codes)
   if root.t == "var" then root = setmetatable({ quiet = true }, { __index = root }) end
-  local code = expressions.argument(self, root)
+  local code = lua.argument(self, root)
   for _, key in ipairs(codes) do
     code = ("%s(%s, %s)"):format(self:use("index"), code, key)
   end
@@ -154,7 +156,7 @@ local function read_element(self, root, codes)
 end
 
 local function write_slice(self, target, value)
-  local function part(n) return n and expressions.argument(self, n) or "nil" end
+  local function part(n) return n and lua.argument(self, n) or "nil" end
   local root, path = path_of(target.base)
   local codes = path_codes(self, path, true)
   local code = ("%s(%s, %s, %s, %s)"):format(self:use("set_slice"),
@@ -206,7 +208,7 @@ local function write_pattern(self, pattern, value)
       self:add(("local %s = %s;"):format(temp, code))
       if item.default then
         self:add(("if %s == nil then %s = %s end"):format(temp, temp,
-          expressions.argument(self, item.default)))
+          lua.argument(self, item.default)))
       end
       code = temp
     end
@@ -231,7 +233,7 @@ end
 
 -- Keeps code in a temporary unless it is a name or a literal already.
 local function kept(self, code, node)
-  if node and expressions.is_literal(node) then return code end
+  if node and lua.is_literal(node) then return code end
   local temp = self:temp()
   self:add(("local %s = %s;"):format(temp, code))
   return temp
@@ -247,14 +249,14 @@ local function compound(self, node, before, as_value, op, operand_code, operand_
   end
   if target.t == "var" and target.var.kind == "local" then
     local type = types.of(target)
-    local code = expressions.apply(self, op, self:read(target),
+    local code = operators.apply(self, op, self:read(target),
       operand_code(type == "number" or type == "string" and op == "."),
-      type == "string" and expressions.is_text(operand_node))
+      type == "string" and operators.is_text(operand_node))
     self:store(target.var, code)
     return place(target.var)
   end
   if is_slice(target) or target.static then
-    local value = kept(self, expressions.apply(self, op, expressions.argument(self, target),
+    local value = kept(self, operators.apply(self, op, lua.argument(self, target),
       operand_code()))
     write_target(self, target, value)
     return value
@@ -265,7 +267,7 @@ local function compound(self, node, before, as_value, op, operand_code, operand_
   if operand_node == one and #codes > 0 then      -- an element's counting begins at 0
     current = "(" .. current .. " or 0.0)"
   end
-  local code = expressions.apply(self, op, current, operand_code())
+  local code = operators.apply(self, op, current, operand_code())
   if as_value or changes_array(target, operand_node) then code = kept(self, code) end
   if #codes > 0 then
     keeping(self, not as_value, function() write_element(self, root, codes, code) end)
@@ -278,10 +280,10 @@ end
 -- $x ??= value
 local function assign_default(self, node, as_value)
   local target = node.target
-  local current = expressions.argument(self, target)
+  local current = lua.argument(self, target)
   local temp = self:temp()
   self:add(("local %s = %s; if %s == nil then %s = %s;"):format(temp, current, temp, temp,
-    expressions.argument(self, node.value)))
+    lua.argument(self, node.value)))
   write_target(self, target, temp)
   self:add("end")
   return as_value and temp
@@ -293,18 +295,18 @@ function M:assign(node, before, as_value)
   if node.op == "??=" then return assign_default(self, node, as_value) end
   if node.op ~= "=" then
     return compound(self, node, before, as_value, node.op:sub(1, -2), function(any)
-      if any then return expressions.number(self, node.value, nil, 0) end   -- an integer will do
-      return expressions.argument(self, node.value)
+      if any then return lua.number(self, node.value, nil, 0) end   -- an integer will do
+      return lua.argument(self, node.value)
     end, node.value)
   end
   if target.t == "var" and target.var.low then
-    self:store(target.var, (expressions.whole(self, node.value, before)))
+    self:store(target.var, (lua.whole(self, node.value, before)))
     return self:read(target)
   elseif target.t == "var" and target.var.kind == "local" then
     self:choose(node.value, before, function(code) self:store(target.var, code) end)
     return place(target.var)
   end
-  local value = expressions.argument(self, node.value, before)
+  local value = lua.argument(self, node.value, before)
   if target.t == "pattern" then
     value = kept(self, value)
     write_pattern(self, target, value)
@@ -320,7 +322,7 @@ function M:step(node, before, as_value)
   local op = node.op == "++" and "+" or "-"
   local old
   if as_value and not node.prefix then
-    old = kept(self, expressions.argument(self, node.target))
+    old = kept(self, lua.argument(self, node.target))
   end
   local value = compound(self, node, before, as_value and node.prefix, op,
     function() return "1.0" end, one)
@@ -329,15 +331,15 @@ end
 
 --- Emits 'write(code)' for a value; a choice between values becomes an if.
 function M:choose(node, before, write)
-  local inner = expressions.strip(node)
+  local inner = lua.strip(node)
   if inner.t == "ternary" and inner.a then
-    self:add("if " .. expressions.condition(self, inner.c, before) .. " then")
+    self:add("if " .. operators.condition(self, inner.c, before) .. " then")
     self:choose(inner.a, { clean = true }, write)
     self:add("else")
     self:choose(inner.b, { clean = true }, write)
     self:add("end")
   else
-    write(expressions.argument(self, node, before))
+    write(lua.argument(self, node, before))
   end
 end
 

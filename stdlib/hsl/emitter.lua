@@ -9,6 +9,8 @@
 -- its array; _1, _2 ... are temporary.
 local assignments = require "hsl.assignments"
 local expressions = require "hsl.expressions"
+local lua = require "hsl.lua_code"
+local operators = require "hsl.operators"
 local types = require "hsl.types"
 
 local emitter = {}
@@ -25,7 +27,7 @@ local path_of, path_codes, is_slice = assignments.path_of, assignments.path_code
 local write_element, write_slice = assignments.write_element, assignments.write_slice
 local write_target, write_pattern = assignments.write_target, assignments.write_pattern
 
-local quote = expressions.quote
+local quote = lua.quote
 
 -- ---- text ----------------------------------------------------------------------------
 
@@ -103,14 +105,14 @@ local function clear(self, clears)
 end
 
 function statements.expression(self, node)
-  local value = expressions.strip(node.value)
+  local value = lua.strip(node.value)
   local before = { clean = true }
   if value.t == "assign" then
     self:assign(value, before)
   elseif value.t == "incdec" then
     self:step(value, before)
   else
-    local code, level = expressions.of(self, value, before)
+    local code, level = lua.of(self, value, before)
     if value.t == "call" or value.t == "cache" or value.t == "yield" then
       self:add(code .. ";")
     else
@@ -121,7 +123,7 @@ function statements.expression(self, node)
 end
 
 function statements.echo(self, node)
-  local code = expressions.argument(self, node.value, { clean = true })
+  local code = lua.argument(self, node.value, { clean = true })
   self:add(self:original("echo") .. "(" .. code .. ");")
 end
 
@@ -129,7 +131,7 @@ statements["if"] = function(self, node)
   local open = 0
   for i, arm in ipairs(node.arms) do
     self:push()
-    local c = expressions.condition(self, arm.cond, { clean = true })
+    local c = operators.condition(self, arm.cond, { clean = true })
     local before = self:pop()
     if i == 1 then
       self:add(before .. " if " .. c .. " then")
@@ -170,7 +172,7 @@ end
 statements["while"] = function(self, node)
   self:push()
   clear(self, node.cond_clears)
-  local c = node.cond and expressions.condition(self, node.cond, { clean = true }) or "true"
+  local c = node.cond and operators.condition(self, node.cond, { clean = true }) or "true"
   local before = self:pop()
   if before == "" then
     self:add("while " .. c .. " do")
@@ -196,9 +198,9 @@ local function counted_loop(node)
   if not cond or cond.t ~= "binary" or not last_before[cond.op] or #node.step ~= 1 or
       #node.cond_clears > 0 or cond.a.t ~= "var" or not cond.a.var.low then return nil end
   local var = cond.a.var
-  local by, last = types.step(step, var), expressions.is_literal(cond.b) and types.range(cond.b)
+  local by, last = types.step(step, var), lua.is_literal(cond.b) and types.range(cond.b)
   if by and by ~= 0 and last and (by > 0) == (cond.op:sub(1, 1) == "<") and
-      not expressions.changes(node.body, var) then
+      not operators.changes(node.body, var) then
     return ("for _ = %s, %d, %d do"):format(place(var), last + last_before[cond.op], by)
   end
 end
@@ -215,7 +217,7 @@ statements["for"] = function(self, node)
   end
   self:push()
   clear(self, node.cond_clears)
-  local c = node.cond and expressions.condition(self, node.cond, { clean = true }) or "true"
+  local c = node.cond and operators.condition(self, node.cond, { clean = true }) or "true"
   local before = self:pop()
   if before == "" then
     self:add("while " .. c .. " do")
@@ -229,7 +231,7 @@ end
 
 function statements.foreach(self, node)
   local key, value = self:temp(), self:temp()
-  local over = expressions.argument(self, node.over, { clean = true })
+  local over = lua.argument(self, node.over, { clean = true })
   self:add(("for _, %s, %s in %s(%s) do"):format(key, value, self:use("each"), over))
   if node.key then write_target(self, node.key, key) end
   if node.value.t == "pattern" then
@@ -244,16 +246,16 @@ end
 -- A jump to the case that matches; cases follow each other, so that one falls into the next.
 function statements.switch(self, node)
   local subject = self:temp()
-  self:add(("local %s = %s;"):format(subject, expressions.argument(self, node.subject,
+  self:add(("local %s = %s;"):format(subject, lua.argument(self, node.subject,
     { clean = true })))
   local level = enter(self, "switch")
   local default
   for i, case in ipairs(node.cases) do
     case.label = ("_s%d_%d"):format(level.id, i)
     if case.value then
-      local value = expressions.strip(case.value)
+      local value = lua.strip(case.value)
       local code = value.t == "const" and value.value == nil and subject .. " == nil" or
-        ("%s(%s, %s)"):format(self:use("eq"), subject, expressions.argument(self, value))
+        ("%s(%s, %s)"):format(self:use("eq"), subject, lua.argument(self, value))
       self:add(("if %s then goto %s end"):format(code, case.label))
     else
       default = case
@@ -349,7 +351,7 @@ end
 function statements.barrier(self, node)
   local name, tries = self:temp(), self:temp()
   self:add(("local %s = %s; local %s = 0;"):format(name,
-    expressions.argument(self, node.name, { clean = true }), tries))
+    lua.argument(self, node.name, { clean = true }), tries))
   self:add(("while not B.__barrier_enter(%s) do B.__barrier_wait(%s); %s = %s + 1 end"):format(name,
     tries, tries, tries))
   if node.var then self:store(node.var.var, ("(B.__barrier_value(%s))"):format(name)) end
@@ -364,7 +366,7 @@ function statements.barrier(self, node)
 end
 
 function statements.throw(self, node)
-  self:add(("%s(%s);"):format(self:use("throw"), expressions.argument(self, node.value,
+  self:add(("%s(%s);"):format(self:use("throw"), lua.argument(self, node.value,
     { clean = true })))
 end
 
@@ -432,7 +434,7 @@ local function class_table(self, members, keep)
   for _, m in ipairs(members) do
     if keep(m) then
       local value = m.func and self:func(m.func) or
-        m.value and expressions.argument(self, m.value) or "nil"
+        m.value and lua.argument(self, m.value) or "nil"
       parts[#parts + 1] = ("[%s] = %s"):format(quote(m.constructor and "constructor" or m.name), value)
     end
   end
@@ -450,7 +452,7 @@ function statements.class(self, node)
   for _, m in ipairs(node.members) do
     if not m.func and not m.static then
       self:add(("_o[%s] = %s;"):format(quote(m.name), m.value and
-        expressions.argument(self, m.value) or "nil"))
+        lua.argument(self, m.value) or "nil"))
     end
   end
   local fields = self:pop()
@@ -599,7 +601,7 @@ function M:func(node)
   for _, param in ipairs(node.params) do
     if param.default then
       self:add(("if %s == nil then %s = %s end"):format(place(param.var), place(param.var),
-        expressions.argument(self, param.default)))
+        lua.argument(self, param.default)))
     end
   end
   if node.generator then

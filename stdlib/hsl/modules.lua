@@ -1,9 +1,9 @@
 -- What files import from each other: the names that a module has to give, and what they mean in
 -- the file that takes them.
-local modules = {}
+local callees = require "hsl.callees"
+local survey = require "hsl.survey"
 
--- Set by the resolver: survey(file) gives the names that functions share, and those assigned.
-modules.survey = nil
+local modules = {}
 
 local function imports_names(statement) return statement.t == "import" and not statement.data end
 
@@ -42,7 +42,7 @@ function exports_of(self, path)
   if not file then return nil end
   local out = { functions = {}, classes = {}, variables = {} }
   self.exports[path] = out
-  for _, names in ipairs { modules.survey(file) } do
+  for _, names in ipairs { survey.names(file) } do
     for name in pairs(names) do out.variables[name] = true end
   end
   for _, statement in ipairs(file.body) do add_exports(self, statement, out) end
@@ -154,6 +154,35 @@ function modules.check_cycles(self, file)
         leads_back(self, statement.path, state) then
       self.diag:error(statement, "what " .. statement.path .. " imports leads back to itself")
       return
+    end
+  end
+end
+
+--- What an included file brings along: functions, and names it shares with the main code.
+function modules.look_into(self, file, seen)
+  for _, statement in ipairs(file.body) do
+    if statement.t == "include" then
+      local included = self.host.parse(statement.path)
+      if included and seen[statement.path] == "open" then
+        self.diag:error(statement, statement.path .. " includes itself")
+      elseif included and not seen[statement.path] then
+        seen[statement.path] = "open"
+        modules.look_into(self, included, seen)
+        callees.hoist(self, included.body, self.included_functions)
+        modules.take(self, included, self.included_functions)
+        local shared, assigns = survey.names(included)
+        for name in pairs(shared) do self.shared[name] = true end
+        for name in pairs(assigns) do self.shared[name] = true end
+        survey.each_node({ body = included.body }, function(node)
+          if node.t == "var" then self.shared[node.name] = true end
+          if node.t == "interp" then
+            for _, part in ipairs(node.parts) do
+              if type(part) == "table" then self.shared[part.name] = true end
+            end
+          end
+        end)
+        seen[statement.path] = "done"
+      end
     end
   end
 end

@@ -1,0 +1,101 @@
+-- What names of functions and classes mean in a file that is being resolved, and whether they are
+-- called with as many arguments as they take. 'self' is the resolver: scope, functions, classes,
+-- host, diag.
+local unbuilt = require "hsl.unbuilt"
+
+local callees = {}
+
+--- Functions and classes are there before the code that stands above them.
+function callees.hoist(self, body, into)
+  for _, statement in ipairs(body) do
+    if statement.t == "function" then
+      if into[statement.name] then
+        self.diag:error(statement, "function " .. statement.name .. " is defined twice",
+          "first at line " .. into[statement.name].line)
+      end
+      into[statement.name] = statement.func
+    elseif statement.t == "class" then
+      self.classes[statement.name] = statement
+    end
+  end
+end
+
+--- The script's function of a name, and whether it stands in a function.
+function callees.known(self, name)
+  local scope = self.scope
+  while scope do
+    if scope.functions[name] then return scope.functions[name], true end
+    scope = scope.outer
+  end
+  return self.functions[name], false
+end
+
+local function counts(func)
+  local least, most = 0, 0
+  for _, param in ipairs(func.params) do
+    if param.rest then return least, math.huge end
+    most = most + 1
+    if not param.default then least = most end
+  end
+  return least, most
+end
+
+--- A call of a function whose parameters are known. With an unpacked array the call checks itself
+--- when it runs: node.arity.
+function callees.check_arity(self, node, func, name)
+  local least, most = counts(func)
+  local given = #node.args
+  local wanted = least == most and tostring(least) or
+    most == math.huge and "at least " .. least or least .. " to " .. most
+  local words = ("%s takes %s argument%s"):format(name, wanted, wanted == "1" and "" or "s")
+  for _, arg in ipairs(node.args) do
+    if arg.t == "spread" then       -- how many there are is known when it runs
+      node.arity = { words = words, least = least, most = most == math.huge and -1 or most }
+      return
+    end
+  end
+  if given >= least and given <= most then return end
+  self.diag:error(node, ("%s, %d given"):format(words, given))
+end
+
+--- A function's name, called or not: the script's function, or nil if it isn't one. What nobody has
+--- is told.
+function callees.check_name(self, node, name)
+  local func, is_local = callees.known(self, name)
+  if func then
+    node.nested = is_local
+    return func
+  end
+  if self.host.builtins[name] or self.classes[name] then return nil end
+  if unbuilt[name] then
+    self.diag:error(node, name .. " isn't built in this version", unbuilt[name])
+    return nil
+  end
+  self.diag:warn(node, "there is no function " .. name .. " here", self.host.near(name))
+end
+
+--- Class::name: of a script's class; of a builtin one it is the builtin "Class.name".
+function callees.check_static(self, node)
+  local class = node.base.name
+  if class == "static" or self.classes[class] then return end
+  local builtin, name = class .. "." .. node.name, class .. "::" .. node.name
+  if self.host.builtins[builtin] then
+    node.t, node.name, node.base, node.static = "builtin", builtin, nil, nil
+  elseif unbuilt[class] then
+    self.diag:error(node.base, class .. " isn't built in this version", unbuilt[class])
+  elseif self.host.builtins[class] or self.host.classes[class] then
+    self.diag:error(node.base, name .. " isn't built in this version", unbuilt[name])
+  else
+    self.diag:warn(node.base, "there is no class " .. class .. " here")
+  end
+end
+
+--- The function whose arguments a class is called with.
+function callees.constructor(class)
+  for _, member in ipairs(class.members) do
+    if member.constructor then return member.func end
+  end
+  return { params = {} }
+end
+
+return callees

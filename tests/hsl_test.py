@@ -266,6 +266,52 @@ function uuid() { return builtin uuid(); }
     assert "uuid" not in result.stdout
 
 
+RECURSION = """function even($n) { return $n == 0 ? true : odd($n - 1); }
+function odd($n) { return $n == 0 ? false : even($n - 1); }
+function all($list) { return array_map(function ($x) { return is_array($x) ? all($x) : $x; }, $list); }
+function above() { return even(4); }
+echo above() . count(all([1, [2]]));
+"""
+
+
+@pytest.mark.parametrize("level, mark, warned", [
+    (2016, "", True), (2026, "", False), (2026, "// level: 2016\n", True), (2016, "// level: 2026\n", False)])
+def test_check_warns_of_recursion_at_level_2016(tmp_path, level, mark, warned):
+    (tmp_path / "sluice.lua").write_text('''return { hostname = "mx.example.org", level = LEVEL,
+        listen = { { smtp = "127.0.0.1:2525", server = "s" } }, servers = { s = { flows = {
+        data = "a.hsl" } } } }'''.replace("LEVEL", str(level)))
+    (tmp_path / "a.hsl").write_text(mark + RECURSION)
+    result = subprocess.run([SLUICE, "check", tmp_path], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
+    lines = [line for line in result.stdout.splitlines() if "recursion isn't allowed at level 2016" in line]
+    first = mark.count("\n")
+    assert [line.split(": ")[0].rsplit(":", 1)[0] for line in lines] == \
+        ([f"a.hsl:{first + 2}", f"a.hsl:{first + 3}"] if warned else []), result.stdout
+
+
+def test_an_error_says_how_the_script_came_there(tmp_path):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/join.hsl").write_text("function join($x) {\n\treturn \"a\" . $x;\n}\n")
+    script = tmp_path / "p.hsl"
+    script.write_text("""include "lib/join.hsl";
+class Row {
+	constructor($x) {
+		try { $this->text = join($x); } catch ($e) { $this->text = join([]); }
+	}
+}
+$make = function ($x) {
+	return Row($x);
+};
+echo array_map($make, [[1]]);
+""")
+    result = subprocess.run([SLUICE, "exec", script], capture_output=True, text=True)
+    p = str(script)
+    assert result.stderr.splitlines()[-1] == (       # whole paths, however long
+        f"in join, called by constructor at {p}:4, called by a function at {p}:8, called at {p}:10")
+    assert result.stderr.startswith("lib/join.hsl:2: array can't be made a string\n"
+                                    '    return "a" . $x;\n')
+
+
 def test_a_builtin_that_sluice_does_not_have_is_refused(tmp_path):
     script = tmp_path / "x.hsl"
     script.write_text('echo ScanSA();')

@@ -169,6 +169,8 @@ push_host(lua_State *L, struct sl_program *p)
 	lua_setfield(L, -2, "classes");
 	push_facts(L);
 	lua_setfield(L, -2, "facts");
+	lua_pushinteger(L, p->files != NULL && p->files->level != 0 ? p->files->level : 2026);
+	lua_setfield(L, -2, "level");
 }
 
 /* ---- loading the compiler ------------------------------------------------------------ */

@@ -389,7 +389,11 @@ static const struct { const char *source, *text, *line, *stack; int caret; } err
 	{ "note(saslusernam)", "main.lua:1:6: saslusernam is not defined", "note(saslusernam)", NULL, 5 },
 	{ "note(nope) note(nope)", "main.lua:1: nope is not defined", "note(nope) note(nope)", NULL, -1 },
 	{ "local function f()\nelsewhere()\nend\nf()", "main.lua:2:1: elsewhere can't be called",
-	    "elsewhere()", "in f", 0 },
+	    "elsewhere()", "in f, called at main.lua:4", 0 },
+	{ "local t = {}\nfunction t.go()\nerror('x')\nend\nlocal function g(f) f()\nend\n"
+	    "g(function()\nt.go()\nend)", "main.lua:3:1: x", "error('x')",
+	    "in t.go, called by f at main.lua:8, called by g at main.lua:5, "
+	    "called at main.lua:7", 0 },
 	{ "function End()\n  error('not now')\nend", "main.lua:2:3: not now", "error('not now')",
 	    "in End, called by the end of data", 0 },
 	{ "error('plain', 0)", "plain", NULL, NULL, -1 },

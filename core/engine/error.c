@@ -5,10 +5,11 @@
  *	data.lua:12:9: DKIMSign: option "canonicalisation" is unknown
  *	    if not DKIMSign(s, d, k, { canonicalisation = "simple" }) then
  *	           ^
- *	in Deliver, called by the end of data.lua
+ *	in Deliver, called by send at lib/out.lua:7, called by the end of data
  *
  * Lua knows the line only. The column is that of the name that failed, where
- * it stands on the line once. Only script functions are named.
+ * it stands on the line once. Only script functions are named, as their source names them: Lua
+ * knows what a call called them, if that was a name.
  */
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,13 @@
 
 #define MAX_LEVELS	12
 #define MAX_SOURCE	120
+
+/* Lua's own short form lacks the front of a long path. */
+static const char *
+path_of(const lua_Debug *ar)
+{
+	return ar->source[0] == '@' ? ar->source + 1 : ar->short_src;
+}
 
 bool
 sl_position(lua_State *co, struct sl_buf *out)
@@ -27,7 +35,7 @@ sl_position(lua_State *co, struct sl_buf *out)
 	for (level = 0; lua_getstack(co, level, &ar) != 0; level++) {
 		lua_getinfo(co, "Sl", &ar);
 		if (ar.currentline > 0) {
-			sl_buf_printf(out, "%s:%d", ar.short_src, ar.currentline);
+			sl_buf_printf(out, "%s:%d", path_of(&ar), ar.currentline);
 			return true;
 		}
 	}
@@ -45,44 +53,115 @@ sl_where(lua_State *L)
 	return vm->where.p;
 }
 
-/* Nested functions of HSL have "_f_" before their name in the code made of them. */
-static const char *
-shown(const char *name)
+/* ---- the functions that led there ------------------------------------------------------ */
+
+static bool
+is_word(char c)
 {
-	return strncmp(name, "_f_", 3) == 0 ? name + 3 : name;
+	return sl_isalnum(c) || c == '_';
 }
 
-/* A script function's name. One that redefines a builtin is called by ours, which
- * has that name, or none where the engine called it at the end of the flow. */
-static const char *
-name_at(lua_State *co, const struct sl_run *run, int level, const lua_Debug *ar)
+/* Behind the word in the text, which becomes the rest; false = it isn't there. */
+static bool
+skip_word(struct sl_str *text, struct sl_str word)
 {
-	lua_Debug above;
+	struct sl_str rest = *text;
+	bool first = true;
+	ssize_t at;
 
-	if (ar->name != NULL || lua_getstack(co, level + 1, &above) == 0)
-		return ar->name;
-	lua_getinfo(co, "Sn", &above);
-	if (above.what[0] != 'C')
-		return NULL;
-	if (above.name == NULL)
-		return run->element > run->spec.n ? run->spec.end_action : NULL;
-	return sl_dict_has(run->vm->rows, sl_str_of(above.name)) ? above.name : NULL;
+	while ((at = sl_str_find(rest, word)) >= 0) {
+		first = at == 0 ? first : !is_word(rest.p[at - 1]);
+		rest = sl_str_sub(rest, (size_t)at + word.n, rest.n);
+		if (first && (rest.n == 0 || !is_word(rest.p[0]))) {
+			*text = rest;
+			return true;
+		}
+		first = false;
+	}
+	return false;
+}
+
+/*
+ * The name of the function that begins on the line, "function name(" or "name = function(" in both
+ * languages; empty if it has none, or several begin there. False = none begins: the code that was
+ * made of HSL has functions for parts of statements.
+ */
+static bool
+function_on(struct sl_str line, struct sl_str *name)
+{
+	struct sl_str rest = line, more;
+	size_t n = 0;
+
+	if (!skip_word(&rest, SL_STR("function"))) {
+		*name = SL_STR("constructor");
+		return skip_word(&rest, *name);
+	}
+	more = rest;
+	rest = sl_str_trim(rest);
+	while (n < rest.n && (is_word(rest.p[n]) || rest.p[n] == '.' || rest.p[n] == ':'))
+		n++;
+	*name = sl_str_sub(rest, 0, skip_word(&more, SL_STR("function")) ? 0 : n);
+	return true;
+}
+
+/* Nested functions of HSL have "_f_" before their name in the code made of them. */
+static struct sl_str
+shown(const char *name)
+{
+	return sl_str_of(strncmp(name, "_f_", 3) == 0 ? name + 3 : name);
+}
+
+/* What the function is called, "" for the main code of a file; false = it is a part of another one. */
+static bool
+name_of(const struct sl_run *run, const lua_Debug *ar, struct sl_str *name)
+{
+	struct sl_str line = { "", 0 };
+
+	*name = SL_STR("");
+	if (ar->what[0] == 'm')
+		return true;
+	if (ar->source[0] == '@')
+		line = sl_source_line(run->program, ar->source + 1, ar->linedefined);
+	if (line.n > 0 && !function_on(line, name))
+		return false;
+	if (name->n == 0)
+		*name = ar->name != NULL ? shown(ar->name) : SL_STR("a function");
+	return true;
+}
+
+/* One line of the stack: the innermost function is where the message says. */
+static void
+add_level(struct sl_buf *out, struct sl_str name, const lua_Debug *ar, int line, bool first)
+{
+	if (first && name.n > 0)
+		sl_buf_printf(out, "in %.*s", (int)name.n, name.p);
+	else if (!first && name.n > 0)
+		sl_buf_printf(out, "%scalled by %.*s at %s:%d", out->n > 0 ? ", " : "", (int)name.n,
+		    name.p, path_of(ar), line);
+	else if (!first)
+		sl_buf_printf(out, "%scalled at %s:%d", out->n > 0 ? ", " : "", path_of(ar),
+		    line);
 }
 
 static void
 add_stack(lua_State *co, const struct sl_run *run, struct sl_buf *out)
 {
-	const char *name;
+	int level, line = 0, levels = 0;
+	struct sl_str name;
 	lua_Debug ar;
-	int level, named = 0;
 
-	for (level = 0; named < MAX_LEVELS && lua_getstack(co, level, &ar) != 0; level++) {
-		lua_getinfo(co, "Sn", &ar);
-		if (ar.what[0] != 'L' || (name = name_at(co, run, level, &ar)) == NULL)
+	for (level = 0; levels < MAX_LEVELS && lua_getstack(co, level, &ar) != 0; level++) {
+		lua_getinfo(co, "Snl", &ar);
+		if (ar.what[0] == 'C')
 			continue;
-		sl_buf_printf(out, "%s%s", named++ == 0 ? "in " : ", called by ", shown(name));
+		if (line == 0)
+			line = ar.currentline;
+		if (!name_of(run, &ar, &name))
+			continue;
+		add_level(out, name, &ar, line, levels++ == 0);
+		line = 0;
 	}
-	if (named > 0 && run->element > run->spec.n)
+	if (out->n > 0 && run->element > run->spec.n)
 		sl_buf_printf(out, ", called by the end of %s", run->spec.name);
 }
 
@@ -90,7 +169,7 @@ add_stack(lua_State *co, const struct sl_run *run, struct sl_buf *out)
 
 /* "path:line: text" taken apart. */
 struct place {
-	struct sl_str position, text;	/* "path:line", the rest behind ": " */
+	struct sl_str path, line, text;
 	struct sl_str source;		/* the line; empty = not known */
 };
 
@@ -102,21 +181,30 @@ find_place(const struct sl_run *run, struct sl_str message, struct place *out)
 	uint64_t n;
 
 	if (!sl_str_split(&rest, ':', &path) || !sl_str_split(&rest, ':', &number) ||
-	    !sl_str_u64(number, &n) || path.n >= sizeof(name))
+	    !sl_str_u64(number, &n))
 		return false;
-	memcpy(name, path.p, path.n);
-	name[path.n] = '\0';
-	out->position = sl_str_sub(message, 0, path.n + 1 + number.n);
+	out->path = sl_source_path(run->program, path);
+	out->line = number;
+	if (out->path.n >= sizeof(name))
+		return false;
+	memcpy(name, out->path.p, out->path.n);
+	name[out->path.n] = '\0';
 	out->text = sl_str_starts(rest, SL_STR(" ")) ? sl_str_sub(rest, 1, rest.n) : rest;
 	out->source = sl_source_line(run->program, name, (int)n);
 	return true;
+}
+
+static void
+add_position(struct sl_buf *out, const struct place *at)
+{
+	sl_buf_printf(out, "%.*s:%.*s", (int)at->path.n, at->path.p, (int)at->line.n, at->line.p);
 }
 
 /* The C function that raised, when the line at hand called it by name. */
 static bool
 called(lua_State *co, const struct place *at, struct sl_str *name)
 {
-	struct sl_buf here = SL_BUF_INIT;
+	struct sl_buf here = SL_BUF_INIT, there = SL_BUF_INIT;
 	lua_Debug ar;
 	bool yes;
 
@@ -125,8 +213,10 @@ called(lua_State *co, const struct place *at, struct sl_str *name)
 	lua_getinfo(co, "Sn", &ar);
 	if (ar.what[0] != 'C' || ar.name == NULL || strcmp(ar.namewhat, "metamethod") == 0)
 		return false;
-	yes = sl_position(co, &here) && sl_str_eq(sl_buf_str(&here), at->position);
+	add_position(&there, at);
+	yes = sl_position(co, &here) && sl_str_eq(sl_buf_str(&here), sl_buf_str(&there));
 	sl_buf_clear(&here);
+	sl_buf_clear(&there);
 	*name = sl_str_of(ar.name);
 	return yes;
 }
@@ -147,12 +237,6 @@ blamed(struct sl_str text, struct sl_str *name)
 		;
 	*name = sl_str_sub(text, (size_t)(from + 1), text.n - 2);
 	return from >= 0;
-}
-
-static bool
-is_word(char c)
-{
-	return sl_isalnum(c) || c == '_';
 }
 
 /* Where the word stands on the line, -1 unless it does so once. */
@@ -207,7 +291,7 @@ add_message(lua_State *co, struct sl_run *run, struct sl_str message, struct sl_
 		    !sl_str_starts(at.text, SL_STR("bad argument")) &&
 		    sl_str_find(at.text, name) < 0;
 	column = place_of(at.source, blamed(at.text, &cause) ? cause : name);
-	sl_buf_putstr(out, at.position);
+	add_position(out, &at);
 	if (column >= 0)
 		sl_buf_printf(out, ":%d", (int)column + 1);
 	sl_buf_puts(out, ": ");

@@ -401,11 +401,18 @@ sl_open_hsl(lua_State *L)
 	sl_hsl_open_arrays(L);
 	sl_hsl_open_elements(L);
 	sl_hsl_open_control(L);
+	sl_hsl_open_calls(L);
+	sl_hsl_open_objects(L);
 	sl_hsl_open_modules(L);
 	set_light(L, "unset", &sl_hsl_unset);
 	set_light(L, "end", &sl_hsl_end);
 	set_light(L, "spread", &sl_hsl_spread);
 	sl_ref_push(L, vm->refs.hsl_names);
 	lua_setfield(L, -2, "builtins");
+	/* where Lua looks for the name of a builtin that was called through a value */
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+	sl_ref_push(L, vm->refs.hsl_names);
+	lua_setfield(L, -2, LUA_GNAME);
+	lua_pop(L, 1);
 	vm->refs.hsl = luaL_ref(L, LUA_REGISTRYINDEX);
 }

@@ -23,6 +23,8 @@ void	 sl_hsl_open_operators(lua_State *L);	/* hsl_operators.c */
 void	 sl_hsl_open_arrays(lua_State *L);	/* hsl_arrays.c */
 void	 sl_hsl_open_elements(lua_State *L);	/* hsl_elements.c */
 void	 sl_hsl_open_control(lua_State *L);	/* hsl_control.c */
+void	 sl_hsl_open_calls(lua_State *L);	/* hsl_calls.c */
+void	 sl_hsl_open_objects(lua_State *L);	/* hsl_objects.c */
 void	 sl_hsl_open_modules(lua_State *L);	/* hsl_modules.c */
 
 /* Imported variables stand for those of their module: arguments 1 and 2 of what reads or writes
@@ -53,6 +55,17 @@ void	 sl_hsl_release(lua_State *L, int shared, int name);
 void	 sl_hsl_plain_key(lua_State *L);
 /* "%s" % value: [-0, +1, e] hsl_format.c */
 void	 sl_hsl_format(lua_State *L, int format, int values);
+
+/* Raises unless the script's function at 'function' takes 'given' arguments, and 'hidden' ones that no
+ * script writes; 'what' is called. Builtins count for themselves. hsl_calls.c */
+void	 sl_hsl_check_count(lua_State *L, int function, int given, int hidden, const char *what);
+/* Behind lua_callk: what it gave, above the first 'below' values. hsl_calls.c */
+int	 sl_hsl_returned(lua_State *L, int status, lua_KContext below);
+/* Pushes the class's function of the name at 'name', or nil, for an object. hsl_objects.c */
+void	 sl_hsl_method(lua_State *L, int object, int name);
+
+/* The name at 'name' as scripts write it. hsl_objects.c */
+const char *sl_hsl_member_name(lua_State *L, int name);
 
 /* Text of what was thrown, if the value is that; error.c. */
 bool	 sl_hsl_thrown(lua_State *L, int index, struct sl_str *text);

@@ -110,17 +110,6 @@ unpack(lua_State *L)
 	return lua_gettop(L) - 1;
 }
 
-/* counted(words, least, most, ...): the arguments, if there are that many; most -1: any */
-static int
-counted(lua_State *L)
-{
-	lua_Integer n = lua_gettop(L) - 3, most = lua_tointeger(L, 3);
-
-	if (n < lua_tointeger(L, 2) || (most >= 0 && n > most))
-		return luaL_error(L, "%s, %d given", lua_tostring(L, 1), (int)n);
-	return (int)n;
-}
-
 /* ---- reading -------------------------------------------------------------------- */
 
 static void
@@ -518,7 +507,7 @@ sl_hsl_open_arrays(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 		{ "list", list }, { "map", map }, { "long_list", long_list }, { "long_map", long_map },
-		{ "unpack", unpack }, { "counted", counted }, { "index", index_value },
+		{ "unpack", unpack }, { "index", index_value },
 		{ "index_all", index_all }, { "at", at }, { "rest", rest }, { "slice", slice },
 		{ "set_slice", set_slice }, { "spreads", spreads }, { NULL, NULL },
 	};

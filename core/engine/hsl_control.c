@@ -1,5 +1,5 @@
 /*
- * try and throw, classes and method calls, generators.
+ * try and throw, generators.
  *
  * What is thrown goes through Lua as a table { value, text }: 'text' is what a run
  * that nobody catches it in reports. Endings and limits go through no catch: try looks at
@@ -90,11 +90,12 @@ static int exception_line(lua_State *L) { return part(L, EXCEPTION_LINE); }
 static int exception_column(lua_State *L) { return part(L, EXCEPTION_COLUMN); }
 static int exception_text(lua_State *L) { return part(L, EXCEPTION_TEXT); }
 
-/* "file:line: message" taken apart; what isn't that is all message. Lua knows no column. */
+/* "file:line: message" taken apart; what isn't that is all message. Lua knows no column, and long paths
+ * without their front. */
 static void
 set_parts(lua_State *L, struct sl_str text)
 {
-	struct sl_str rest = text, file, line;
+	struct sl_str rest = text, file, whole, line;
 	uint64_t n = 0;
 
 	if (!sl_str_split(&rest, ':', &file) || !sl_str_split(&rest, ':', &line) ||
@@ -104,13 +105,16 @@ set_parts(lua_State *L, struct sl_str text)
 	}
 	sl_string(L, sl_str_trim(rest));
 	lua_rawseti(L, -2, EXCEPTION_MESSAGE);
-	sl_string(L, file);
+	whole = sl_source_path(sl_running(L)->program, file);
+	sl_string(L, whole);
 	lua_rawseti(L, -2, EXCEPTION_FILE);
 	sl_number(L, (double)n);
 	lua_rawseti(L, -2, EXCEPTION_LINE);
 	sl_number(L, 0);
 	lua_rawseti(L, -2, EXCEPTION_COLUMN);
-	sl_string(L, text);
+	sl_string(L, whole);
+	sl_string(L, sl_str_sub(text, file.n, text.n));
+	lua_concat(L, 2);
 	lua_rawseti(L, -2, EXCEPTION_TEXT);
 }
 
@@ -159,221 +163,6 @@ try(lua_State *L)
 {
 	lua_settop(L, 1);
 	return tried(L, lua_pcallk(L, 0, 2, 0, 0, tried), 0);
-}
-
-/* ---- classes ------------------------------------------------------------------------------ */
-
-/*
- * A class is a table: "name", "methods" (its functions, by name), "static",
- * "fields" (a function that gives a new object its variables), "meta" (of its objects).
- * An object is a table with its variables, in the order of pairs.
- */
-static const char class_key = 0;	/* in a metatable of objects: the class */
-
-bool
-sl_is_object(lua_State *L, int index)
-{
-	bool yes;
-
-	if (lua_type(L, index) != LUA_TTABLE || !lua_getmetatable(L, index))
-		return false;
-	yes = lua_rawgetp(L, -1, &class_key) != LUA_TNIL;
-	lua_pop(L, 2);
-	return yes;
-}
-
-static int
-constructed(lua_State *L, int status, lua_KContext ctx)
-{
-	(void)status;
-	(void)ctx;
-	if (sl_running(L)->ending)
-		return sl_go_on_ending(L);
-	lua_settop(L, 2);
-	return 1;
-}
-
-/* class, arguments...: class, object, then the constructor with both */
-static int
-construct(lua_State *L)
-{
-	int n = lua_gettop(L);
-
-	lua_newtable(L);
-	lua_getfield(L, 1, "meta");
-	lua_setmetatable(L, -2);
-	lua_insert(L, 2);
-	lua_getfield(L, 1, "fields");
-	lua_pushvalue(L, 2);
-	lua_call(L, 1, 0);
-	lua_getfield(L, 1, "methods");
-	if (lua_getfield(L, -1, "constructor") == LUA_TNIL) {
-		if (n > 1)
-			return luaL_error(L, "%s has no constructor and takes no arguments",
-			    (lua_getfield(L, 1, "name"), lua_tostring(L, -1)));
-		lua_settop(L, 2);
-		return 1;
-	}
-	lua_remove(L, -2);
-	lua_pushvalue(L, 2);
-	lua_rotate(L, 3, 2);
-	lua_callk(L, n, 0, 0, constructed);
-	return constructed(L, LUA_OK, 0);
-}
-
-static int
-returned(lua_State *L, int status, lua_KContext below)
-{
-	(void)status;
-	if (sl_running(L)->ending)
-		return sl_go_on_ending(L);
-	return lua_gettop(L) - (int)below;
-}
-
-/* Pushes the class's function of that name, or nil, for the object at 1. */
-static void
-push_method(lua_State *L, int name)
-{
-	lua_getmetatable(L, 1);
-	lua_rawgetp(L, -1, &class_key);
-	lua_getfield(L, -1, "methods");
-	lua_pushvalue(L, name);
-	lua_rawget(L, -2);
-	lua_replace(L, -4);
-	lua_pop(L, 2);
-}
-
-/* A function of the object at 4, which is at 3 */
-static int
-bound(lua_State *L)
-{
-	int n = lua_gettop(L);
-
-	lua_pushvalue(L, lua_upvalueindex(3));
-	lua_pushvalue(L, lua_upvalueindex(4));
-	lua_rotate(L, 1, 2);
-	lua_callk(L, n + 1, LUA_MULTRET, 0, returned);
-	return returned(L, LUA_OK, 0);
-}
-
-/* What isn't a variable of the object: a function as a value keeps its object. */
-static int
-object_index(lua_State *L)
-{
-	lua_settop(L, 2);
-	push_method(L, 2);
-	if (!lua_isfunction(L, -1))
-		return 1;
-	lua_pushnil(L);
-	lua_pushlightuserdata(L, (void *)(uintptr_t)&sl_hsl_mark);
-	lua_rotate(L, 3, 2);
-	lua_pushvalue(L, 1);
-	lua_pushcclosure(L, bound, 4);
-	return 1;
-}
-
-/* class(name, methods, static, fields) */
-static int
-class(lua_State *L)
-{
-	static const char *const parts[] = { "name", "methods", "static", "fields" };
-	int i;
-
-	lua_settop(L, 4);
-	lua_newtable(L);		/* 5: the class */
-	for (i = 0; i < 4; i++) {
-		lua_pushvalue(L, i + 1);
-		lua_setfield(L, 5, parts[i]);
-	}
-	lua_newtable(L);		/* of objects */
-	sl_hsl_function(L, object_index);
-	lua_setfield(L, -2, "__index");
-	lua_pushvalue(L, 1);
-	lua_setfield(L, -2, "__name");
-	lua_pushboolean(L, 0);
-	lua_setfield(L, -2, "__metatable");
-	lua_pushvalue(L, 5);
-	lua_rawsetp(L, -2, &class_key);
-	lua_setfield(L, 5, "meta");
-	lua_newtable(L);		/* of the class itself */
-	sl_hsl_function(L, construct);
-	lua_setfield(L, -2, "__call");
-	lua_pushboolean(L, 0);
-	lua_setfield(L, -2, "__metatable");
-	lua_setmetatable(L, 5);
-	return 1;
-}
-
-static void
-push_static(lua_State *L)
-{
-	if (!lua_istable(L, 1) || lua_getfield(L, 1, "static") != LUA_TTABLE)
-		luaL_error(L, "a %s is no class", sl_type_name(L, 1));
-}
-
-static int
-static_member(lua_State *L)
-{
-	push_static(L);
-	lua_pushvalue(L, 2);
-	lua_rawget(L, -2);
-	return 1;
-}
-
-static int
-set_static(lua_State *L)
-{
-	lua_settop(L, 3);
-	push_static(L);
-	lua_pushvalue(L, 2);
-	lua_pushvalue(L, 3);
-	lua_rawset(L, -3);
-	return 0;
-}
-
-/* ---- methods -------------------------------------------------------------------------------- */
-
-/* A class's function gets its object; one that is an element of an array, or a variable of
- * the object, is only called. */
-static bool
-takes_object(lua_State *L)
-{
-	bool own;
-
-	if (sl_is_map(L, 1))
-		return false;
-	if (!lua_istable(L, 1))
-		return true;
-	lua_pushvalue(L, 2);
-	own = lua_rawget(L, 1) != LUA_TNIL;
-	lua_pop(L, 1);
-	return !own;
-}
-
-/* method(object, name, arguments...) */
-static int
-method(lua_State *L)
-{
-	int n = lua_gettop(L) - 2;
-	bool object = takes_object(L);
-
-	if (object && sl_is_object(L, 1)) {
-		push_method(L, 2);
-	} else {
-		lua_pushvalue(L, 2);
-		sl_hsl_index(L, 1);
-	}
-	if (lua_isnil(L, -1))
-		return luaL_error(L, "there is no function %s in this %s", lua_tostring(L, 2),
-		    sl_type_name(L, 1));
-	lua_replace(L, 2);		/* object, function, arguments */
-	if (object) {
-		lua_pushvalue(L, 1);
-		lua_insert(L, 3);
-		n++;
-	}
-	lua_callk(L, n, LUA_MULTRET, 1, returned);
-	return returned(L, LUA_OK, 1);
 }
 
 /* ---- generators -------------------------------------------------------------------------------- */
@@ -457,9 +246,8 @@ void
 sl_hsl_open_control(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "throw", throw }, { "try", try }, { "class", class }, { "static", static_member },
-		{ "set_static", set_static }, { "method", method }, { "generator", generator },
-		{ "yielder", yielder }, { NULL, NULL },
+		{ "throw", throw }, { "try", try }, { "generator", generator }, { "yielder", yielder },
+		{ NULL, NULL },
 	};
 
 	make_metatables(L);

@@ -332,6 +332,9 @@ void	 sl_syntax_place(lua_State *L, const char *name, struct sl_str before, stru
 
 /* program.c */
 int	 sl_chunk_push(lua_State *L, const struct sl_program *program, const char *path);
+/* The path of a file of the program that Lua shows without its front, "...nd/of/it.hsl"; 'shown' if it
+ * is whole, or no one file's. */
+struct sl_str sl_source_path(const struct sl_program *program, struct sl_str shown);
 struct sl_str sl_source_line(const struct sl_program *program, const char *path, int line);
 
 /* json.c: the value as a tree, the caller's; refuses what sl_json_encode refuses. */

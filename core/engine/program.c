@@ -390,16 +390,36 @@ sl_chunk_push(lua_State *L, const struct sl_program *p, const char *path)
 }
 
 struct sl_str
+sl_source_path(const struct sl_program *p, struct sl_str shown)
+{
+	struct sl_str path, found = shown, end = sl_str_sub(shown, 3, shown.n);
+	int n = 0;
+	size_t i;
+
+	if (!sl_str_starts(shown, SL_STR("...")))
+		return shown;
+	for (; p != NULL; p = p->base)
+		for (i = 0; sl_dict_each(p->sources, &i, &path, NULL);)
+			if (sl_str_ends(path, end)) {
+				found = path;
+				n++;
+			}
+	return n == 1 ? found : shown;
+}
+
+struct sl_str
 sl_source_line(const struct sl_program *p, const char *path, int line)
 {
-	struct sl_str rest, found = { "", 0 };
+	struct sl_str rest = { "", 0 }, found = { "", 0 };
 	const char *text = NULL;
 
-	for (; p != NULL && text == NULL; p = p->base)
+	for (; p != NULL && text == NULL && rest.n == 0; p = p->base) {
 		text = sl_dict_get(p->sources, sl_str_of(path));
-	if (text == NULL)
-		return found;
-	rest = sl_str_of(text);
+		if (text == NULL && p->files != NULL && !p->files->read(p->files->arg, path, &rest))
+			rest = SL_STR("");	/* what stands beside a script without a policy */
+	}
+	if (text != NULL)
+		rest = sl_str_of(text);
 	while (line-- > 0)
 		if (!sl_str_split(&rest, '\n', &found))
 			return SL_STR("");

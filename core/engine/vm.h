@@ -83,6 +83,7 @@ struct sl_program_files {
 	/* The folder, with its slash, that scripts without a policy have in their own paths and
 	 * what they name doesn't; NULL = all are names of the policy. */
 	const char *folder;
+	int level;	/* of HSL, of files that don't say theirs: 2016, 2026; 0 = 2026 */
 };
 /*
  * Whether Lua files call names that stdlib/hsl/unbuilt.lua lists and nobody defines: SL_ERR_SYNTAX, and

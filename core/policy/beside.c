@@ -89,7 +89,7 @@ sl_beside_new(const char *script)
 		return NULL;
 	if (slash != NULL && (size_t)(slash - script) + 1 < sizeof(b->folder))
 		memcpy(b->folder, script, (size_t)(slash - script) + 1);
-	b->files = (struct sl_program_files){ read_kept, NULL, b, b->folder };
+	b->files = (struct sl_program_files){ read_kept, NULL, b, b->folder, 0 };
 	b->kept = sl_dict_new();
 	if (b->kept != NULL)
 		return b;

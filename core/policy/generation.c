@@ -222,7 +222,7 @@ sl_engine_prepare(struct sl_engine *engine, int image_fd, struct sl_generation *
 		goto fail;
 	if ((g->program = sl_program_new(engine->vm)) == NULL)
 		goto fail;
-	g->files = (struct sl_program_files){ read_source, path_by_id, g, NULL };
+	g->files = (struct sl_program_files){ read_source, path_by_id, g, NULL, g->config->level };
 	sl_program_set_files(g->program, &g->files);
 	if (add_stdlib(g, text) + add_files(g, text) != 0 || check_names(g, text) != 0)
 		goto fail;

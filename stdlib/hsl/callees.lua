@@ -1,6 +1,7 @@
 -- What names of functions and classes mean in a file that is being resolved, and whether they are
 -- called with as many arguments as they take. 'self' is the resolver: scope, functions, classes,
 -- host, diag.
+local access = require "hsl.access"
 local unbuilt = require "hsl.unbuilt"
 
 local callees = {}
@@ -30,7 +31,8 @@ function callees.known(self, name)
   return self.functions[name], false
 end
 
-local function counts(func)
+--- How many arguments a function takes at least and at most.
+function callees.counts(func)
   local least, most = 0, 0
   for _, param in ipairs(func.params) do
     if param.rest then return least, math.huge end
@@ -43,7 +45,7 @@ end
 --- A call of a function whose parameters are known. With an unpacked array the call checks itself
 --- when it runs: node.arity.
 function callees.check_arity(self, node, func, name)
-  local least, most = counts(func)
+  local least, most = callees.counts(func)
   local given = #node.args
   local wanted = least == most and tostring(least) or
     most == math.huge and "at least " .. least or least .. " to " .. most
@@ -56,6 +58,42 @@ function callees.check_arity(self, node, func, name)
   end
   if given >= least and given <= most then return end
   self.diag:error(node, ("%s, %d given"):format(words, given))
+end
+
+-- ---- recursion -------------------------------------------------------------------------
+
+--- The code at hand calls a function of the script: all functions around it do.
+function callees.note_call(self, node, func)
+  local scope = self.scope
+  while scope do
+    if scope.func then
+      local calls = self.calls[scope.func] or {}
+      self.calls[scope.func] = calls
+      if #calls == 0 then self.callers[#self.callers + 1] = scope.func end
+      calls[#calls + 1] = { node = node, func = func }
+    end
+    scope = scope.outer
+  end
+end
+
+--- At level 2016 no function may lead to itself: warns of the calls that close a circle.
+function callees.judge_recursion(self)
+  local state = {}
+  local function visit(func)
+    state[func] = "open"
+    for _, call in ipairs(self.calls[func] or {}) do
+      if state[call.func] == "open" then
+        self.diag:warn(call.node, "recursion isn't allowed at level 2016: " ..
+          call.node.callee.name .. " leads here again", "it works here, within the limits")
+      elseif not state[call.func] then
+        visit(call.func)
+      end
+    end
+    state[func] = "done"
+  end
+  for _, func in ipairs(self.callers) do
+    if not state[func] then visit(func) end
+  end
 end
 
 --- A function's name, called or not: the script's function, or nil if it isn't one. What nobody has
@@ -77,7 +115,11 @@ end
 --- Class::name: of a script's class; of a builtin one it is the builtin "Class.name".
 function callees.check_static(self, node)
   local class = node.base.name
-  if class == "static" or self.classes[class] then return end
+  if class == "static" then return end
+  if self.classes[class] then
+    access.check(self, self.classes[class], node.name, node, false, self.class)
+    return
+  end
   local builtin, name = class .. "." .. node.name, class .. "::" .. node.name
   if self.host.builtins[builtin] then
     node.t, node.name, node.base, node.static = "builtin", builtin, nil, nil

@@ -165,14 +165,16 @@ local function settle_paths(file, host, diag)
   go(file)
 end
 
--- core/engine/program.c reads the level; here is said what it doesn't take.
-local function check_level(source, diag)
+-- The level that the file says of itself, or nil. core/engine/program.c reads it too; here is said what
+-- it doesn't take.
+local function level_of(source, diag)
   local line = 0
   for text in (source .. "\n"):gmatch("(.-)\n") do
     line = line + 1
-    if line > 5 then return end
+    if line > 5 then return nil end
     local before, level = text:match("^(%s*)//%s*level:%s*(%d+)%s*$")
-    if level and level ~= "2016" and level ~= "2026" then
+    if level == "2016" or level == "2026" then return tonumber(level) end
+    if level then
       diag:warn({ line = line, col = #before + 1 }, "there is no level " .. level,
         "2016 or 2026; the policy's level counts")
     end
@@ -181,7 +183,7 @@ end
 
 local function parse(path, source, host)
   local diag = diagnostics.new(path, source)
-  check_level(source, diag)
+  diag.level = level_of(source, diag) or host.level
   local file = parser.parse(lexer.tokens(source, diag), diag)
   if #diag.errors == 0 then settle_paths(file, host, diag) end
   return file, diag
@@ -201,7 +203,8 @@ end
 
 --- Compiles a file. 'host': read(path) -> source or nil, has(path), builtins (name -> true or
 --- "final"), classes (of builtins' objects, name -> true), facts (name -> true), by_id(id) -> path or
---- nil, folder() -> the folder that stands before the path of a script that has no policy, or "".
+--- nil, folder() -> the folder that stands before the path of a script that has no policy, or "",
+--- level: 2016 or 2026, of files that don't say theirs.
 --- 'included': made for a file that includes or imports it. Gives code, warnings, list of the .hsl
 --- files that it includes or imports and of the data it imports; or nil, errors.
 function compiler.compile(source, path, host, included)

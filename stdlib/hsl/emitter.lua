@@ -8,6 +8,7 @@
 -- builtins, _M the main scope's shared variables; _t_name is the token by which a variable owns
 -- its array; _1, _2 ... are temporary.
 local assignments = require "hsl.assignments"
+local callees = require "hsl.callees"
 local expressions = require "hsl.expressions"
 local lua = require "hsl.lua_code"
 local operators = require "hsl.operators"
@@ -435,15 +436,19 @@ local function class_table(self, members, keep)
     if keep(m) then
       local value = m.func and self:func(m.func) or
         m.value and lua.argument(self, m.value) or "nil"
-      parts[#parts + 1] = ("[%s] = %s"):format(quote(m.constructor and "constructor" or m.name), value)
+      parts[#parts + 1] = ("[%s] = %s"):format(quote(m.constructor and "constructor" or
+        expressions.member_name(self, m.name)), value)
     end
   end
   return "{" .. table.concat(parts, ", ") .. "}"
 end
 
 function statements.class(self, node)
-  local outer = self.class
-  self.class = node.name
+  local outer, outer_private = self.class, self.private
+  self.class, self.private = node.name, {}
+  for _, m in ipairs(node.members) do
+    if m.func and m.private and not m.static then self.private[m.name] = true end
+  end
   local methods = class_table(self, node.members, function(m)
     return m.func and not m.static
   end)
@@ -459,7 +464,7 @@ function statements.class(self, node)
   self:add(("%s = %s(%s, %s, %s, function(_o) %s end);"):format(
     expressions.function_name(node.name), self:use("class"),
     quote(node.name), methods, static, fields))
-  self.class = outer
+  self.class, self.private = outer, outer_private
 end
 
 function statements.block(self, node)
@@ -613,8 +618,11 @@ function M:func(node)
   local code = self:pop()
   self.inside, self.leaving, self.in_function, self.has_temps, self.keeps = table.unpack(saved, 1, 5)
   -- made where it ends, as Lua does: to who steps it is no line of its body
-  return ("%sfunction(%s) %s %send"):format(self:mark(node), table.concat(names, ", "), code,
+  code = ("%sfunction(%s) %s %send"):format(self:mark(node), table.concat(names, ", "), code,
     self:mark{ line = node.body.last })
+  local least, most = callees.counts(node)
+  if least == most or most == math.huge and least == #node.params - 1 then return code end
+  return ("%s(%s, %d)"):format(self:use("optional"), code, least)
 end
 
 -- ---- the file -----------------------------------------------------------------------------------
@@ -646,7 +654,7 @@ end
 
 --- The chunk of a resolved file. 'found' is what the resolver knows of it.
 function emitter.emit(file, found)
-  local self = setmetatable({ used = {}, temps = 0, labels = 0, includes = found.includes,
+  local self = setmetatable({ used = {}, temps = 0, labels = 0, private = {}, includes = found.includes,
     builtins = found.host.builtins, out = {} }, M)
   self:push()
   declare(self, file.scope)

@@ -245,6 +245,11 @@ function by_node.slice(self, node, before)
     part(node.from), part(node.to), part(node.step)), ATOM
 end
 
+--- A name behind "->": a private function has a mark before it, which only code of its class knows.
+function expressions.member_name(self, name)
+  return self.private[name] and "\1" .. name or name
+end
+
 function by_node.prop(self, node, before)
   if node.static then
     local class = node.base.name == "static" and self.class or node.base.name
@@ -252,6 +257,10 @@ function by_node.prop(self, node, before)
       quote(node.name)), ATOM
   end
   local base = argument(self, node.base, before)
+  if self.private[node.name] then
+    return ("%s(%s, %s)"):format(self:use("own"), base,
+      quote(expressions.member_name(self, node.name))), ATOM
+  end
   local code = element(self, base, node.name, false, false)
   if code then return code, ATOM end
   return ("%s(%s, %s)"):format(self:use("index"), base, quote(node.name)), ATOM
@@ -298,26 +307,74 @@ local function arguments(self, args, before)
   return table.concat(codes, ", ")
 end
 
-function by_node.call(self, node, before)
-  local callee = node.callee
-  local mark = self:mark(node)
-  if callee.t == "prop" and not callee.static then
-    local base = argument(self, callee.base, before)
-    local args = arguments(self, node.args, before)
-    dirty(before)
-    return ("%s%s(%s, %s%s)"):format(mark, self:use("method"), base, quote(callee.name),
-      args ~= "" and ", " .. args or ""), ATOM
+local function has_spread(args)
+  for _, arg in ipairs(args) do
+    if arg.t == "spread" then return true end
   end
-  local code, level = E(self, callee, before)
-  local is_name = callee.t == "name" or callee.t == "builtin" or strip(callee).t == "var"
-  if not is_name or level < ATOM then code = "(" .. code .. ")" end   -- Lua calls no literals
+  return false
+end
+
+local function with(first, args) return args ~= "" and first .. ", " .. args or first end
+
+-- A function of an object, which gets it as its first argument.
+local function call_of_object(self, node, before)
+  local callee, args = node.callee, node.args
+  local base = argument(self, callee.base, before)
+  local name = quote(expressions.member_name(self, callee.name))
+  if has_spread(args) then
+    return ("%s(%s, %s, %s)"):format(self:use("method"), base, name, arguments(self, args, before))
+  end
+  local object = is_pure(callee.base) and base or self:use("that") .. "()"
+  return ("%s(%s, %s, %d)(%s)"):format(self:use("self"), base, name, #args,
+    with(object, arguments(self, args, before)))
+end
+
+-- What is called, in words for who called it wrongly.
+local function called(node)
+  node = strip(node)
+  if node.t == "var" then return "$" .. node.name end
+  if node.t == "prop" then return node.base.name .. "::" .. node.name end
+  if node.t == "index" then
+    local key = strip(node.key)
+    local base = strip(node.base)
+    if base.t == "var" then
+      return ("$%s[%s]"):format(base.name, key.t == "str" and '"' .. key.value .. '"' or "...")
+    end
+  end
+  return "what is called here"
+end
+
+local function call_of_value(self, node, before)
+  local args, what = node.args, quote(called(node.callee))
+  local code = argument(self, node.callee, before)
+  if has_spread(args) then
+    return ("%s(%s, %s, %s)"):format(self:use("call"), what, code, arguments(self, args, before))
+  end
+  return ("%s(%s, %d, %s)(%s)"):format(self:use("callee"), code, #args, what,
+    arguments(self, args, before))
+end
+
+-- Functions by name, whose arguments the compiler counted.
+local function call_of_name(self, node, before)
+  local code, level = E(self, node.callee, before)
+  if level < ATOM or strip(node.callee).t == "func" then code = "(" .. code .. ")" end
   local args = arguments(self, node.args, before)
-  dirty(before)
   if node.arity then
     args = ("%s(%s, %d, %d, %s)"):format(self:use("counted"), quote(node.arity.words),
       node.arity.least, node.arity.most, args)
   end
-  return mark .. code .. "(" .. args .. ")", ATOM
+  return code .. "(" .. args .. ")"
+end
+
+function by_node.call(self, node, before)
+  local callee = strip(node.callee)
+  local mark = self:mark(node)
+  local write = callee.t == "prop" and not callee.static and call_of_object or
+    (callee.t == "name" or callee.t == "builtin" or callee.t == "func") and call_of_name or
+    call_of_value
+  local code = write(self, node, before)
+  dirty(before)
+  return mark .. code, ATOM
 end
 
 function by_node.cache(self, node, before)
@@ -335,6 +392,17 @@ function by_node.yield(self, node)
 end
 
 function by_node.func(self, node) return self:func(node), ATOM end
+
+-- object [ ... ] of 2016: its functions have $this; they aren't among its variables.
+function by_node.object(self, node, before)
+  local variables, functions = {}, {}
+  for _, item in ipairs(node.items) do
+    local list = item.value.method and functions or variables
+    list[#list + 1] = item
+  end
+  return ("%s(%s, %s)"):format(self:use("object"), (make_array(self, variables, true, before)),
+    (make_array(self, functions, true, before))), ATOM
+end
 
 -- ---- assignments inside of expressions --------------------------------------------------------
 

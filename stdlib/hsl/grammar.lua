@@ -255,9 +255,24 @@ local function begins_value(self)
     token.type == "name" and not reserved[token.value] or words[token.value] ~= nil
 end
 
+-- object [ "name" => value, ... ] of 2016: $this in its functions is the object.
+local function object_rest(self, token)
+  expect(self, "[")
+  local items = array_rest(self, token, "]").items
+  for _, item in ipairs(items) do
+    if item.spread then fail(self, item.value, "an object has names for what it holds") end
+    item.value.method = item.value.t == "func" or nil
+  end
+  return node(self, "object", token, { items = items })
+end
+
 local function name_or_word(self, token)
   local word = words[token.value]
   if word then return word(self, token) end
+  if token.value == "object" and is_op(self, "[") then return object_rest(self, token) end
+  if token.value == "this" and not is_op(self, "(") then
+    return node(self, "var", token, { name = "this" })
+  end
   if token.value == "match" and is_op(self, "(") and is_match(self) then
     return match_arms(self, token)
   end

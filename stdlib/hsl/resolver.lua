@@ -4,6 +4,7 @@
 --
 -- Nodes get var (of "var"), check (the read may find it unset), scope (of "func" and "file").
 -- Statements get clears: variables whose array somebody else may hold afterwards.
+local access = require "hsl.access"
 local callees = require "hsl.callees"
 local modules = require "hsl.modules"
 local survey = require "hsl.survey"
@@ -33,19 +34,42 @@ local function walk_keys(self, target)
   end
 end
 
-local an_array = { t = "array" }
+local an_array = { t = "array", element = true }    -- is written to, as one
+
+-- The step that leads from the variable: $x->name of $x->name["a"]["b"].
+local function first_step(target)
+  while target.base.t ~= "var" do target = target.base end
+  return target
+end
+
+local function note_access(self, node, writes)
+  local name = node.t == "prop" and node.name or node.key and node.key.t == "str" and node.key.value
+  if name then access.note(self, node.base, name, node, writes) end
+end
+
+-- Class::$name, or an element of it, is written.
+local function note_static(self, target)
+  while not target.static do target = target.base end
+  local class = self.classes[target.base.name]
+  if class then access.check(self, class, target.name, target, true, self.class) end
+end
 
 -- An element is written: the variable is one then, whatever it was.
 local function assign_element(self, target, as_statement)
   local root, keys = survey.root(target)
   walk_keys(self, target)
-  if not root or root.t ~= "var" then
-    if root then walk(self, root, "look") else walk(self, target, "look") end
+  if not root then
+    walk(self, target, "look")
+    note_static(self, target)
+    return
+  elseif root.t ~= "var" then
+    walk(self, root, "look")
     return
   end
   local var = variables.find(self, root.name, root)
   root.var = var
   if var.kind == "fact" then return end
+  note_access(self, first_step(target), true)
   if not variables.is_assigned(self, var) and var.kind == "local" then var.unset = true end
   var.assigned = true
   var.values[#var.values + 1] = an_array
@@ -156,6 +180,8 @@ function expressions.array(self, node)
   end
 end
 
+expressions.object = expressions.array
+
 function expressions.index(self, node, use)
   if node.append then
     self.diag:error(node, "[] without an index can only be assigned to")
@@ -163,6 +189,7 @@ function expressions.index(self, node, use)
   end
   walk(self, node.base, use == "value" and "part" or use)
   walk(self, node.key, "value")
+  note_access(self, node, false)
 end
 
 function expressions.index_all(self, node, use)
@@ -183,6 +210,7 @@ function expressions.prop(self, node, use)
     return
   end
   walk(self, node.base, use == "value" and "part" or use)
+  note_access(self, node, false)
 end
 
 function expressions.name(self, node) callees.check_name(self, node, node.name) end
@@ -199,6 +227,7 @@ function expressions.call(self, node, use)
   local keep = "value"
   if callee.t == "name" then
     local func = callees.check_name(self, callee, callee.name)
+    if func then callees.note_call(self, node, func) end
     local class = not func and self.classes[callee.name]
     if func or class then
       callees.check_arity(self, node, func or callees.constructor(class), callee.name)
@@ -209,7 +238,7 @@ function expressions.call(self, node, use)
     if only_look[callee.name] then keep = "look" end
   elseif callee.t == "prop" then
     if callee.base.t ~= "name" then walk(self, callee.base, "value") end
-    if callee.static then callees.check_static(self, callee) end
+    if callee.static then callees.check_static(self, callee) else note_access(self, callee, false) end
   else
     walk(self, callee, "look")
     if callee.t == "func" then callees.check_arity(self, node, callee, "this function") end
@@ -455,10 +484,13 @@ function statements.try(self, node)
 end
 
 function statements.class(self, node)
+  local outer = self.class
+  self.class = node
   for _, m in ipairs(node.members) do
     if m.value then walk(self, m.value, "value") end
     if m.func then walk_function(self, m.func) end
   end
+  self.class = outer
 end
 
 function statements.import(self, node)
@@ -500,7 +532,7 @@ end
 function resolver.resolve(file, diag, host, included)
   local self = { diag = diag, host = host, included = included, functions = {},
     classes = {}, includes = {}, included_functions = {}, calls_builtin = {},
-    exports = {}, cache_names = {}, frame = {}, clears = {} }
+    exports = {}, cache_names = {}, accesses = {}, calls = {}, callers = {}, frame = {}, clears = {} }
   self.shared, self.main_assigns = survey.names(file)
   modules.look_into(self, file, { [diag.path] = "open" })
   callees.hoist(self, file.body, self.functions)
@@ -518,6 +550,8 @@ function resolver.resolve(file, diag, host, included)
   for _, statement in ipairs(file.body) do
     if statement.t ~= "import" then walk_statement(self, statement) end
   end
+  access.judge(self)
+  if diag.level == 2016 then callees.judge_recursion(self) end
   types.infer(file.scope)
   for _, var in ipairs(file.scope.order) do
     if var.kind == "fact" then

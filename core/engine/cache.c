@@ -11,6 +11,7 @@ struct space {
 	struct sl_dict *entries;
 	struct sl_list used;		/* the longest ago first */
 	size_t n;
+	size_t least;			/* the smallest size that was wanted; 0 = it doesn't count */
 	size_t name_len;
 	char name[];
 };
@@ -175,11 +176,13 @@ make_room(struct sl_cache *c, const struct entry *e)
 
 void
 sl_cache_put(struct sl_cache *c, struct sl_str name, struct sl_str key, struct sl_str value,
-    int64_t ttl_us, size_t size)
+    int64_t ttl_us, size_t size, bool least)
 {
 	struct entry *old = find(c, name, key), *e;
 	struct space *s;
 
+	if ((s = sl_dict_get(c->spaces, name)) != NULL && s->least > 0 && s->least < size)
+		size = s->least;
 	if (old != NULL)
 		drop(c, old);
 	if (name.n > SL_CACHE_ENTRY_MAX || key.n > SL_CACHE_ENTRY_MAX || value.n > SL_CACHE_ENTRY_MAX)
@@ -189,8 +192,10 @@ sl_cache_put(struct sl_cache *c, struct sl_str name, struct sl_str key, struct s
 	make_room(c, e);
 	while ((s = sl_dict_get(c->spaces, name)) != NULL && s->n >= size)
 		drop(c, sl_list_entry(s->used.next, struct entry, in_space));
-	if ((s = space_of(c, name)) != NULL)
-		insert(c, s, e);
-	else
+	if ((s = space_of(c, name)) == NULL) {
 		sl_free(e);
+		return;
+	}
+	s->least = least ? size : 0;
+	insert(c, s, e);
 }

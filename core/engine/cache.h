@@ -20,9 +20,9 @@ void		 sl_cache_free(struct sl_cache *cache);
 /* False: there is none, or it is too old. 'value' is borrowed until the next call. */
 bool		 sl_cache_get(struct sl_cache *cache, struct sl_str space, struct sl_str key,
 		    struct sl_str *value);
-/* Replaces. At most 'size' entries stay in the namespace. What is too long, or
- * finds no memory, isn't kept. */
+/* Replaces. At most 'size' entries stay in the namespace; 'least': or as many as the smallest
+ * size says that was wanted since it was empty. What is too long, or finds no memory, isn't kept. */
 void		 sl_cache_put(struct sl_cache *cache, struct sl_str space, struct sl_str key,
-		    struct sl_str value, int64_t ttl_us, size_t size);
+		    struct sl_str value, int64_t ttl_us, size_t size, bool least);
 
 #endif

@@ -156,11 +156,26 @@ co_create(lua_State *L)
 	return 1;
 }
 
-int
-sl_co_wrap(lua_State *L)
+static int
+co_wrap(lua_State *L)
 {
 	co_create(L);
 	lua_pushcclosure(L, co_wrapped, 1);
+	return 1;
+}
+
+/* What is over gives nothing, however often it is called. */
+static int
+generated(lua_State *L)
+{
+	return is_over(target(L, true)) ? 0 : co_wrapped(L);
+}
+
+int
+sl_co_generator(lua_State *L)
+{
+	co_create(L);
+	lua_pushcclosure(L, generated, 1);
 	return 1;
 }
 
@@ -224,7 +239,7 @@ void
 sl_open_coroutine(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "create", co_create }, { "wrap", sl_co_wrap }, { "resume", co_resume },
+		{ "create", co_create }, { "wrap", co_wrap }, { "resume", co_resume },
 		{ "yield", co_yield }, { "status", co_status }, { "running", co_running },
 		{ "isyieldable", co_isyieldable }, { "close", co_close }, { NULL, NULL },
 	};

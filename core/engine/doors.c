@@ -224,8 +224,8 @@ sl_door_cache_get(struct sl_tape *tape, struct sl_cache *cache, struct sl_str sp
 
 void
 sl_door_cache_put(struct sl_tape *tape, struct sl_cache *cache, struct sl_str space,
-    struct sl_str key, struct sl_str value, int64_t ttl_us, size_t size)
+    struct sl_str key, struct sl_str value, int64_t ttl_us, size_t size, bool least)
 {
 	if (!sl_tape_plays(tape))
-		sl_cache_put(cache, space, key, value, ttl_us, size);
+		sl_cache_put(cache, space, key, value, ttl_us, size, least);
 }

@@ -40,6 +40,6 @@ struct sl_str sl_door_unique(struct sl_tape *tape, const char *name, struct sl_s
 bool	 sl_door_cache_get(struct sl_tape *tape, struct sl_cache *cache, struct sl_str space,
 	    struct sl_str key, size_t head, struct sl_buf *found, struct sl_str *value);
 void	 sl_door_cache_put(struct sl_tape *tape, struct sl_cache *cache, struct sl_str space,
-	    struct sl_str key, struct sl_str value, int64_t ttl_us, size_t size);
+	    struct sl_str key, struct sl_str value, int64_t ttl_us, size_t size, bool least);
 
 #endif

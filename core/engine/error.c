@@ -200,6 +200,16 @@ add_position(struct sl_buf *out, const struct place *at)
 	sl_buf_printf(out, "%.*s:%.*s", (int)at->path.n, at->path.p, (int)at->line.n, at->line.p);
 }
 
+/* What a statement of HSL calls goes by its word: __barrier_enter is "barrier". */
+static struct sl_str
+word_of(struct sl_str name)
+{
+	struct sl_str rest = sl_str_sub(name, 2, name.n), word;
+
+	return sl_str_starts(name, SL_STR("__")) && sl_str_split(&rest, '_', &word) ? word :
+	    sl_str_starts(name, SL_STR("__")) ? sl_str_sub(name, 2, name.n) : name;
+}
+
 /* The C function that raised, when the line at hand called it by name. */
 static bool
 called(lua_State *co, const struct place *at, struct sl_str *name)
@@ -217,7 +227,7 @@ called(lua_State *co, const struct place *at, struct sl_str *name)
 	yes = sl_position(co, &here) && sl_str_eq(sl_buf_str(&here), sl_buf_str(&there));
 	sl_buf_clear(&here);
 	sl_buf_clear(&there);
-	*name = sl_str_of(ar.name);
+	*name = word_of(sl_str_of(ar.name));
 	return yes;
 }
 

@@ -67,6 +67,9 @@ void	 sl_hsl_method(lua_State *L, int object, int name);
 /* The name at 'name' as scripts write it. hsl_objects.c */
 const char *sl_hsl_member_name(lua_State *L, int name);
 
+/* Whether it is an object of a class of a script's, hsl_objects.c; what catch got of an error, hsl_control.c. */
+bool	 sl_hsl_has_class(lua_State *L, int index);
+bool	 sl_hsl_is_exception(lua_State *L, int index);
 /* Text of what was thrown, if the value is that; error.c. */
 bool	 sl_hsl_thrown(lua_State *L, int index, struct sl_str *text);
 

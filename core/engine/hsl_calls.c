@@ -163,7 +163,7 @@ push_function(lua_State *L, bool object, int given)
 {
 	const char *name = sl_hsl_member_name(L, 2);
 
-	if (object && sl_is_object(L, 1)) {
+	if (object && sl_hsl_has_class(L, 1)) {
 		sl_hsl_method(L, 1, 2);
 	} else {
 		lua_pushstring(L, name);

@@ -32,8 +32,8 @@ sl_hsl_thrown(lua_State *L, int index, struct sl_str *text)
 	return true;
 }
 
-static bool
-is_exception(lua_State *L, int index)
+bool
+sl_hsl_is_exception(lua_State *L, int index)
 {
 	bool yes;
 
@@ -55,7 +55,7 @@ throw(lua_State *L)
 	lua_createtable(L, 2, 0);
 	lua_pushvalue(L, 1);
 	lua_rawseti(L, 2, 1);
-	if (is_exception(L, 1)) {		/* thrown on: it tells what it did first */
+	if (sl_hsl_is_exception(L, 1)) {		/* thrown on: it tells what it did first */
 		lua_rawgeti(L, 1, EXCEPTION_TEXT);
 	} else {
 		luaL_where(L, 1);
@@ -165,6 +165,16 @@ try(lua_State *L)
 	return tried(L, lua_pcallk(L, 0, 2, 0, 0, tried), 0);
 }
 
+/* lock(name of a barrier): a text or a number, for whatever else is no name that others mean. */
+static int
+lock(lua_State *L)
+{
+	if (lua_type(L, 1) != LUA_TSTRING && lua_type(L, 1) != LUA_TNUMBER)
+		return luaL_error(L, "barrier: its name is a string, got %s", sl_type_name(L, 1));
+	lua_settop(L, 1);
+	return 1;
+}
+
 /* ---- generators -------------------------------------------------------------------------------- */
 
 /* generator(body): what foreach calls until it gives nothing more */
@@ -172,8 +182,7 @@ static int
 generator(lua_State *L)
 {
 	lua_settop(L, 1);
-	sl_co_wrap(L);
-	return 1;
+	return sl_co_generator(L);
 }
 
 static int
@@ -246,8 +255,8 @@ void
 sl_hsl_open_control(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "throw", throw }, { "try", try }, { "generator", generator }, { "yielder", yielder },
-		{ NULL, NULL },
+		{ "throw", throw }, { "try", try }, { "lock", lock }, { "generator", generator },
+		{ "yielder", yielder }, { NULL, NULL },
 	};
 
 	make_metatables(L);

@@ -9,12 +9,13 @@
  * An object is a table with its variables, in the order of pairs. Private functions have a mark
  * before their name, which the compiler writes in the code of their class only.
  */
+#define MAX_DEPTH	100	/* of arrays that outlive a run; deeper ones are refused as JSON */
 #define PRIVATE_MARK	"\1"
 
 static const char class_key = 0;	/* in a metatable of objects: the class */
 
 bool
-sl_is_object(lua_State *L, int index)
+sl_hsl_has_class(lua_State *L, int index)
 {
 	bool yes;
 
@@ -23,6 +24,33 @@ sl_is_object(lua_State *L, int index)
 	yes = lua_rawgetp(L, -1, &class_key) != LUA_TNIL;
 	lua_pop(L, 2);
 	return yes;
+}
+
+bool
+sl_is_object(lua_State *L, int index)
+{
+	return sl_hsl_has_class(L, index) || sl_hsl_is_exception(L, index);
+}
+
+static bool
+holds_object(lua_State *L, int index, int depth)
+{
+	bool yes = sl_is_object(L, index);
+	size_t at;
+
+	if (yes || !sl_is_map(L, index) || depth > MAX_DEPTH)
+		return yes;
+	luaL_checkstack(L, 8, NULL);
+	sl_charge(L, sl_map_count(L, index));
+	for (at = 0; !yes && sl_map_each(L, index, &at); lua_pop(L, 2))
+		yes = holds_object(L, lua_gettop(L), depth + 1);
+	return yes;
+}
+
+bool
+sl_holds_object(lua_State *L, int index)
+{
+	return holds_object(L, lua_absindex(L, index), 0);
 }
 
 static int
@@ -159,7 +187,7 @@ static int
 own(lua_State *L)
 {
 	lua_settop(L, 2);
-	if (sl_is_object(L, 1))
+	if (sl_hsl_has_class(L, 1))
 		return object_index(L);
 	lua_pushstring(L, sl_hsl_member_name(L, 2));
 	sl_hsl_index(L, 1);

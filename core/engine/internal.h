@@ -346,7 +346,8 @@ void	 sl_error_describe(lua_State *co, struct sl_run *run, struct sl_err *err, i
 /* "data.lua:12" of the innermost script function of co. */
 bool	 sl_position(lua_State *co, struct sl_buf *out);
 
-int	 sl_co_wrap(lua_State *L);	/* coroutine.wrap; coroutine.c */
+/* As coroutine.wrap, but what is over gives nothing when it is called again. coroutine.c */
+int	 sl_co_generator(lua_State *L);
 int	 sl_sort_keys(lua_State *L, int table);	/* pushes a list of the keys in order; pairs.c */
 
 /* pattern.c: find/match with a budget */

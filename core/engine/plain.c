@@ -224,6 +224,8 @@ encode_table(lua_State *L, int index, struct sl_buf *out, struct sl_err *err)
 {
 	json_t **box = luaL_testudata(L, index, TYPE);
 
+	if (box == NULL && sl_holds_object(L, index))
+		return sl_err_set(err, SL_ERR_INVAL, "an object isn't plain data");
 	if (box == NULL)
 		return sl_json_encode(L, index, out, false, false, err);
 	if (json_dump_callback(*box, put, out, JSON_COMPACT) == 0)

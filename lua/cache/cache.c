@@ -114,7 +114,7 @@ answered(lua_State *L, int status, lua_KContext ctx)
 	sl_charge(L, bytes->n / 8);
 	value = sl_buf_str(bytes);
 	sl_door_cache_put(sl_run_tape(L), sl_vm_cache(sl_vm_of(L)), view(L, 1), view(L, 2), value,
-	    (int64_t)(lua_tonumber(L, 3) * 1e6), (size_t)lua_tonumber(L, 4));
+	    (int64_t)(lua_tonumber(L, 3) * 1e6), (size_t)lua_tonumber(L, 4), false);
 	lua_pushlstring(L, value.p != NULL ? value.p : "", value.n);
 	return push_values(L, view(L, -1));	/* copies, as a hit gives */
 }

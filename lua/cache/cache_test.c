@@ -175,7 +175,7 @@ bounded(void **state)
 	assert_non_null(c);
 	for (i = 0; i < n; i++) {
 		snprintf(name, sizeof(name), "%d", i);
-		sl_cache_put(c, sl_str_of(name), SL_STR("k"), value, 1000000, 10);
+		sl_cache_put(c, sl_str_of(name), SL_STR("k"), value, 1000000, 10, false);
 		assert_true(sl_cache_get(c, SL_STR("0"), SL_STR("k"), &found));
 	}
 	for (i = 0; i < n; i++) {
@@ -184,7 +184,7 @@ bounded(void **state)
 	}
 	assert_in_range(kept, 200, SL_CACHE_BYTES / SL_CACHE_ENTRY_MAX);
 	value.n++;
-	sl_cache_put(c, SL_STR("0"), SL_STR("k"), value, 1000000, 10);
+	sl_cache_put(c, SL_STR("0"), SL_STR("k"), value, 1000000, 10, false);
 	assert_false(sl_cache_get(c, SL_STR("0"), SL_STR("k"), &found));
 	sl_cache_free(c);
 }

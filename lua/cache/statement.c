@@ -31,18 +31,17 @@ now(lua_State *L)
 	return (double)sl_run_time(L) / 1e6;
 }
 
-/* Namespace, message, function: a function of the policy's is another one after a reload. */
+/* Namespace, message, function: after a reload the function may be another one, and the size. */
 static void
 push_space(lua_State *L, const char *function)
 {
 	struct sl_str name = sl_opt_string(L, OPTIONS, "namespace", "");
 	bool mine = sl_opt_bool(L, OPTIONS, "per_message", false);
-	bool builtin = sl_builtin_at(L, 3) != NULL;
 
 	lua_pushliteral(L, "hsl ");
 	lua_pushlstring(L, name.p, name.n);
 	lua_pushfstring(L, "\n%s\n%s\n%s", mine ? sl_vm_run_id(L) : "",
-	    builtin ? "" : sl_engine_generation_of(L), function);
+	    sl_engine_generation_of(L), function);
 	lua_concat(L, 3);
 }
 
@@ -117,15 +116,13 @@ ttl_of(lua_State *L)
 	return ttl;
 }
 
+/* What was kept for no time is there for update_function all the same. */
 static void
-keep(lua_State *L, double ttl)
+keep(lua_State *L, double ttl, bool updates)
 {
 	struct sl_buf *bytes = sl_scratch(L);
 	double expires = now(L) + ttl;
 	struct sl_err err;
-	bool updates = sl_opt_push(L, OPTIONS, "update_function");
-
-	lua_pop(L, 1);
 	sl_buf_put(bytes, &expires, sizeof(expires));
 	if (sl_plain_encode(L, VALUE, bytes, &err) != 0)
 		luaL_error(L, "cache: the result: %s", err.text);
@@ -134,7 +131,7 @@ keep(lua_State *L, double ttl)
 	sl_charge(L, bytes->n / 8);
 	sl_door_cache_put(sl_run_tape(L), sl_vm_cache(sl_vm_of(L)), view(L, SPACE), view(L, KEY), sl_buf_str(bytes),
 	    (int64_t)((ttl + (updates ? OLD_SECONDS : 0)) * 1e6),
-	    (size_t)sl_opt_number(L, OPTIONS, "size", 1, 1e9, 32));
+	    (size_t)sl_opt_number(L, OPTIONS, "size", 1, 1e9, 32), true);
 }
 
 static int step(lua_State *L, int status, lua_KContext stage);
@@ -158,6 +155,7 @@ static int
 step(lua_State *L, int status, lua_KContext stage)
 {
 	double ttl;
+	bool updates;
 
 	(void)status;
 	if (stage == STAGE_CALLED) {
@@ -174,9 +172,10 @@ step(lua_State *L, int status, lua_KContext stage)
 	ttl = ttl_of(L);
 	if (stage == STAGE_TTL && lua_type(L, VALUE + 1) == LUA_TNUMBER)
 		ttl = lua_tonumber(L, VALUE + 1);
+	updates = sl_opt_push(L, OPTIONS, "update_function");
 	lua_settop(L, VALUE);
-	if (ttl > 0)
-		keep(L, ttl < MAX_TTL ? ttl : MAX_TTL);
+	if (ttl > 0 || updates)
+		keep(L, ttl > MAX_TTL ? MAX_TTL : ttl > 0 ? ttl : 0, updates);
 	lua_settop(L, VALUE);
 	return 1;
 }

@@ -23,7 +23,7 @@ hsl_string(lua_State *L)
 }
 
 /*lua
-Whether a value is an object: what calling a class of HSL gave, or MIME().
+Whether a value is an object: what calling a class of HSL gave, MIME(), or what `catch` got of an error.
 
 @param value any
 @return boolean yes

@@ -1,6 +1,7 @@
 /*
  * The locks of HSL's barrier: a name in the state, so that all workers share it. A run
  * that ends inside, by whatever way, gives its locks back; those of a dead worker expire.
+ * The shared variable is what memory_fetch gives under the same name.
  * Without the state a barrier is open: what it protects goes on, and an event tells why.
  */
 #include "barrier.h"
@@ -14,6 +15,8 @@
 #include "../../core/policy/owner.h"
 #include "../../core/state/tap.h"
 
+#define LOCK		"barrier"
+#define VALUE		"memory"	/* memory_store and its like have the same names (state.c) */
 #define EXPIRES_MS	600000
 #define LONGEST_MS	500		/* between two looks at a lock that is held */
 
@@ -90,7 +93,7 @@ static int
 tried(lua_State *L, struct sl_op *op)
 {
 	if (op->status == 0 && ((struct sl_state_op *)op)->ok)
-		hold(L, state_of(L), key_of(L, "barrier"));
+		hold(L, state_of(L), key_of(L, LOCK));
 	sl_bool(L, op->status != 0 || ((struct sl_state_op *)op)->ok);
 	return 1;
 }
@@ -98,7 +101,7 @@ tried(lua_State *L, struct sl_op *op)
 int
 sl_barrier_enter(lua_State *L)
 {
-	struct sl_state_request r = { .command = SL_STATE_ADD, .key = key_of(L, "barrier"),
+	struct sl_state_request r = { .command = SL_STATE_ADD, .key = key_of(L, LOCK),
 	    .value = SL_STR("1"), .ms = EXPIRES_MS };
 
 	if (find(L, r.key) != NULL)
@@ -139,9 +142,18 @@ fetched(lua_State *L, struct sl_op *op)
 int
 sl_barrier_value(lua_State *L)
 {
-	struct sl_state_request r = { .command = SL_STATE_FETCH, .key = key_of(L, "barrier value") };
+	struct sl_state_request r = { .command = SL_STATE_FETCH, .key = key_of(L, VALUE) };
 
 	return sl_await(L, (struct sl_op *)sl_state_ask_taped(state_of(L), sl_run_tape(L), &r), fetched);
+}
+
+/* A variable that isn't assigned any more is none for memory_fetch, too. */
+static int
+forget(lua_State *L)
+{
+	struct sl_state_request r = { .command = SL_STATE_DELETE, .key = key_of(L, VALUE) };
+
+	return sl_await(L, (struct sl_op *)sl_state_ask_taped(state_of(L), sl_run_tape(L), &r), waited);
 }
 
 int
@@ -151,18 +163,22 @@ sl_barrier_store(lua_State *L)
 	struct sl_buf *text = sl_scratch(L);
 	struct sl_err err;
 
+	if (lua_isnil(L, 2))
+		return forget(L);
+	if (sl_holds_object(L, 2))
+		return luaL_error(L, "barrier: the shared variable: an object isn't plain data");
 	if (sl_json_encode(L, 2, text, false, false, &err) != 0)
 		return luaL_error(L, "barrier: the shared variable: %s", err.text);
 	r.value.p = lua_pushlstring(L, text->p, text->n);	/* the scratch is needed for the key */
 	r.value.n = text->n;
-	r.key = key_of(L, "barrier value");
+	r.key = key_of(L, VALUE);
 	return sl_await(L, (struct sl_op *)sl_state_ask_taped(state_of(L), sl_run_tape(L), &r), waited);
 }
 
 int
 sl_barrier_leave(lua_State *L)
 {
-	struct lock *lock = find(L, key_of(L, "barrier"));
+	struct lock *lock = find(L, key_of(L, LOCK));
 
 	if (lock != NULL) {
 		sl_list_remove(&lock->at_end.link);

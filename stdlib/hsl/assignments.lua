@@ -32,7 +32,7 @@ end
 
 -- Only a variable that nobody else can see keeps an array to itself over statements.
 local function owns(var)
-  return var.kind == "local" and var.elements and not var.captured
+  return var.kind == "local" and var.elements and not var.captured and not var.object
 end
 
 function M:read(node)
@@ -122,14 +122,15 @@ local function written(self, container, own, codes, value)
     table.concat(codes, ", "))
 end
 
--- Writes 'value' to the element that codes lead to from a root.
-local function write_element(self, root, codes, value)
-  if root.t ~= "var" then
-    self:add(("%s(%s, nil, %s, %s);"):format(self:use("set_path"),
-      lua.argument(self, root), value, table.concat(codes, ", ")))
-    return
-  end
-  local var = root.var
+-- Class::$name = value
+local function write_static(self, target, value)
+  local class = target.base.name == "static" and self.class or target.base.name
+  self:add(("%s(%s, %s, %s);"):format(self:use("set_static"), expressions.function_name(class),
+    quote(target.name), value))
+end
+
+-- Writes 'value' to the element of a variable that codes lead to.
+local function write_element_of(self, var, codes, value)
   if var.kind == "fact" then
     self:add(("%s(%s, %s, %s);"):format(self:use("set_fact"), quote(var.name), value,
       table.concat(codes, ", ")))
@@ -142,6 +143,18 @@ local function write_element(self, root, codes, value)
   else
     self:add(("%s = %s;"):format(place(var), written(self, place(var), "nil", codes, value)))
     if owns(var) then self:add(token(var) .. " = nil;") end
+  end
+end
+
+-- The same from any root: what isn't a variable is an object, or a call's array that nobody keeps.
+local function write_element(self, root, codes, value)
+  if root.t == "var" then
+    write_element_of(self, root.var, codes, value)
+  elseif root.static then
+    write_static(self, root, "(" .. written(self, lua.argument(self, root), "nil", codes, value) .. ")")
+  else
+    self:add(("%s(%s, nil, %s, %s);"):format(self:use("set_path"),
+      lua.argument(self, root), value, table.concat(codes, ", ")))
   end
 end
 
@@ -163,14 +176,11 @@ local function write_slice(self, target, value)
     read_element(self, root, codes), part(target.from), part(target.to), value)
   if #codes > 0 then
     write_element(self, root, codes, code)
+  elseif root.static then
+    write_static(self, root, code)
   elseif root.t == "var" and root.var.kind ~= "fact" then
     self:store(root.var, code)
   end
-end
-
-local function write_static(self, target, value)
-  local class = target.base.name == "static" and self.class or target.base.name
-  self:add(("%s(%s, %s, %s);"):format(self:use("set_static"), expressions.function_name(class), quote(target.name), value))
 end
 
 -- Assigns code to any target.

@@ -9,15 +9,31 @@ local callees = {}
 --- Functions and classes are there before the code that stands above them.
 function callees.hoist(self, body, into)
   for _, statement in ipairs(body) do
-    if statement.t == "function" then
-      if into[statement.name] then
-        self.diag:error(statement, "function " .. statement.name .. " is defined twice",
-          "first at line " .. into[statement.name].line)
+    local kind, name = statement.t, statement.name
+    if kind == "function" or kind == "class" then
+      local first = into[name] or self.classes[name]
+      if first then
+        self.diag:error(statement, ("%s %s is defined twice"):format(kind, name),
+          "first at line " .. first.line)
+      elseif kind == "function" then
+        into[name] = statement.func
+      else
+        self.classes[name] = statement
       end
-      into[statement.name] = statement.func
-    elseif statement.t == "class" then
-      self.classes[statement.name] = statement
     end
+  end
+end
+
+--- A class has each of its variables and functions once.
+function callees.check_members(self, class)
+  local seen = {}
+  for _, member in ipairs(class.members) do
+    local name = member.constructor and "constructor" or member.name
+    if seen[name] then
+      self.diag:error(member, ("%s of class %s is defined twice"):format(name, class.name),
+        "first at line " .. seen[name].line)
+    end
+    seen[name] = member
   end
 end
 

@@ -351,7 +351,7 @@ end
 -- The lock is given back however the body is left; the engine does it when the script ends there.
 function statements.barrier(self, node)
   local name, tries = self:temp(), self:temp()
-  self:add(("local %s = %s; local %s = 0;"):format(name,
+  self:add(("local %s = %s(%s); local %s = 0;"):format(name, self:use("lock"),
     lua.argument(self, node.name, { clean = true }), tries))
   self:add(("while not B.__barrier_enter(%s) do B.__barrier_wait(%s); %s = %s + 1 end"):format(name,
     tries, tries, tries))
@@ -549,7 +549,7 @@ local function declare(self, scope)
   local names, values, tokens = {}, {}, {}
   local own = {}
   for _, var in ipairs(scope.order) do
-    if var.kind == "local" and var.name ~= "this" then own[#own + 1] = var end
+    if var.kind == "local" and not var.object then own[#own + 1] = var end
   end
   local spill = #own > MAX_LOCALS
   if spill then self:add("local _L = {};") end

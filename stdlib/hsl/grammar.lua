@@ -443,7 +443,9 @@ local function parameters(self)
         token.type == "name" and "variables begin with $" or nil)
     end
     local param = { name = token.value, rest = rest, line = token.line, col = token.col }
-    if accept(self, "=") then
+    if rest and is_op(self, "=") then
+      fail(self, peek(self), "...$" .. token.value .. " has no default: it is an empty array")
+    elseif accept(self, "=") then
       param.default = expression(self)
       optional = true
       if not is_constant(param.default) then

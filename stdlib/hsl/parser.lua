@@ -183,6 +183,10 @@ statements.switch = function(self, token)
       case.value = expression(self)
     elseif not (at.type == "name" and at.value == "default") then
       fail(self, at, "'case' or 'default' is missing before " .. shown(at))
+    elseif switch.default then
+      self.diag:error(at, "this switch has a default already", "at line " .. switch.default.line)
+    else
+      switch.default = at
     end
     expect(self, ":", "behind the case")
     case_body(self, case)
@@ -291,7 +295,8 @@ local function member(self, class)
     return { name = token.value, value = value, static = static, private = private,
       readonly = readonly, line = token.line, col = token.col }
   elseif token.type == "name" and token.value == "constructor" and not static then
-    return { constructor = true, func = function_rest(self, token, class.name), line = token.line }
+    return { constructor = true, func = function_rest(self, token, class.name), line = token.line,
+      col = token.col }
   elseif token.type == "name" and token.value == "function" then
     local name = member_name(self)
     return { name = name, func = function_rest(self, token, name), static = static,

@@ -26,7 +26,7 @@ local function walk_list(self, list, use)
 end
 
 local function walk_keys(self, target)
-  while target.t == "index" or target.t == "prop" or target.t == "slice" do
+  while (target.t == "index" or target.t == "prop" or target.t == "slice") and not target.static do
     if target.key then walk(self, target.key, "value") end
     if target.from then walk(self, target.from, "look") end
     if target.to then walk(self, target.to, "look") end
@@ -49,7 +49,6 @@ end
 
 -- Class::$name, or an element of it, is written.
 local function note_static(self, target)
-  while not target.static do target = target.base end
   local class = self.classes[target.base.name]
   if class then access.check(self, class, target.name, target, true, self.class) end
 end
@@ -58,12 +57,9 @@ end
 local function assign_element(self, target, as_statement)
   local root, keys = survey.root(target)
   walk_keys(self, target)
-  if not root then
-    walk(self, target, "look")
-    note_static(self, target)
-    return
-  elseif root.t ~= "var" then
+  if root.t ~= "var" then
     walk(self, root, "look")
+    if root.static then note_static(self, root) end
     return
   end
   local var = variables.find(self, root.name, root)
@@ -313,6 +309,10 @@ local function bind_captures(self, node, outer_scope)
     self.scope = node.scope
     node.scope.vars[capture.name] = var
   end
+  local this = outer_scope.vars.this
+  if not node.name and not node.method and this and this.object then    -- a class's functions keep it for theirs
+    this.captured, created[this], node.scope.vars.this = true, true, this
+  end
   return created
 end
 
@@ -325,6 +325,7 @@ function walk_function(self, node)
   if node.method then
     local this = variables.declare(self, "this", "local", node)
     this.param, this.assigned, this.opaque, this.read = true, true, true, true
+    this.object = true
     self.frame[this] = true
   end
   for _, param in ipairs(node.params) do
@@ -484,6 +485,7 @@ function statements.try(self, node)
 end
 
 function statements.class(self, node)
+  callees.check_members(self, node)
   local outer = self.class
   self.class = node
   for _, m in ipairs(node.members) do

@@ -2,11 +2,10 @@
 -- and which of its variables functions share.
 local survey = {}
 
---- The variable at the root of $x["a"]["b"], and how many keys lead from it.
+--- What is at the root of $x["a"]["b"], and how many keys lead from it.
 function survey.root(target)
   local keys = 0
-  while target.t == "index" or target.t == "prop" or target.t == "slice" do
-    if target.t == "prop" and target.static then return nil end
+  while (target.t == "index" or target.t == "prop" or target.t == "slice") and not target.static do
     target, keys = target.base, keys + 1
   end
   return target, keys
@@ -29,7 +28,7 @@ function survey.names(file)
       for _, item in ipairs(node.targets) do targets(item.target) end
     elseif node.t ~= "var" then
       local root = survey.root(node)
-      if root and root.t == "var" then assigns[root.name] = assigns[root.name] or "elements" end
+      if root.t == "var" then assigns[root.name] = assigns[root.name] or "elements" end
     end
   end
   local in_function = 0

@@ -1422,7 +1422,7 @@ function header_dkim_decode(value, options) end
 --- In every phase.
 ---@param key string
 ---@param message string
----@param options? { raw?: number } raw (bytes instead of hexadecimal digits, false)
+---@param options? { binary?: number } binary (bytes instead of hexadecimal digits, false)
 ---@return string code
 function hmac_md5(key, message, options) end
 
@@ -1431,7 +1431,7 @@ function hmac_md5(key, message, options) end
 --- In every phase.
 ---@param key string
 ---@param message string
----@param options? { raw?: number } raw (bytes instead of hexadecimal digits, false)
+---@param options? { binary?: number } binary (bytes instead of hexadecimal digits, false)
 ---@return string code
 function hmac_sha1(key, message, options) end
 
@@ -1441,7 +1441,7 @@ function hmac_sha1(key, message, options) end
 ---@param key string
 ---@param message string
 ---@param hashsize number 256, 384 or 512
----@param options? { raw?: number } raw (bytes instead of hexadecimal digits, false)
+---@param options? { binary?: number } binary (bytes instead of hexadecimal digits, false)
 ---@return string code
 function hmac_sha2(key, message, hashsize, options) end
 
@@ -1657,7 +1657,7 @@ function mail(sender, recipient, subject, body, transportid, options) end
 ---
 --- In every phase.
 ---@param message string
----@param options? { raw?: number } raw (bytes instead of hexadecimal digits, false)
+---@param options? { binary?: number } binary (bytes instead of hexadecimal digits, false)
 ---@return string digest
 function md5(message, options) end
 
@@ -1952,7 +1952,7 @@ function serial() end
 ---
 --- In every phase.
 ---@param message string
----@param options? { raw?: number } raw (bytes instead of hexadecimal digits, false)
+---@param options? { binary?: number } binary (bytes instead of hexadecimal digits, false)
 ---@return string digest
 function sha1(message, options) end
 
@@ -1961,7 +1961,7 @@ function sha1(message, options) end
 --- In every phase.
 ---@param message string
 ---@param hashsize number 256, 384 or 512
----@param options? { raw?: number } raw (bytes instead of hexadecimal digits, false)
+---@param options? { binary?: number } binary (bytes instead of hexadecimal digits, false)
 ---@return string digest
 function sha2(message, hashsize, options) end
 

@@ -203,7 +203,7 @@ def test_readable_secrets(policy):
         (policy / name).parent.mkdir(parents=True, exist_ok=True)
         (policy / name).write_text("")
         (policy / name).chmod(0o640)
-    found = [("keys/example.org/s1.pem", 1, 1), ("secrets/api/token", 1, 1), ("accounts", 1, 1)]
+    found = [("accounts", 1, 1), ("keys/example.org/s1.pem", 1, 1), ("secrets/api/token", 1, 1)]
     assert [f[:3] for f in findings(policy)] == found
     assert {f[3:5] for f in findings(policy)} == {("warning", "readable-secret")}
     for name, _, _ in found:

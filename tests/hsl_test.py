@@ -1,4 +1,5 @@
 """HSL in the gateway: the article's scripts as printed, overriding, endings, limits."""
+import json
 import subprocess
 
 import dkim
@@ -264,6 +265,43 @@ function uuid() { return builtin uuid(); }
                   "functions see facts by: global $senderip;"):
         assert words in result.stdout, words + "\n" + result.stdout
     assert "uuid" not in result.stdout
+
+
+WRONG_CALLS = """$ips = dns4("a.example", ["timeot" => 5]);
+if (DKIMSign("s", "example.org", "pki:none", ["algorithm" => "sha256"])) Reject("x", ["cod" => 550]);
+echo strlen("a", "b") . $ips . $retry;
+SetMailTransport("mailtransport:nowhere");
+function f($x) { global $destination; echo md5(); echo cache [] md5(...$destination, 1, 2); }
+function trim($s, $more) { return builtin trim($s, 1, 2, 3); }
+f(trim(1, 2));
+Retry();
+"""
+
+
+def test_check_knows_the_builtins_that_hsl_calls(tmp_path):
+    """What it knows of Lua's calls it knows of HSL's: arguments, options, phases, names of sluice.lua."""
+    (tmp_path / "sluice.lua").write_text('''return { hostname = "mx.example.org",
+        listen = { { smtp = "127.0.0.1:2525", server = "s" } }, servers = { s = { flows = {
+        data = "a.hsl" } } } }''')
+    (tmp_path / "a.hsl").write_text(WRONG_CALLS)
+    result = subprocess.run([SLUICE, "check", "--json", tmp_path], capture_output=True, text=True)
+    found = [(f["line"], f["column"], f["severity"], f["text"]) for f in json.loads(result.stdout)]
+    wanted = [
+        (1, 27, "error", 'dns4: option "timeot" is unknown (timeout?)'),
+        (2, 34, "error", "the policy has no keys/none.pem"),
+        (2, 87, "error", 'Reject: option "cod" is unknown (code?)'),
+        (3, 6, "warning", "strlen takes 1 argument, 2 given"),
+        (3, 32, "error", "$retry isn't known in data"),
+        (4, 18, "error", 'transport "nowhere" is not in sluice.lua'),
+        (5, 25, "error", "$destination isn't known in data"),
+        (5, 44, "error", "md5 takes 1 to 2 arguments, 0 given"),
+        (6, 35, "warning", "trim takes 1 to 2 arguments, 4 given"),
+        (8, 1, "error", "Retry can't be called in data"),
+    ]
+    for finding in wanted:
+        assert finding in found, (finding, found)
+    assert [f[:2] for f in found] == sorted(f[:2] for f in found)
+    assert len([f for f in found if f[0] == 7]) == 0, found
 
 
 RECURSION = """function even($n) { return $n == 0 ? true : odd($n - 1); }

@@ -4,16 +4,17 @@
 local sluice, form = arg[1], arg[2]
 local tables = dofile("tools/tables.lua")(sluice)
 
--- Builtins of Lua's scripts, by name; the compiler's own are nobody's business.
-local functions, methods, by_name = {}, {}, {}
+-- Builtins by name, those that HSL alone has apart; the compiler's own are nobody's business.
+local functions, of_hsl, methods, by_name = {}, {}, {}, {}
 for _, b in ipairs(tables.builtins) do
   by_name[b.name] = b
-  if not b.hsl and not b.inner then
-    local list = b.name:find(":", 1, true) and methods or functions
+  if not b.inner then
+    local list = b.name:find(":", 1, true) and methods or b.hsl and of_hsl or functions
     list[#list + 1] = b
   end
 end
-table.sort(functions, function(a, b) return a.name < b.name end)
+local function by_their_name(a, b) return a.name < b.name end
+table.sort(functions, by_their_name)
 
 -- ---- options ------------------------------------------------------------------
 
@@ -62,7 +63,9 @@ local function write_check()
   print("-- Written by make docs, from the builtins' doc comments: how many arguments each takes, and")
   print("-- which options its table of options has at which place.")
   print("return {")
-  for _, b in ipairs(functions) do
+  local all = table.move(of_hsl, 1, #of_hsl, #functions + 1, table.move(functions, 1, #functions, 1, {}))
+  table.sort(all, by_their_name)
+  for _, b in ipairs(all) do
     local least, most, position, options = 0, 0, nil, nil
     for i, p in ipairs(b.params) do
       if p.name == "..." then
@@ -78,7 +81,7 @@ local function write_check()
     end
     local list = options and (', position = %d, options = { "%s" }'):format(position,
       table.concat(names_of(options), '", "')) or ""
-    print(("  %s = { least = %d, most = %s%s },"):format(b.name, least,
+    print(("  %s = { least = %d, most = %s%s },"):format(b.name:find("%.") and ("[%q]"):format(b.name) or b.name, least,
       most == math.huge and "math.huge" or tostring(most), list))
   end
   print("}")

@@ -358,6 +358,45 @@ find_all(json_t *findings, int image, const char *policy, const struct options *
 }
 
 static int
+number_of(const json_t *finding, const char *key)
+{
+	return (int)json_integer_value(json_object_get(finding, key));
+}
+
+static int
+by_place(const void *a, const void *b)
+{
+	json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+	int c = strcmp(text_of(x, "file"), text_of(y, "file"));
+
+	if (c == 0)
+		c = number_of(x, "line") - number_of(y, "line");
+	if (c == 0)
+		c = number_of(x, "column") - number_of(y, "column");
+	return c != 0 ? c : strcmp(text_of(x, "text"), text_of(y, "text"));
+}
+
+/* In the order of the files' lines. Takes the findings. */
+static json_t *
+sorted(json_t *findings)
+{
+	size_t i, n = json_array_size(findings);
+	json_t **list = n > 0 ? calloc(n, sizeof(*list)) : NULL, *out;
+
+	if (list == NULL)
+		return findings;
+	for (i = 0; i < n; i++)
+		list[i] = json_array_get(findings, i);
+	qsort(list, n, sizeof(*list), by_place);
+	out = json_array();
+	for (i = 0; i < n; i++)
+		json_array_append(out, list[i]);
+	free(list);
+	json_decref(findings);
+	return out;
+}
+
+static int
 check(const struct options *o)
 {
 	json_t *findings = json_array();
@@ -368,6 +407,7 @@ check(const struct options *o)
 		add_report(findings, sl_str_of(err.text));
 	else
 		rc = find_all(findings, image, o->policy, o);
+	findings = sorted(findings);
 	rc = rc != 0 ? 2 : tell(findings, o);
 	if (image >= 0)
 		close(image);

@@ -159,8 +159,8 @@ push_uses(lua_State *L, const struct sl_config *c)
 static bool
 is_script(struct sl_str path)
 {
-	return sl_str_ends(path, SL_STR(".lua")) && !sl_str_eq(path, SL_STR("sluice.lua")) &&
-	    !sl_str_starts(path, SL_STR("stdlib/"));
+	return (sl_str_ends(path, SL_STR(".lua")) || sl_str_ends(path, SL_STR(".hsl"))) &&
+	    !sl_str_eq(path, SL_STR("sluice.lua")) && !sl_str_starts(path, SL_STR("stdlib/"));
 }
 
 /* [-0, +1] */

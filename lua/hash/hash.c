@@ -34,12 +34,12 @@ sha2_of(lua_State *L, int arg)
 static int
 push_digest(lua_State *L, enum sl_digest_alg alg, const uint8_t *bytes, int options)
 {
-	static const char *const names[] = { "raw", NULL };
+	static const char *const names[] = { "binary", NULL };
 	struct sl_str raw = { (const char *)bytes, sl_digest_size(alg) };
 	struct sl_buf *out;
 
 	sl_options(L, options, names);
-	if (sl_opt_bool(L, options, "raw", false)) {
+	if (sl_opt_bool(L, options, "binary", false)) {
 		sl_string(L, raw);
 		return 1;
 	}
@@ -104,7 +104,7 @@ hmac(lua_State *L, enum sl_digest_alg alg, int options)
 The MD5 digest of a string. Not for anything that must withstand forgery.
 
 @param message string
-@param options? table  raw (bytes instead of hexadecimal digits, false)
+@param options? table  binary (bytes instead of hexadecimal digits, false)
 @return string digest
 
     assert(md5("abc") == "900150983cd24fb0d6963f7d28e17f72")
@@ -119,7 +119,7 @@ hash_md5(lua_State *L)
 The SHA-1 digest of a string. Not for anything that must withstand forgery.
 
 @param message string
-@param options? table  raw (bytes instead of hexadecimal digits, false)
+@param options? table  binary (bytes instead of hexadecimal digits, false)
 @return string digest
 
     assert(sha1("abc") == "a9993e364706816aba3e25717850c26c9cd0d89d")
@@ -135,11 +135,11 @@ A SHA-2 digest of a string.
 
 @param message string
 @param hashsize number  256, 384 or 512
-@param options? table   raw (bytes instead of hexadecimal digits, false)
+@param options? table   binary (bytes instead of hexadecimal digits, false)
 @return string digest
 
     assert(str_slice(sha2("abc", 256), 0, 8) == "ba7816bf")
-    assert(#sha2("abc", 512, { raw = true }) == 64)
+    assert(#sha2("abc", 512, { binary = true }) == 64)
 */
 static int
 hash_sha2(lua_State *L)
@@ -152,7 +152,7 @@ A message authentication code (RFC 2104) with MD5.
 
 @param key string
 @param message string
-@param options? table  raw (bytes instead of hexadecimal digits, false)
+@param options? table  binary (bytes instead of hexadecimal digits, false)
 @return string code
 
     assert(hmac_md5("Jefe", "what do ya want for nothing?") == "750c783e6ab0b503eaa86e310a5db738")
@@ -168,7 +168,7 @@ A message authentication code (RFC 2104) with SHA-1.
 
 @param key string
 @param message string
-@param options? table  raw (bytes instead of hexadecimal digits, false)
+@param options? table  binary (bytes instead of hexadecimal digits, false)
 @return string code
 
     assert(str_slice(hmac_sha1("Jefe", "what do ya want for nothing?"), 0, 8) == "effcdf6a")
@@ -185,7 +185,7 @@ A message authentication code (RFC 2104) with SHA-2.
 @param key string
 @param message string
 @param hashsize number  256, 384 or 512
-@param options? table   raw (bytes instead of hexadecimal digits, false)
+@param options? table   binary (bytes instead of hexadecimal digits, false)
 @return string code
 
     assert(str_slice(hmac_sha2("Jefe", "what do ya want for nothing?", 256), 0, 8) == "5bdcc146")

@@ -12,9 +12,9 @@ static const struct expression digests[] = {
 	{ "sha2(\"abc\", 512)",
 	    "\"ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f\"" },
 	{ "sha2(\"abc\", 224)", "!256, 384 or 512 expected" },
-	{ "#md5(\"a\", { raw = true }), md5(\"a\", { raw = false })",
+	{ "#md5(\"a\", { binary = true }), md5(\"a\", { binary = false })",
 	    "16, \"0cc175b9c0f1b6a831c399e269772661\"" },
-	{ "md5(\"a\", { rw = true })", "!option \"rw\" is unknown (raw?)" },
+	{ "md5(\"a\", { binry = true })", "!option \"binry\" is unknown (binary?)" },
 	{ "md5()", "!string expected" },
 };
 
@@ -53,7 +53,7 @@ static const struct expression hostile[] = {
 static const struct expression in_hsl[] = {
 	{ "md5(\"abc\")[0:6] . hmac_sha1(\"k\", \"m\")[-2:]", "\"90015033\"" },
 	{ "md5(none)", "nil" },
-	{ "md5(\"a\", [\"raw\" => true])[0] == chr(0x0c)", "true" },
+	{ "md5(\"a\", [\"binary\" => true])[0] == chr(0x0c)", "true" },
 };
 
 HSL_CASE(in_hsl)

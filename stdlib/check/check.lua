@@ -12,7 +12,9 @@
 -- and gives a list of { file, line, column, severity, code, text, remedy }.
 local known, folder = ...
 
+package.path = folder .. "/?.lua"
 local parse = dofile(folder .. "/check/parser.lua")
+local read_hsl = dofile(folder .. "/check/hsl.lua")
 local signatures = dofile(folder .. "/check/signatures.lua")
 local unbuilt = dofile(folder .. "/hsl/unbuilt.lua")
 
@@ -194,7 +196,29 @@ local function ends(call)
   return false
 end
 
-local function check_file(file, assigned)
+local function check_call(file, found, assigned, call)
+  local b = known.builtins[call.name]
+  if assigned[call.name] and not call.original then return end
+  check_names(call, found)
+  if not b then return end
+  check_phases(file, found, "can't be called", call.name, b.phases, call.line, call.column)
+  check_arguments(call, found)
+end
+
+local function check_hsl(file, assigned)
+  local found = finder(file)
+  read_hsl(file.path, file.source, {
+    assign = function() end,
+    fact = function(name, line, column)
+      if known.facts[name] then
+        check_phases(file, found, "isn't known", "$" .. name, known.facts[name], line, column)
+      end
+    end,
+    call = function(call) check_call(file, found, assigned, call) end,
+  })
+end
+
+local function check_lua(file, assigned)
   local found = finder(file)
   local own_env = file.source:find("_ENV", 1, true) ~= nil
   parse(file.source, {
@@ -213,14 +237,7 @@ local function check_file(file, assigned)
           (why or near and " (" .. near .. "?)" or ""))
       end
     end,
-    call = function(call)
-      local b = known.builtins[call.name]
-      if assigned[call.name] and not call.original then return end
-      check_names(call, found)
-      if not b then return end
-      check_phases(file, found, "can't be called", call.name, b.phases, call.line, call.column)
-      check_arguments(call, found)
-    end,
+    call = function(call) check_call(file, found, assigned, call) end,
     ends = ends,
     unreachable = function(line, column, call)
       found(line, column, "warning", "unreachable", ("never runs: %s in line %d ends the script"):format(
@@ -233,14 +250,22 @@ end
 
 -- Included files share names, so what one assigns may be there in another.
 local assigned = {}
+local function nothing() end
+local function is_hsl(file) return file.path:find("%.hsl$") ~= nil end
+
 for _, file in ipairs(known.files) do
-  parse(file.source, {
-    assign = function(name) assigned[name] = true end,
-    read = function() end, call = function() end, unreachable = function() end,
-    ends = function() return false end,
-  })
+  local function assign(name) assigned[name] = true end
+  if is_hsl(file) then
+    read_hsl(file.path, file.source, { assign = assign, fact = nothing, call = nothing })
+  else
+    parse(file.source, { assign = assign, read = nothing, call = nothing, unreachable = nothing,
+      ends = function() return false end })
+  end
 end
-for _, file in ipairs(known.files) do check_file(file, assigned) end
+for _, file in ipairs(known.files) do
+  local check = is_hsl(file) and check_hsl or check_lua
+  check(file, assigned)
+end
 
 if known.postfix then
   local found = finder({ path = known.postfix.file })

@@ -4,24 +4,28 @@
  */
 #include "hsl.h"
 
-static const char least_key = 0;	/* in the registry: function -> arguments that it needs at least */
+static const char least_key = 0;	/* in the run's functions: function -> arguments that it needs */
+static const char counted_key = 0;	/* there: function -> arguments that it was found to take */
 static const char that_key = 0;		/* in the registry: the object whose function is called next */
 
 /* ---- how many arguments -------------------------------------------------------------- */
 
+/* Pushes the run's table that has functions as weak keys. */
 static void
-push_least(lua_State *L)
+push_weak(lua_State *L, const char *key)
 {
-	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &least_key) == LUA_TTABLE)
-		return;
-	lua_pop(L, 1);
-	lua_newtable(L);
-	lua_newtable(L);
-	lua_pushliteral(L, "k");
-	lua_setfield(L, -2, "__mode");
-	lua_setmetatable(L, -2);
-	lua_pushvalue(L, -1);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &least_key);
+	sl_hsl_run_functions(L, sl_running(L));
+	if (lua_rawgetp(L, -1, key) != LUA_TTABLE) {
+		lua_pop(L, 1);
+		lua_newtable(L);
+		lua_newtable(L);
+		lua_pushliteral(L, "k");
+		lua_setfield(L, -2, "__mode");
+		lua_setmetatable(L, -2);
+		lua_pushvalue(L, -1);
+		lua_rawsetp(L, -3, key);
+	}
+	lua_remove(L, -2);
 }
 
 /* optional(function, least): some of its parameters have a default */
@@ -29,7 +33,7 @@ static int
 optional(lua_State *L)
 {
 	lua_settop(L, 2);
-	push_least(L);
+	push_weak(L, &least_key);
 	lua_pushvalue(L, 1);
 	lua_pushvalue(L, 2);
 	lua_rawset(L, -3);
@@ -42,7 +46,7 @@ least_of(lua_State *L, int function, int parameters)
 {
 	int least = parameters;
 
-	push_least(L);
+	push_weak(L, &least_key);
 	lua_pushvalue(L, function);
 	if (lua_rawget(L, -2) == LUA_TNUMBER)
 		least = (int)lua_tointeger(L, -1);
@@ -118,11 +122,24 @@ check_call(lua_State *L, int index, int given, int hidden, const char *what)
 	}
 }
 
-/* callee(value, n, what): the value, which is called with n arguments then */
+/* What callee() found is kept here, so that code asks once: counted[function] == n */
+static int
+counts(lua_State *L)
+{
+	push_weak(L, &counted_key);
+	return 1;
+}
+
+/* callee(value, n, what, counted): the value, which is called with n arguments then */
 static int
 callee(lua_State *L)
 {
 	check_call(L, 1, (int)lua_tointeger(L, 2), 0, lua_tostring(L, 3));
+	if (lua_isfunction(L, 1)) {
+		lua_pushvalue(L, 1);
+		lua_pushvalue(L, 2);
+		lua_rawset(L, 4);
+	}
 	lua_settop(L, 1);
 	return 1;
 }
@@ -236,7 +253,7 @@ void
 sl_hsl_open_calls(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "optional", optional }, { "counted", counted }, { "callee", callee }, { "call", call },
+		{ "optional", optional }, { "counted", counted }, { "counts", counts }, { "callee", callee }, { "call", call },
 		{ "method", method }, { "self", self }, { "that", that }, { NULL, NULL },
 	};
 

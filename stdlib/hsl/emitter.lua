@@ -6,7 +6,7 @@
 -- Names in the code: a variable keeps its name (those that Lua or we use get "_v" in front); _H
 -- is the runtime's table and _name a function of it, E has the functions of the run, B the
 -- builtins, _M the main scope's shared variables; _t_name is the token by which a variable owns
--- its array; _1, _2 ... are temporary.
+-- its array; _1, _2 ... are temporary; _n says how many arguments functions take.
 local assignments = require "hsl.assignments"
 local callees = require "hsl.callees"
 local expressions = require "hsl.expressions"
@@ -637,7 +637,8 @@ local function head(self)
   for i, name in ipairs(names) do
     names[i], values[i] = "_" .. name, ("_H[%q]"):format(name)
   end
-  return ("%s local %s = %s;"):format(code, table.concat(names, ", "), table.concat(values, ", "))
+  code = ("%s local %s = %s;"):format(code, table.concat(names, ", "), table.concat(values, ", "))
+  return self.used.callee and code .. " local _n = _H.counts();" or code
 end
 
 -- Functions of included files are there from the beginning, as if they stood here.

@@ -344,14 +344,18 @@ local function called(node)
   return "what is called here"
 end
 
+-- How many arguments a value takes is asked once: _n has what was found.
 local function call_of_value(self, node, before)
   local args, what = node.args, quote(called(node.callee))
   local code = argument(self, node.callee, before)
   if has_spread(args) then
     return ("%s(%s, %s, %s)"):format(self:use("call"), what, code, arguments(self, args, before))
   end
-  return ("%s(%s, %d, %s)(%s)"):format(self:use("callee"), code, #args, what,
-    arguments(self, args, before))
+  local checked = ("%s(%s, %d, %s, _n)"):format(self:use("callee"), code, #args, what)
+  if is_pure(node.callee) then
+    checked = ("(_n[%s] == %d and %s or %s)"):format(code, #args, code, checked)
+  end
+  return ("%s(%s)"):format(checked, arguments(self, args, before))
 end
 
 -- Functions by name, whose arguments the compiler counted.

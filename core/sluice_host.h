@@ -83,7 +83,8 @@ int	 sl_engine_exec_beside(struct sl_engine *engine, const char *script, struct 
 /* The Lua that HSL becomes, on the same lines. SL_ERR_SYNTAX as sl_engine_exec. */
 int	 sl_engine_translate(struct sl_engine *engine, const char *name, struct sl_str source,
 	    struct sl_buf *code, struct sl_err *err);
-/* After SL_ERR_SYNTAX: every error with its source line, "" if there is no more to say. */
+/* After SL_ERR_SYNTAX: every error with its source line; after a translation the warnings. "" if there is
+ * no more to say. */
 const char *sl_engine_exec_report(const struct sl_engine *engine);
 /* From now on what one exec assigns or redefines, the next one sees, as the
  * lines of a REPL: one begins when the one before has ended. */

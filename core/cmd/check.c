@@ -462,7 +462,8 @@ cmd_check(int argc, char **argv)
 		return cmd_usage("check");
 	o.policy = argv[optind];
 	if (sl_image_is_folder(o.policy, &err) != 0) {
-		fprintf(stderr, "sluice: %s\n", err.text);
+		fprintf(stderr, "sluice: %s%s\n", err.text, sl_str_ends(sl_str_of(o.policy), SL_STR(".hsl")) ?
+		    "; sluice hsl looks at one script" : "");
 		return 1;
 	}
 	return o.defaults ? describe(&o) : check(&o);

@@ -107,9 +107,9 @@ translate(const char *name, struct sl_str source)
 		rc = sl_engine_translate(engine, name, source, &code, &err);
 	if (rc == 0)
 		print_beside(source, sl_buf_str(&code));
-	else if (engine != NULL && sl_engine_exec_report(engine)[0] != '\0')
+	if (engine != NULL && sl_engine_exec_report(engine)[0] != '\0')
 		fputs(sl_engine_exec_report(engine), stderr);
-	else
+	else if (rc != 0)
 		fprintf(stderr, "%s\n", err.text);
 	sl_buf_clear(&code);
 	sl_engine_free(engine);

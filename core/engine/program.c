@@ -346,6 +346,7 @@ sl_program_translate(struct sl_program *p, const char *path, struct sl_str sourc
 	int rc;
 
 	sl_buf_reset(&p->report);
+	sl_buf_reset(&p->warnings);
 	rc = sl_hsl_compile(p, path, skip_mark(source), false, code, &includes, err);
 	sl_buf_clear(&includes);
 	return rc;

@@ -195,6 +195,8 @@ sl_engine_translate(struct sl_engine *e, const char *name, struct sl_str source,
 	sl_program_set_files(base, files_of(e));
 	rc = sl_program_translate(base, name, source, code, err);
 	tell_report(e, base);
+	if (rc == 0)
+		sl_buf_puts(&e->report, sl_program_warnings(base));
 	return rc;
 }
 

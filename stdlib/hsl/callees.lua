@@ -2,6 +2,7 @@
 -- called with as many arguments as they take. 'self' is the resolver: scope, functions, classes,
 -- host, diag.
 local access = require "hsl.access"
+local foreign = require "hsl.foreign"
 local unbuilt = require "hsl.unbuilt"
 
 local callees = {}
@@ -125,7 +126,8 @@ function callees.check_name(self, node, name)
     self.diag:error(node, name .. " isn't built in this version", unbuilt[name])
     return nil
   end
-  self.diag:warn(node, "there is no function " .. name .. " here", self.host.near(name))
+  self.diag:warn(node, "there is no function " .. name .. " here",
+    foreign.names[name] and "write " .. foreign.names[name] or self.host.near(name))
 end
 
 --- Class::name: of a script's class; of a builtin one it is the builtin "Class.name".

@@ -27,7 +27,7 @@ end
 -- What a misspelt name may mean. 'seen' keeps the answers: one name is often asked for twice.
 local function near(name, names, sign, seen)
   if seen[name] ~= nil then return seen[name] or nil end
-  local best, least = nil, 3
+  local best, least = nil, #name < 5 and 2 or 3
   if #name < 3 or #name > 64 then return nil end
   for other in pairs(names) do
     local d = distance(name, other)

@@ -52,7 +52,6 @@ end
 
 local hints = {
   ["&"] = "write 'and' instead of '&&'", ["|"] = "write 'or' instead of '||'",
-  elseif_ = "write 'else if'", ["{"] = "a '(' or ')' may be missing before it",
 }
 
 local function expect(self, op, where)
@@ -66,10 +65,15 @@ local function expect(self, op, where)
   end
   -- What is missing at the end of a line is shown there.
   local before = self.tokens[self.at - 1]
+  local stop = before and (before.stop or { line = before.line,
+    col = before.col + #tostring(before.value or "") + (before.type == "var" and 1 or 0) })
   local at = found
-  if before and op == ";" and before.line < found.line then
-    at = { line = before.line, col = before.col + #tostring(before.value or "") +
-      (before.type == "var" and 1 or before.type == "str" and 2 or 0) }
+  if stop and op == ";" and stop.line < found.line then
+    at = stop
+  elseif before and before.type == "str" and stop.line == found.line and stop.col == found.col then
+    hint = before.line < stop.line and
+      ("the string that begins in line %d ends before it"):format(before.line) or
+      'the string ends before it: \\" is a quote in one, and \'.\' joins texts'
   end
   fail(self, at, ("'%s' is missing%s before %s"):format(op, where and " " .. where or "",
     shown(found)), hint)

@@ -49,7 +49,7 @@ local function line_of(self, wanted)
   return (line:gsub("\r$", ""))
 end
 
--- The line without its indent, and blanks up to the caret; tabs stay tabs.
+-- The line without its indent, and a blank for each character up to the caret; tabs stay tabs.
 local function picture(self, line, col)
   local text = line_of(self, line)
   local indent = #text:match("^[ \t]*")
@@ -62,7 +62,8 @@ local function picture(self, line, col)
   end
   shown = shown:sub(1, MAX_SHOWN + 40):gsub("[%c\x7f]", function(c) return c == "\t" and c or "?" end)
   if caret < 0 then return "\n    " .. shown end
-  return "\n    " .. shown .. "\n    " .. shown:sub(1, caret):gsub("[^\t]", " ") .. "^"
+  local before = shown:sub(1, caret):gsub("[\x80-\xbf]", ""):gsub("[^\t]", " ")
+  return "\n    " .. shown .. "\n    " .. before .. "^"
 end
 
 local function texts(self, list, word)

@@ -4,6 +4,7 @@
 -- shifts, '.', + -, * / %, **, unary. A variable before an assignment operator takes the
 -- assignment wherever it stands: !$x = f() is !($x = f()).
 local cursor = require "hsl.cursor"
+local foreign = require "hsl.foreign"
 
 local grammar = {}
 
@@ -266,6 +267,16 @@ local function object_rest(self, token)
   return node(self, "object", token, { items = items })
 end
 
+-- A word of another language: 'new' before a name, 'var' before a variable, 'do' before a block.
+local function is_foreign(self, token)
+  local behind = peek(self)
+  if not foreign.words[token.value] then return false end
+  if behind.type == "name" then return not reserved[behind.value] end
+  return behind.type == "var" or behind.type == "str" or behind.type == "num"
+end
+
+local primary
+
 local function name_or_word(self, token)
   local word = words[token.value]
   if word then return word(self, token) end
@@ -284,6 +295,10 @@ local function name_or_word(self, token)
       return node(self, "yield", token, { key = value, value = expression(self) })
     end
     return node(self, "yield", token, { value = value })
+  end
+  if is_foreign(self, token) then
+    self.diag:error(token, ("there is no '%s'"):format(token.value), foreign.words[token.value])
+    return primary(self)
   end
   if reserved[token.value] then
     fail(self, token, "'" .. token.value .. "' can't begin a value")
@@ -317,7 +332,7 @@ local function prefix_operator(self, token)
   fail(self, token, shown(token) .. " can't begin a value")
 end
 
-local function primary(self)
+function primary(self)
   local token = advance(self)
   local made
   if token.type == "num" then
@@ -375,22 +390,32 @@ local function ternary(self, condition)
   return node(self, "ternary", token, { c = condition, a = a, b = expression(self, 2) })
 end
 
+-- && and || are told, and read as what they mean.
+local function doubled(self, token)
+  if token.type ~= "op" or token.value ~= "&" and token.value ~= "|" or
+      not is_op(self, token.value, 1) then
+    return token
+  end
+  self.diag:error(token, "there is no operator '" .. token.value:rep(2) .. "'", hints[token.value])
+  advance(self)
+  local word = peek(self)
+  word.type, word.value = "name", token.value == "&" and "and" or "or"
+  return word
+end
+
 -- 'least' is the loosest operator that may be taken.
 function expression(self, least)
   deeper(self, peek(self))
   local left = primary(self)
   least = least or 1
   while true do
-    local token = peek(self)
+    local token = doubled(self, peek(self))
     if token.type == "op" and token.value == "?" then
       if least > 2 then break end
       left = ternary(self, left)
     else
       local level = operator_level(token)
       if not level or level < least then break end
-      if (token.value == "&" or token.value == "|") and is_op(self, token.value, 1) then
-        fail(self, token, "there is no operator '" .. token.value:rep(2) .. "'", hints[token.value])
-      end
       advance(self)
       left = combine(self, token, left, level)
     end
@@ -440,7 +465,9 @@ local function parameters(self)
     local token = advance(self)
     if token.type ~= "var" then
       fail(self, token, "a parameter is missing before " .. shown(token),
-        token.type == "name" and "variables begin with $" or nil)
+        token.type == "name" and (peek(self).type == "var" and "parameters have no types" or
+        "variables begin with $") or
+        token.value == "&" and "there are no references: an array is given back by return" or nil)
     end
     local param = { name = token.value, rest = rest, line = token.line, col = token.col }
     if rest and is_op(self, "=") then

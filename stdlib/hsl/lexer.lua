@@ -186,6 +186,7 @@ local function read_string(self, start)
     end
   end
   close_text(parts, text)
+  token.stop = place(self, pos)
   if #parts == 0 then
     token.value = ""
   elseif #parts == 1 and type(parts[1]) == "string" then
@@ -196,24 +197,40 @@ local function read_string(self, start)
   return pos
 end
 
+local kinds_of_strings = 'strings are "text", or \'\'text\'\' without escapes'
+
+-- 'text', a string elsewhere.
+local function single_quoted(self, pos)
+  local close = find(self.source, "'", pos + 1, true)
+  local newline = find(self.source, "\n", pos, true)
+  if not close or newline and newline < close then close = newline and newline - 1 or #self.source end
+  self.diag:error(place(self, pos), "'text' is no string", kinds_of_strings)
+  push(self, "str", sub(self.source, pos + 1, close - 1), pos).stop = place(self, close + 1)
+  return close + 1
+end
+
 -- ''...'' or 'DELIM'...'DELIM'
 local function read_raw(self, pos)
   local source = self.source
   local mark = source:match("^'[\x21-\x26\x28-\x7e]*'", pos)
-  if not mark then
-    self.diag:error(place(self, pos), "'text' is no string",
-      'strings are "text", or \'\'text\'\' without escapes')
-    return pos + 1
-  end
+  if not mark then return single_quoted(self, pos) end
   local from = pos + #mark
   local close, last = find(source, mark, from, true)
   if not close then
+    if #mark > 2 and find(source, "^%s*[]),;.=]", from) then return single_quoted(self, pos) end
     self.diag:error(place(self, pos), "this string has no end (" .. mark .. ")",
-      #mark > 2 and 'strings are "text", or \'\'text\'\' without escapes' or nil)
+      #mark > 2 and kinds_of_strings or nil)
     return #source + 1
   end
-  push(self, "str", sub(source, from, close - 1), pos)
+  local text = sub(source, from, close - 1)
+  local needless = not find(text, "\n", 1, true) and not find(text, "''", 1, true)
+  if #mark > 2 and (needless or find(text, "^%s*[]),;.=]")) then
+    self.diag:warn(place(self, pos), "this string goes from " .. mark .. " to the next " .. mark,
+      kinds_of_strings)
+  end
+  local token = push(self, "str", text, pos)
   pass_lines(self, from, close)
+  token.stop = place(self, last + 1)
   return last + 1
 end
 
@@ -262,20 +279,38 @@ local function describe_byte(c)
   return ("the byte 0x%02x"):format(byte(c))
 end
 
+-- “text” up to the quote that ends it on its line is the string that was meant.
+local function curly_text(self, pos, size)
+  local from, source = pos + size, self.source
+  local newline = find(source, "\n", from, true) or #source + 1
+  local close, last = find(source, "\xe2\x80[\x98\x99\x9c-\x9e]", from)
+  if not close or close > newline then return from end
+  push(self, "str", sub(source, from, close - 1), pos).stop = place(self, last + 1)
+  return last + 1
+end
+
+-- A byte or character that means nothing; more of the same behind it are told with it.
 local function strange(self, pos)
   local source = self.source
   for n = 3, 2, -1 do
-    local what = strangers[sub(source, pos, pos + n - 1)]
+    local character = sub(source, pos, pos + n - 1)
+    local what = strangers[character]
     if what then
+      local is_quote = find(what, "quote", 1, true)
       self.diag:error(place(self, pos), what .. " can't stand here",
-        find(what, "quote", 1, true) and 'strings are in straight quotes: "text"' or
+        is_quote and 'strings are in straight quotes: "text"' or
         find(what, "space", 1, true) and "replace it by a blank" or nil)
-      return pos + n
+      if is_quote then return curly_text(self, pos, n) end
+      repeat pos = pos + n until sub(source, pos, pos + n - 1) ~= character
+      return pos
     end
   end
   local c = sub(source, pos, pos)
-  self.diag:error(place(self, pos), describe_byte(c) .. " can't stand here",
-    c == "#" and "comments begin with // or stand between /* and */" or nil)
+  if c == "#" then
+    self.diag:error(place(self, pos), "'#' can't stand here", "comments begin with // or stand between /* and */")
+    return find(source, "\n", pos, true) or #source + 1
+  end
+  self.diag:error(place(self, pos), describe_byte(c) .. " can't stand here")
   local _, close = find(source, "^[\x80-\xbf]+", pos + 1)
   return (close or pos) + 1
 end
@@ -316,6 +351,11 @@ function lexer.tokens(source, diag)
   local self = setmetatable({ source = source, diag = diag, tokens = {}, n = 0, line = 1,
     line_start = 1 }, L)
   local pos, size = 1, #source
+  local opening = source:match("^<%?%a*")
+  if opening then
+    diag:error(place(self, 1), "there is no '" .. opening .. "': all of a file is a script")
+    pos = #opening + 1
+  end
   while pos <= size do
     local _, blank = find(source, "^[ \t\r\f\v]+", pos)
     if blank then

@@ -1,5 +1,6 @@
 -- From tokens to a tree: the grammar of statements. That of expressions is grammar.lua.
 local cursor = require "hsl.cursor"
+local foreign = require "hsl.foreign"
 local grammar = require "hsl.grammar"
 
 local parser = {}
@@ -7,7 +8,7 @@ local parser = {}
 local peek, is_op, is_word, advance = cursor.peek, cursor.is_op, cursor.is_word, cursor.advance
 local accept, accept_word, expect = cursor.accept, cursor.accept_word, cursor.expect
 local fail, node, deeper, shown = cursor.fail, cursor.node, cursor.deeper, cursor.shown
-local reserved, hints = cursor.reserved, cursor.hints
+local reserved = cursor.reserved
 local failure, MAX_DEPTH = cursor.failure, cursor.MAX_DEPTH
 local expression, array_rest, function_rest = grammar.expression, grammar.array_rest,
   grammar.function_rest
@@ -58,27 +59,40 @@ local function condition(self, word)
   return c
 end
 
+-- 'else if' of other languages.
+local elses = { ["elseif"] = true, elif = true, elsif = true }
+
+local function accept_else(self)
+  local word = peek(self)
+  if word.type ~= "name" then return nil end
+  if word.value == "else" then return advance(self) end
+  if not elses[word.value] or not is_op(self, "(", 1) then return nil end
+  self.diag:error(word, ("there is no '%s'"):format(word.value), "write 'else if'")
+  return word     -- and stands for the 'if'
+end
+
 statements["if"] = function(self, token)
   local chain = node(self, "if", token, { arms = {} })
   chain.arms[1] = { line = token.line, cond = condition(self, "if"), body = body_of(self) }
-  while is_word(self, "else") or is_word(self, "elseif") do
-    local word = advance(self)
-    if word.value == "elseif" then
-      fail(self, word, "there is no 'elseif'", hints.elseif_)
-    end
-    if not is_word(self, "if") then
+  local word = accept_else(self)
+  while word do
+    if not is_word(self, "if") and word.value == "else" then
       chain.otherwise = body_of(self)
       break
     end
     local at = advance(self)
     chain.arms[#chain.arms + 1] = { line = at.line, cond = condition(self, "if"),
       body = body_of(self) }
+    word = accept_else(self)
   end
   return chain
 end
 
 statements.echo = function(self, token)
   local value = expression(self)
+  if is_op(self, ",") then
+    fail(self, peek(self), "';' is missing before ','", "echo takes one value: '.' joins texts")
+  end
   finish(self)
   return node(self, "echo", token, { value = value })
 end
@@ -379,9 +393,6 @@ end
 
 local function expression_statement(self)
   local token = peek(self)
-  if token.type == "name" and token.value == "elseif" then
-    fail(self, token, "there is no 'elseif'", hints.elseif_)
-  end
   local value = expression(self)
   finish(self)
   return node(self, "expression", token, { value = value })
@@ -397,6 +408,10 @@ local function one_statement(self)
   if token.type ~= "name" then return expression_statement(self) end
   local word = token.value
   local parse = statements[word]
+  if word == "do" and is_op(self, "{", 1) then
+    self.diag:error(advance(self), "there is no 'do'", foreign.words["do"])
+    return block(self)
+  end
   if not parse or newer[word] and not begins_statement(self, word) then
     return expression_statement(self)
   end
@@ -415,10 +430,11 @@ local function recover(self)
       depth = depth - 1
       if depth == 0 then
         advance(self)
-        return
+        if not is_word(self, "else") then return end
       end
     end
-    if advance(self).value == ";" and depth == 0 then return end
+    local token = advance(self)
+    if token.type == "op" and token.value == ";" and depth == 0 then return end
   end
 end
 

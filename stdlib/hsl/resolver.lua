@@ -351,8 +351,34 @@ end
 
 local statements = {}
 
+local literals = { num = true, str = true, const = true }
+
+-- "if ($a = 1)" is seldom meant.
+local function judge_condition(self, node)
+  if node.t == "assign" and node.op == "=" and literals[node.value.t] then
+    self.diag:warn(node, "this assigns: '==' compares")
+  end
+end
+
+local idle = { var = true, index = true, slice = true, array = true, interp = true, isset = true,
+  num = true, str = true, const = true }
+local compares = {}
+for op in ("== != === !== < > <= >= . "):gmatch("%S+") do compares[op] = true end
+
+-- A statement that only looks at a value.
+local function judge_statement(self, node)
+  if node.t == "name" then
+    self.diag:warn(node, "this does nothing", "a call is " .. node.name .. "()")
+  elseif node.t == "binary" and (node.op == "==" or node.op == "===") then
+    self.diag:warn(node, "this does nothing", "'=' assigns")
+  elseif idle[node.t] or node.t == "binary" and compares[node.op] then
+    self.diag:warn(node, "this does nothing")
+  end
+end
+
 function statements.expression(self, node)
   walk(self, node.value, "look", true)
+  judge_statement(self, node.value)
   local call = node.value
   if call.t == "call" and (call.callee.t == "name" or call.callee.t == "builtin") and
       self.host.builtins[call.callee.name] == "final" and
@@ -366,6 +392,7 @@ function statements.echo(self, node) walk(self, node.value, "look") end
 statements["if"] = function(self, node)
   local frames = {}
   for i, arm in ipairs(node.arms) do
+    judge_condition(self, arm.cond)
     if i == 1 then
       walk(self, arm.cond, "look")
     else
@@ -386,6 +413,7 @@ local function loop(self, walk_body)
 end
 
 statements["while"] = function(self, node)
+  if node.cond then judge_condition(self, node.cond) end
   node.cond_clears = {}
   self.clears = node.cond_clears
   if node.cond then walk(self, node.cond, "look") end

@@ -75,8 +75,12 @@ local function expect(self, op, where)
       ("the string that begins in line %d ends before it"):format(before.line) or
       'the string ends before it: \\" is a quote in one, and \'.\' joins texts'
   end
-  fail(self, at, ("'%s' is missing%s before %s"):format(op, where and " " .. where or "",
-    shown(found)), hint)
+  local message = ("'%s' is missing%s before %s"):format(op, where and " " .. where or "", shown(found))
+  if at == stop and (found.type == "var" or found.type == "name") then
+    self.diag:error(at, message, hint)      -- what stands on the next line is a statement
+    return found
+  end
+  fail(self, at, message, hint)
 end
 
 local function node(self, t, token, fields)

@@ -107,7 +107,7 @@ local function read_number(self, pos)
     push(self, "num", 0.0, pos)
     return close + 1
   end
-  push(self, "num", tonumber(digits(sub(source, pos, close))) + 0.0, pos)
+  push(self, "num", tonumber(digits(sub(source, pos, close))) + 0.0, pos).stop = place(self, close + 1)
   local _, tail = find(source, "^[%a_]%w*", close + 1)
   if tail then
     self.diag:error(place(self, close + 1), "'" .. sub(source, close + 1, tail) ..

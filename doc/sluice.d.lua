@@ -117,7 +117,7 @@ local MIMEPart_methods = {}
 
 --- Add a header field on top of a part.
 ---
---- In eod, data.
+--- In every phase.
 ---@param name string
 ---@param value string without line breaks, other than folds
 ---@param options? { encode?: boolean } encode (encoded words for what isn't ASCII; true)
@@ -126,7 +126,7 @@ function MIMEPart_methods:addHeader(name, value, options) end
 --- Put a new part behind those of a multipart. A message that is none ("0") becomes one, of what it
 --- was and the new part.
 ---
---- In eod, data.
+--- In every phase.
 ---@param part MIME
 ---@param options? { type?: any } type (of the multipart that a message becomes; "multipart/mixed")
 ---@return MIMEPart? self none: it isn't a multipart, or has no last delimiter
@@ -134,7 +134,7 @@ function MIMEPart_methods:appendPart(part, options) end
 
 --- Delete all header fields of a name, or the one of that index.
 ---
---- In eod, data.
+--- In every phase.
 ---@param name string
 ---@param options? { index?: any } index (1 is the first, in HSL 0)
 ---@return number|false deleted how many there were; false: none
@@ -142,22 +142,22 @@ function MIMEPart_methods:delHeader(name, options) end
 
 --- The parts whose file is so called, this one and those in it at any depth.
 ---
---- In eod, data.
+--- In every phase.
 ---@param name string|userdata in any case, with a star at its front ("*.exe") or end; or a pattern as above
 ---@return MIMEPart[] parts in the order of the message
 function MIMEPart_methods:findByFileName(name) end
 
 --- The parts of a type, this one and those in it at any depth.
 ---
---- In eod, data.
----@param type string|userdata "text/html"; "text/" is any text; "/.../i" or what pcre_compile made: a pattern
+--- In every phase.
+---@param type string|userdata "text/html"; "text/" is any text; "/.../i", "^...$" or what pcre_compile made: a pattern
 ---@return MIMEPart[] parts in the order of the message
 function MIMEPart_methods:findByType(type) end
 
 --- The body of a part without its transfer encoding: base64 and quoted-printable as most
 --- readers take them, mistakes and all.
 ---
---- In eod, data.
+--- In every phase.
 ---@param options? { decode?: boolean, utf8?: boolean } decode (the transfer encoding; true), utf8 (convert the part's charset; false)
 ---@return string? body
 ---@return string? err with utf8: the charset isn't known, or the text not of it
@@ -166,20 +166,20 @@ function MIMEPart_methods:getBody(options) end
 
 --- The part of another number, anywhere in the message.
 ---
---- In eod, data.
+--- In every phase.
 ---@param id string
 ---@return MIMEPart? part
 function MIMEPart_methods:getByID(id) end
 
 --- What stands behind the last delimiter of a multipart; no reader shows it.
 ---
---- In eod, data.
+--- In every phase.
 ---@return string? text
 function MIMEPart_methods:getEpilogue() end
 
 --- What is wrong with a part, or may be read in another way by others.
 ---
---- In eod, data.
+--- In every phase.
 ---@return string[] errors in words; empty if nothing is
 function MIMEPart_methods:getErrors() end
 
@@ -187,7 +187,7 @@ function MIMEPart_methods:getErrors() end
 ---
 --- It is what the sender wrote, decoded to UTF-8, with slashes and control bytes if there are some.
 ---
---- In eod, data.
+--- In every phase.
 ---@return string? name
 function MIMEPart_methods:getFileName() end
 
@@ -195,7 +195,7 @@ function MIMEPart_methods:getFileName() end
 ---
 --- Of the message itself ("0") as the run has edited it, of other parts as received.
 ---
---- In eod, data.
+--- In every phase.
 ---@param name string
 ---@param options? { index?: any, decode?: boolean, field?: boolean } index (which of several: 1 is the first, in HSL 0; the first), decode (encoded words to UTF-8; true), field (the whole field as it stands; false)
 ---@return string? value unfolded
@@ -203,13 +203,13 @@ function MIMEPart_methods:getHeader(name, options) end
 
 --- The names of a part's header fields, top down, as they are written.
 ---
---- In eod, data.
+--- In every phase.
 ---@return string[] names
 function MIMEPart_methods:getHeaderNames() end
 
 --- The values of all header fields of a name, top down.
 ---
---- In eod, data.
+--- In every phase.
 ---@param name string
 ---@param options? { decode?: boolean, field?: boolean } decode (encoded words to UTF-8; true), field (whole fields as they stand; false)
 ---@return string[] values
@@ -217,44 +217,44 @@ function MIMEPart_methods:getHeaders(name, options) end
 
 --- The number of a part, as MIME takes it.
 ---
---- In eod, data.
+--- In every phase.
 ---@return string id
 function MIMEPart_methods:getID() end
 
 --- The parts in a part, not those in them.
 ---
---- In eod, data.
+--- In every phase.
 ---@return MIMEPart[] parts empty unless it is a multipart or a message
 function MIMEPart_methods:getParts() end
 
 --- What stands before the first part of a multipart; no reader shows it.
 ---
---- In eod, data.
+--- In every phase.
 ---@return string? text
 function MIMEPart_methods:getPreamble() end
 
 --- The size of a part's body as it stands in the message, in bytes.
 ---
---- In eod, data.
+--- In every phase.
 ---@return number bytes
 function MIMEPart_methods:getSize() end
 
 --- The media type of a part, in lower case.
 ---
---- In eod, data.
+--- In every phase.
 ---@return string type "text/plain" where the message doesn't say (RFC 2045 5.2)
 function MIMEPart_methods:getType() end
 
 --- A parameter of Content-Type, decoded (RFC 2231).
 ---
---- In eod, data.
+--- In every phase.
 ---@param name string
 ---@return string? value
 function MIMEPart_methods:getTypeParameter(name) end
 
 --- Put a new part in front of those of a multipart, see appendPart.
 ---
---- In eod, data.
+--- In every phase.
 ---@param part MIME
 ---@param options? { type?: any } type
 ---@return MIMEPart? self
@@ -262,12 +262,12 @@ function MIMEPart_methods:prependPart(part, options) end
 
 --- Take a part out of its multipart.
 ---
---- In eod, data.
+--- In every phase.
 function MIMEPart_methods:remove() end
 
 --- Give all header fields of a name another one.
 ---
---- In eod, data.
+--- In every phase.
 ---@param name string
 ---@param newname string
 ---@return number|false renamed how many there were; false: none
@@ -275,21 +275,21 @@ function MIMEPart_methods:renameHeader(name, newname) end
 
 --- Put a new part in the place of one.
 ---
---- In eod, data.
+--- In every phase.
 ---@param part MIME
 function MIMEPart_methods:replacePart(part) end
 
 --- Replace the body of a part. It is given without transfer encoding; base64 and quoted-printable
 --- parts stay so, others become it if they must. The charset is what the header says.
 ---
---- In eod, data.
+--- In every phase.
 ---@param data string
 ---@return MIMEPart? self none: the part isn't in the message any more
 function MIMEPart_methods:setBody(data) end
 
 --- Replace what stands behind the last delimiter of a multipart; with "" it is removed.
 ---
---- In eod, data.
+--- In every phase.
 ---@param text string 7-bit
 ---@return MIMEPart? self none: it has no last delimiter
 function MIMEPart_methods:setEpilogue(text) end
@@ -297,7 +297,7 @@ function MIMEPart_methods:setEpilogue(text) end
 --- Give the first header field of a name a new value, drop the others of that name; add it on top
 --- when there is none. With `index` only that one is changed.
 ---
---- In eod, data.
+--- In every phase.
 ---@param name string
 ---@param value string without line breaks, other than folds
 ---@param options? { index?: any, encode?: boolean } index (1 is the first, in HSL 0), encode (encoded words for what isn't ASCII; true)
@@ -306,12 +306,12 @@ function MIMEPart_methods:setHeader(name, value, options) end
 
 --- Replace what stands before the first part of a multipart.
 ---
---- In eod, data.
+--- In every phase.
 ---@param text string 7-bit
 ---@return MIMEPart? self none: it has no parts
 function MIMEPart_methods:setPreamble(text) end
 
----@class MailMessage
+---@class MailMessage: MIMEPart
 local MailMessage_methods = {}
 
 --- Replace bytes of the body by others, whatever they mean.
@@ -319,7 +319,7 @@ local MailMessage_methods = {}
 --- Places are those of the message as it was received, header included, from 0. Lines of `data` end
 --- by CR LF.
 ---
---- In eod, data.
+--- In every phase.
 ---@param start number where, not in the header
 ---@param count number how many bytes are replaced; 0: `data` is put in
 ---@param data string
@@ -337,12 +337,15 @@ function MailMessage_methods:modifyContent(start, count, data) end
 --- this copy too. Behind another mail server (milter) recipients are added and taken away; what its
 --- one message can't be, another sender or other edits for some, is deferred with an event.
 ---
---- In eod, data.
+--- One made of a text becomes a new message, as MIME:queue says, with nothing added to it: Date and
+--- Message-ID are those it has.
+---
+--- In every phase.
 ---@param sender string|table reverse-path: a string, or a table with localpart and domain
----@param recipient string|table in the same way
+---@param recipient string|table in the same way; one made of a text takes a list, too
 ---@param transportid? string a name of `transports`; the recipient's, or that of its row in the relay table
 ---@param options? { metadata?: any, delay?: number } metadata (strings by name), delay (seconds; 0)
----@return table id transaction: the engine's id
+---@return table id transaction: the engine's id; of a new message its own
 function MailMessage_methods:queue(sender, recipient, transportid, options) end
 
 --- Undo all changes of the message: it is what was received, without signatures. In `data` the
@@ -350,26 +353,27 @@ function MailMessage_methods:queue(sender, recipient, transportid, options) end
 ---
 --- What stays away is an Authentication-Results field in our name that a stranger wrote.
 ---
---- In eod, data.
+--- In every phase.
 ---@return number|false changes how many were undone; false: none
 function MailMessage_methods:reset() end
 
 --- Make the message again what it was when snapshot gave that number.
 ---
---- In eod, data.
+--- In every phase.
 ---@param id number
 ---@return boolean restored false: this run took no such snapshot
 function MailMessage_methods:restore(id) end
 
 --- Sign the message with DKIM as DKIMSign does: when it leaves, over the header it has then.
 ---
---- Copies that were queued before aren't signed by it.
+--- Copies that were queued before aren't signed by it. One made of a text is signed whenever it is
+--- written, by toString or queue, four times at most; outside of a policy there are no keys "pki:NAME".
 ---
---- In eod, data.
+--- In every phase.
 ---@param selector string
 ---@param domain string
 ---@param key string "pki:NAME", a private key in PEM, or base64 of its DER
----@param options? { those?: any, of?: any, DKIMSign?: any, without?: any, preflight?: any } those of DKIMSign, without preflight
+---@param options? { canonicalization_header?: any, canonicalization_body?: string, algorithm?: any, headers?: any, additional_headers?: any, oversign_headers?: any, timestamp?: any, expiration?: any, expiration_relative?: any, identity?: any, discard_changes?: boolean, return_header?: boolean } as of DKIMSign but preflight
 ---@return MailMessage|string|false self with return_header the value of the field; false: it can't be signed
 ---@return string? err with false: why
 function MailMessage_methods:signDKIM(selector, domain, key, options) end
@@ -378,20 +382,21 @@ function MailMessage_methods:signDKIM(selector, domain, key, options) end
 ---
 --- The envelope isn't part of it. A run keeps up to 32; they cost no copy of the body.
 ---
---- In eod, data.
+--- In every phase.
 ---@return number id for restore, in the same run
 function MailMessage_methods:snapshot() end
 
---- The message as it is now: with all edits of the run, before signatures.
+--- The message as it is now, with all edits. Of one made of a text with the signatures that were asked
+--- for, of the one that is judged before signatures: those are made when it leaves.
 ---
---- In eod, data.
+--- In every phase.
 ---@return string text
 function MailMessage_methods:toString() end
 
 --- Verify the DKIM signatures of the message as received, as ScanDKIM does: all that are looked at,
---- or the one that a field is.
+--- or the one that a field is. Those of a message made of a text are its own.
 ---
---- In eod, data.
+--- In every phase.
 ---@param field? string a DKIM-Signature field as it stands, name included
 ---@return table[]|table? result the list of ScanDKIM; with a field its result alone, none if it isn't one of them
 function MailMessage_methods:verifyDKIM(field) end
@@ -710,6 +715,25 @@ function GetMetaData() end
 ---@param id? string
 ---@return MIMEPart|MIME? part none if there is no such part
 function MIME(id) end
+
+--- Functions of the class.
+MailMessage = {}
+
+--- Make a message of a text: one that a report or a forward has attached, one that was fetched, one for
+--- the test of a function that takes a message.
+---
+--- It is read, changed and written as the one that is judged, which it has nothing to do with, and lives
+--- as long as the run. verifyDKIM looks at its own signatures; toString and queue have those that
+--- signDKIM asked for; queue makes a new message of it. Lines end by CR LF, as in mail; a text that has
+--- none, as scripts and files write it, gets them in the place of its LFs. At most 32 MB, a header as the server takes it (1000 fields,
+--- 1 MB), 1000 messages in one run.
+---
+--- In every phase.
+---@param data string header, empty line, body
+---@return MailMessage? message none: larger than that
+---@return string? err
+---@return string? code "limit"
+function MailMessage.String(data) end
 
 --- Put a text in front of the value of every header field of a name.
 ---
@@ -2338,6 +2362,7 @@ builtin = {
   GetHeaders = GetHeaders,
   GetMetaData = GetMetaData,
   MIME = MIME,
+  MailMessage = MailMessage,
   PrependHeader = PrependHeader,
   Quarantine = Quarantine,
   Reject = Reject,

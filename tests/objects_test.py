@@ -29,8 +29,8 @@ def listed(option):
 
 
 def built_methods():
-    names = {row[1].replace(":", "->") for row in listed(["--builtins"]) if ":" in row[1]}
-    return {name for name in names if name.split("->")[0] in CLASSES}
+    names = {row[1].replace(":", "->").replace(".", "::") for row in listed(["--builtins"])}
+    return {name for name in names if re.search("->|::", name) and re.split("->|::", name)[0] in CLASSES}
 
 
 def test_methods_are_built_as_the_table_says():

@@ -133,13 +133,16 @@ local function print_function(b, head)
   print("function " .. head .. "(" .. table.concat(list, ", ") .. ") end\n")
 end
 
+-- Classes of another one's kind, as core/engine/object.c has them.
+local kinds = { MailMessage = "MIMEPart" }
+
 local function print_classes()
   local last
   table.sort(methods, function(a, b) return a.name < b.name end)
   for _, b in ipairs(methods) do
     local class, method = b.name:match("^(%w+):(%w+)$")
     if class ~= last then
-      print("---@class " .. class .. "\nlocal " .. class .. "_methods = {}\n")
+      print("---@class " .. class .. (kinds[class] and ": " .. kinds[class] or "") .. "\nlocal " .. class .. "_methods = {}\n")
       last = class
     end
     print_function(b, class .. "_methods:" .. method)
@@ -237,9 +240,16 @@ local function write_editor()
   print("---@meta sluice")
   print("-- Written by make docs for lua-language-server: the builtins and variables of policies.\n")
   print_classes()
-  for _, b in ipairs(functions) do print_function(b, b.name) end
+  local names, seen = {}, {}
+  for _, b in ipairs(functions) do
+    local class = b.name:match("^(%w+)%.")
+    local name = class or b.name
+    if class and not seen[class] then print("--- Functions of the class.\n" .. class .. " = {}\n") end
+    if not seen[name] then names[#names + 1], seen[name] = name, true end
+    print_function(b, b.name)
+  end
   print(library)
-  for _, b in ipairs(functions) do print(("  %s = %s,"):format(b.name, b.name)) end
+  for _, name in ipairs(names) do print(("  %s = %s,"):format(name, name)) end
   print("}\n")
   print_facts()
 end

@@ -6,6 +6,7 @@
 #ifndef SL_BASE_ALLOC_H
 #define SL_BASE_ALLOC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 void	*sl_malloc(size_t size);
@@ -33,6 +34,8 @@ struct sl_arena;
 struct sl_arena	*sl_arena_new(size_t limit);
 void		 sl_arena_free(struct sl_arena *arena);
 void		*sl_arena_alloc(struct sl_arena *arena, size_t size);
+/* Who is asked before it takes so many bytes more; false = it may not. */
+void		 sl_arena_ask(struct sl_arena *arena, bool (*may)(void *arg, size_t bytes), void *arg);
 char		*sl_arena_strndup(struct sl_arena *arena, const char *s, size_t n);
 
 #endif

@@ -15,6 +15,8 @@ struct block {
 struct sl_arena {
 	struct block *blocks;		/* the first one is filled */
 	size_t used, limit;
+	bool (*may)(void *arg, size_t bytes);	/* NULL = nobody is asked */
+	void *arg;
 };
 
 struct sl_arena *
@@ -25,6 +27,13 @@ sl_arena_new(size_t limit)
 	if (arena != NULL)
 		arena->limit = limit;
 	return arena;
+}
+
+void
+sl_arena_ask(struct sl_arena *arena, bool (*may)(void *arg, size_t bytes), void *arg)
+{
+	arena->may = may;
+	arena->arg = arg;
 }
 
 void
@@ -47,6 +56,8 @@ add_block(struct sl_arena *arena, size_t size)
 	struct block *b, *first = arena->blocks;
 	size_t want = size > BLOCK / 4 ? size : BLOCK;
 
+	if (arena->may != NULL && !arena->may(arena->arg, sizeof(*b) + want))
+		return NULL;
 	b = sl_malloc(sizeof(*b) + want);
 	if (b == NULL)
 		return NULL;

@@ -165,13 +165,42 @@ add_method(lua_State *L, const struct sl_builtin *row)
 	sl_method_add(L, row->name, true);
 }
 
+/* Pushes the table that stands behind Lua's read-only one of a class, made on first use. */
+static int
+push_class(lua_State *L, struct sl_str class, int names)
+{
+	lua_pushlstring(L, class.p, class.n);
+	lua_rawget(L, names);
+	if (!lua_isnil(L, -1)) {
+		sl_readonly_real(L, -1);
+		lua_remove(L, -2);
+		return 0;
+	}
+	lua_pop(L, 1);
+	lua_newtable(L);
+	lua_pushlstring(L, class.p, class.n);
+	lua_pushvalue(L, -2);
+	sl_readonly(L);
+	lua_rawset(L, names);
+	return sl_dict_set(sl_vm_from(L)->classes, class, (void *)(uintptr_t)&sl_hsl_mark, NULL);
+}
+
 /* Lua knows it by its name, in the table at 'names', and which names are builtins. */
 static int
 add_to_lua(lua_State *L, const struct sl_builtin *row, int names)
 {
+	const char *dot = strchr(row->name, '.');
+
+	if (dot != NULL && push_class(L, (struct sl_str){ row->name, (size_t)(dot - row->name) }, names) != 0)
+		return SL_ERR_NOMEM;
 	lua_pushlightuserdata(L, (void *)(uintptr_t)row);
 	lua_pushcclosure(L, guard, 1);
-	lua_setfield(L, names, row->name);
+	if (dot == NULL) {
+		lua_setfield(L, names, row->name);
+	} else {
+		lua_setfield(L, -2, dot + 1);
+		lua_pop(L, 1);
+	}
 	return sl_dict_set(sl_vm_from(L)->rows, sl_str_of(row->name), (void *)(uintptr_t)row, NULL);
 }
 

@@ -32,7 +32,9 @@ enum sl_phase_bit {
 
 /*
  * "Name", a function; or "Class:method" of the objects of a class, which are made by
- * functions (sl_object_new): the same guard, the same flags, the object is argument 1.
+ * functions (sl_object_new): the same guard, the same flags, the object is argument 1;
+ * or "Class.name", a function of a class: Class::name in HSL, and in Lua a field of the
+ * read-only table Class, which is no builtin's name then.
  */
 struct sl_builtin {
 	const char *name;

@@ -46,6 +46,9 @@ int	 sl_accounts_init(struct accounts *a);
 void	 sl_accounts_clear(struct accounts *a);
 int	 sl_account_open(struct accounts *a, size_t limit, uint32_t *index);
 void	 sl_account_close(struct accounts *a, uint32_t index);
+/* Bytes that aren't Lua's, to the account's: false = more than it may have. */
+bool	 sl_account_hold(struct accounts *a, uint32_t index, size_t bytes);
+void	 sl_account_release(struct accounts *a, uint32_t index, size_t bytes);
 void	*sl_lua_alloc(void *ud, void *p, size_t osize, size_t nsize);
 
 /* Makes the function on top a method: "Class:method" (object.c). [-1, +0, m] */
@@ -86,6 +89,7 @@ struct sl_vm {
 	int pool[64];			/* registry references of idle coroutines */
 	unsigned npool;
 	struct sl_dict *rows;		/* name -> struct sl_builtin */
+	struct sl_dict *classes;	/* those with functions: names of Lua's, but no builtins */
 	struct sl_cache *cache;		/* of cache() */
 	const char *(*facts)(size_t i);	/* names of facts, for the compiler; NULL ends them */
 	struct sl_dict *secrets;		/* text -> replacement */

@@ -86,9 +86,26 @@ refuses(const struct account *acc, size_t more)
 }
 
 static void
-release(struct accounts *a, uint32_t index, size_t size)
+charge(struct account *acc, size_t more)
 {
-	a->list[index].used -= size;
+	acc->used += more;
+	if (acc->used > acc->peak)
+		acc->peak = acc->used;
+}
+
+bool
+sl_account_hold(struct accounts *a, uint32_t index, size_t bytes)
+{
+	if (refuses(&a->list[index], bytes))
+		return false;
+	charge(&a->list[index], bytes);
+	return true;
+}
+
+void
+sl_account_release(struct accounts *a, uint32_t index, size_t bytes)
+{
+	a->list[index].used -= bytes;
 	recycle(a, index);
 }
 
@@ -105,7 +122,7 @@ sl_lua_alloc(void *ud, void *p, size_t osize, size_t nsize)
 	if (nsize == 0) {
 		if (b != NULL) {
 			sl_free(b);
-			release(a, index, osize);
+			sl_account_release(a, index, osize);
 		}
 		return NULL;
 	}
@@ -117,8 +134,6 @@ sl_lua_alloc(void *ud, void *p, size_t osize, size_t nsize)
 	if (nb == NULL)
 		return NULL;
 	nb->account = index;
-	acc->used += nsize - osize;
-	if (acc->used > acc->peak)
-		acc->peak = acc->used;
+	charge(acc, nsize - osize);
 	return nb + 1;
 }

@@ -11,6 +11,8 @@
 
 struct object {
 	void (*clear)(void *data);
+	size_t held;			/* sl_object_hold, of that account */
+	uint32_t account;
 	uint64_t data[];		/* Lua's blocks are aligned for that, not for long double */
 };
 
@@ -55,6 +57,9 @@ object_gc(lua_State *L)
 	if (o->clear != NULL)
 		o->clear(o->data);
 	o->clear = NULL;
+	if (o->held > 0)
+		sl_account_release(&sl_vm_from(L)->accounts, o->account, o->held);
+	o->held = 0;
 	return 0;
 }
 
@@ -131,11 +136,30 @@ sl_object_new(lua_State *L, const char *class, size_t size, int nvalues, void (*
 	struct object *o = lua_newuserdatauv(L, sizeof(*o) + size, nvalues);
 	char key[MAX_KEY];
 
+	push_methods(L, sl_str_of(class), sl_is_hsl(L));	/* of a class without methods too */
+	lua_pop(L, 1);
 	o->clear = NULL;
+	o->held = 0;
+	o->account = sl_vm_from(L)->accounts.current;
 	memset(o->data, 0, size);
 	luaL_setmetatable(L, registry_key(key, sl_str_of(class), sl_is_hsl(L)));
 	o->clear = clear;
 	return o->data;
+}
+
+bool
+sl_object_hold(lua_State *L, void *data, size_t bytes)
+{
+	struct object *o = (struct object *)(void *)((char *)data - offsetof(struct object, data));
+	struct accounts *accounts = &sl_vm_from(L)->accounts;
+
+	if (!sl_account_hold(accounts, o->account, bytes)) {
+		lua_gc(L, LUA_GCCOLLECT);
+		if (!sl_account_hold(accounts, o->account, bytes))
+			return false;
+	}
+	o->held += bytes;
+	return true;
 }
 
 static struct object *

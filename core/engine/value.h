@@ -92,6 +92,11 @@ bool	 sl_plain_copy(lua_State *L, int index);	/* [-0, +1 or +0, m] the copy; fal
  */
 void	*sl_object_new(lua_State *L, const char *class, size_t size, int nvalues,
 	    void (*clear)(void *data));			/* [-0, +1, m] zeroed; with nvalues user values */
+/*
+ * Memory outside of Lua that the object has taken or is about to take counts with the run that
+ * made it, until the object is gone. false: more than the run may have, garbage apart.
+ */
+bool	 sl_object_hold(lua_State *L, void *data, size_t bytes);
 void	*sl_object_at(lua_State *L, int index, const char *class);	/* NULL: none of that class */
 void	*sl_arg_object(lua_State *L, int arg, const char *class);	/* raises */
 

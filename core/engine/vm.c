@@ -28,7 +28,8 @@ builtin_index(lua_State *L)
 	size_t n;
 	const char *name = luaL_checklstring(L, 2, &n);
 
-	if (!sl_dict_has(vm->rows, (struct sl_str){ name, n }))
+	if (!sl_dict_has(vm->rows, (struct sl_str){ name, n }) &&
+	    !sl_dict_has(vm->classes, (struct sl_str){ name, n }))
 		return luaL_error(L, "there is no builtin %s", name);
 	sl_ref_push(L, vm->refs.names);
 	lua_pushvalue(L, 2);
@@ -83,9 +84,11 @@ sl_vm_new(struct sl_loop *loop, struct sl_events *events, struct sl_err *err)
 	vm->loop = loop;
 	vm->events = events;
 	vm->rows = sl_dict_new();
+	vm->classes = sl_dict_new();
 	vm->secrets = sl_dict_new();
 	vm->cache = sl_cache_new(loop);
-	if (vm->rows == NULL || vm->secrets == NULL || vm->cache == NULL || sl_accounts_init(&vm->accounts) != 0)
+	if (vm->rows == NULL || vm->classes == NULL || vm->secrets == NULL || vm->cache == NULL ||
+	    sl_accounts_init(&vm->accounts) != 0)
 		goto nomem;
 	vm->L = lua_newstate(sl_lua_alloc, &vm->accounts);
 	if (vm->L == NULL)
@@ -117,6 +120,7 @@ sl_vm_free(struct sl_vm *vm)
 	sl_accounts_clear(&vm->accounts);
 	sl_cache_free(vm->cache);
 	sl_dict_free(vm->rows, NULL);
+	sl_dict_free(vm->classes, NULL);
 	sl_dict_free(vm->secrets, sl_free);
 	sl_buf_clear(&vm->where);
 	sl_buf_clear(&vm->scratch);
@@ -278,7 +282,8 @@ sl_push_library(lua_State *L)
 		struct sl_str name = { lua_tolstring(L, -2, &n), 0 };
 
 		name.n = n;
-		if (!sl_dict_has(vm->rows, name) && !needs_program(name.p)) {
+		if (!sl_dict_has(vm->rows, name) && !sl_dict_has(vm->classes, name) &&
+		    !needs_program(name.p)) {
 			lua_pushvalue(L, -2);
 			lua_pushvalue(L, -2);
 			lua_settable(L, -6);

@@ -76,6 +76,19 @@ sl_head_count(const struct sl_head *head)
 	return head->list != NULL ? head->list->n : head->m->nfields;
 }
 
+/* What own_list makes of a list that is full. */
+static size_t
+room_for(size_t n)
+{
+	return n + n / 2 + 8;
+}
+
+size_t
+sl_head_capacity(const struct sl_head *head)
+{
+	return room_for(head->list != NULL ? head->list->cap : head->m->nfields);
+}
+
 const struct sl_field *
 sl_head_at(const struct sl_head *head, size_t i)
 {
@@ -122,7 +135,7 @@ sl_head_equal(const struct sl_head *a, const struct sl_head *b)
 static int
 own_list(struct sl_head *head)
 {
-	size_t n = sl_head_count(head), cap = n + n / 2 + 8;
+	size_t n = sl_head_count(head), cap = room_for(n);
 	struct list *list = head->list;
 
 	if (list != NULL && list->refs == 1 && list->n < list->cap)

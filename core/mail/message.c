@@ -10,7 +10,8 @@
 /* What struct sl_message hides: where the bytes live. */
 struct stored {
 	struct sl_message m;
-	void *map;		/* NULL = m.bytes came from sl_malloc */
+	void *map;		/* NULL = m.bytes came from sl_malloc, or are borrowed */
+	bool borrowed;
 };
 
 static const char *
@@ -181,7 +182,7 @@ destroy(struct stored *s)
 {
 	if (s->map != NULL)
 		munmap(s->map, s->m.bytes.n);
-	else
+	else if (!s->borrowed)
 		sl_free((char *)s->m.bytes.p);
 	sl_free(s->m.fields);
 	sl_free(s);
@@ -216,6 +217,19 @@ sl_message_from_memory(struct sl_message **out, char *bytes, size_t n, struct sl
 		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	}
 	s->m.bytes = (struct sl_str){ bytes, n };
+	return finish(out, s, err);
+}
+
+int
+sl_message_from_bytes(struct sl_message **out, struct sl_str bytes, struct sl_err *err)
+{
+	struct stored *s = sl_calloc(1, sizeof(*s));
+
+	*out = NULL;
+	if (s == NULL)
+		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	s->m.bytes = bytes;
+	s->borrowed = true;
 	return finish(out, s, err);
 }
 

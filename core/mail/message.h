@@ -38,6 +38,8 @@ struct sl_message {
  * expected; a line that isn't a field ends the header.
  */
 int	 sl_message_from_memory(struct sl_message **out, char *bytes, size_t n, struct sl_err *err);
+/* The same of bytes that outlive it. */
+int	 sl_message_from_bytes(struct sl_message **out, struct sl_str bytes, struct sl_err *err);
 /* Maps a file read-only; 'fd' may be closed afterwards. */
 int	 sl_message_from_file(struct sl_message **out, int fd, struct sl_err *err);
 struct sl_message *sl_message_ref(struct sl_message *m);
@@ -54,6 +56,8 @@ struct sl_head	*sl_head_new(const struct sl_message *m, struct sl_arena *arena);
 struct sl_head	*sl_head_copy(struct sl_head *head);	/* shares; NULL = out of memory */
 void		 sl_head_free(struct sl_head *head);
 size_t		 sl_head_count(const struct sl_head *head);
+/* For how many fields it has room, now or after the next edit, at most. */
+size_t		 sl_head_capacity(const struct sl_head *head);
 const struct sl_field *sl_head_at(const struct sl_head *head, size_t i);
 /* The next field called 'name' at or after i; -1 when there is none. */
 ssize_t		 sl_head_find(const struct sl_head *head, struct sl_str name, size_t i);

@@ -139,26 +139,26 @@ write_body(const struct sl_message *m, const struct sl_body *b, char *out)
 }
 
 const struct sl_message *
-sl_body_message(struct sl_transaction *t, struct sl_body *body, struct sl_dkim_bodies **hashes)
+sl_body_message(struct sl_mail *mail, struct sl_body *body, struct sl_dkim_bodies **hashes)
 {
 	size_t n;
 	char *bytes;
 
-	*hashes = body != NULL ? &body->hashes : &t->bodies;
+	*hashes = body != NULL ? &body->hashes : &mail->bodies;
 	if (body == NULL)
-		return t->message;
+		return mail->message;
 	if (body->made != NULL)
 		return body->made;
-	n = size_of(t->message, body);
-	body->made = sl_arena_alloc(t->arena, sizeof(*body->made));
-	bytes = sl_arena_alloc(t->arena, n + 1);
+	n = size_of(mail->message, body);
+	body->made = sl_arena_alloc(mail->arena, sizeof(*body->made));
+	bytes = sl_arena_alloc(mail->arena, n + 1);
 	if (body->made == NULL || bytes == NULL) {
 		body->made = NULL;
 		return NULL;
 	}
-	write_body(t->message, body, bytes);
+	write_body(mail->message, body, bytes);
 	/* A view of the received one for who reads; nobody counts or frees it. */
-	*body->made = *t->message;
+	*body->made = *mail->message;
 	body->made->body = (struct sl_str){ bytes, n };
 	return body->made;
 }

@@ -44,7 +44,7 @@ bool	 sl_body_equal(const struct sl_body *a, const struct sl_body *b);
 
 /* The message with that body, and where its hashes are kept. NULL: too large. Header and
  * all else are those received. */
-const struct sl_message *sl_body_message(struct sl_transaction *t, struct sl_body *body,
+const struct sl_message *sl_body_message(struct sl_mail *mail, struct sl_body *body,
 	    struct sl_dkim_bodies **hashes);
 
 #endif

@@ -24,15 +24,15 @@ check_list(const struct sl_body *b, size_t start)
 
 /* Left to right: what stands between the splices, and their bytes. */
 static void
-check_bytes(struct sl_transaction *t, struct sl_body *b, size_t start)
+check_bytes(struct sl_mail *mail, struct sl_body *b, size_t start)
 {
 	struct sl_dkim_bodies *hashes;
-	const struct sl_message *m = sl_body_message(t, b, &hashes);
+	const struct sl_message *m = sl_body_message(mail, b, &hashes);
 	size_t at = start, n = 0;
 
 	assert_non_null(m);
 	for (size_t i = 0; i < b->n; at = b->splice[i++].to) {
-		assert_memory_equal(m->body.p + n, t->message->bytes.p + at, b->splice[i].from - at);
+		assert_memory_equal(m->body.p + n, mail->message->bytes.p + at, b->splice[i].from - at);
 		n += b->splice[i].from - at;
 		assert_memory_equal(m->body.p + n, b->splice[i].bytes.p, b->splice[i].bytes.n);
 		n += b->splice[i].bytes.n;
@@ -45,16 +45,16 @@ static void
 by_chance(void **state)
 {
 	static const char text[] = "A: b\r\n\r\n0123456789abcdefghijklmnopqrstuv";
-	struct sl_transaction t = { 0 };
+	struct sl_mail mail = { .message = NULL };
 	size_t start = 8, refused = 0;
 
 	(void)state;
 	srand(7);
-	assert_int_equal(sl_message_from_memory(&t.message, sl_strdup(text), SIZE, NULL), 0);
+	assert_int_equal(sl_message_from_memory(&mail.message, sl_strdup(text), SIZE, NULL), 0);
 	for (int round = 0; round < 3000; round++) {
 		struct sl_body *b = NULL;
 
-		t.arena = sl_arena_new(0);
+		mail.arena = sl_arena_new(0);
 		for (int k = 0; k < 12; k++) {
 			enum sl_splice_kind kind = (enum sl_splice_kind)(rand() % 5);
 			size_t from = start + (size_t)rand() % (SIZE - start + 1);
@@ -62,18 +62,18 @@ by_chance(void **state)
 			char bytes[] = "<x>";
 
 			bytes[1] = (char)('A' + k);
-			int rc = sl_body_splice(t.arena, b, from, to, sl_str_of(bytes), kind, &b);
+			int rc = sl_body_splice(mail.arena, b, from, to, sl_str_of(bytes), kind, &b);
 
 			assert_true(rc == 0 || rc == SL_ERR_NOTFOUND);
 			refused += rc != 0;
 			if (b != NULL)
 				check_list(b, start);
 		}
-		check_bytes(&t, b, start);
-		sl_arena_free(t.arena);
+		check_bytes(&mail, b, start);
+		sl_arena_free(mail.arena);
 	}
 	assert_true(refused > 100);
-	sl_message_unref(t.message);
+	sl_message_unref(mail.message);
 }
 
 static void

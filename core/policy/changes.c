@@ -279,15 +279,15 @@ fill(struct sl_transaction *t, struct sl_changes *out, struct sl_err *err)
 	out->quarantine = first->quarantine;
 	if (!sl_same_text(first->draft.sender, t->sender))
 		out->sender = first->draft.sender;
-	if ((rc = sl_sign_all(t, first->draft.head, first->draft.body, first->draft.signs, err)) != 0)
+	if ((rc = sl_sign_draft(t, &first->draft, err)) != 0)
 		return rc;
 	if (first->draft.body != NULL) {
-		changed = sl_body_message(t, first->draft.body, &hashes);
+		changed = sl_body_message(&t->mail, first->draft.body, &hashes);
 		if (changed == NULL)
 			return sl_err_set(err, SL_ERR_LIMIT, "changed bodies are too large");
 		out->body = &changed->body;
 	}
-	if (sl_changes_of_head(t->message, first->draft.head, t->arena, out) != 0 ||
+	if (sl_changes_of_head(t->mail.message, first->draft.head, t->arena, out) != 0 ||
 	    recipients(t, out) != 0)
 		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	return 0;

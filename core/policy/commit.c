@@ -140,11 +140,11 @@ fill_message(struct sl_transaction *t, const struct copy *copy, size_t index,
 	const struct sl_message *changed;
 	struct sl_dkim_bodies *hashes;
 	char id[96];
-	int rc = sl_sign_all(t, head, body, copy->first->draft.signs, err);
+	int rc = sl_sign_draft(t, &copy->first->draft, err);
 
 	if (rc != 0)
 		return rc;
-	changed = sl_body_message(t, body, &hashes);
+	changed = sl_body_message(&t->mail, body, &hashes);
 	if (changed == NULL)
 		return sl_err_set(err, SL_ERR_LIMIT, "changed bodies are too large");
 	if (index == 0)

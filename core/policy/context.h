@@ -18,14 +18,13 @@
 #include "../net/op.h"
 #include "../sluice_host.h"
 #include "config.h"
+#include "mail.h"
 #include "phase.h"
 
 struct sl_auth_scan;
 struct sl_body;
 struct sl_made;
-struct sl_mime;
 struct sl_run;
-struct sl_snapshot;
 struct sl_tape;
 struct sl_taps;
 
@@ -81,12 +80,6 @@ struct sl_chosen {
 	const struct sl_rcpt *rcpt;	/* whose run chose it; NULL in eod */
 };
 
-/* A key that stays alive as long as the transaction. */
-struct sl_counted_key {
-	struct sl_counted_key *next;
-	struct sl_key *key;
-};
-
 /* One accepted RCPT. */
 struct sl_rcpt {
 	const char *address, *domain;
@@ -110,20 +103,15 @@ struct sl_transaction {
 	struct sl_rcpt asked;		/* the RCPT under way */
 
 	struct sl_buf data;		/* chunks of the message until its end; feed.c */
-	struct sl_message *message;
-	struct sl_mime *mime;		/* its parts, found on first use; parts.h */
+	struct sl_mail mail;		/* what is judged, once its message is there */
 	struct sl_draft base;		/* received + edits of eod */
 	char *headerfrom, *headerfromdomain;	/* NULL unless exactly one From address */
 	size_t current;			/* index of the recipient whose data run it is */
 	struct sl_draft draft;		/* that run's */
 	struct sl_chosen *chosen, **chosen_end;
 	struct sl_made *made;		/* new messages of scripts; made.h */
-	struct sl_snapshot *snapshots;	/* of the run under way; snapshot.h */
-	unsigned nsnapshots;		/* taken so far */
 	struct sl_verdict strongest;	/* of the recipients so far, if 'judged' */
 	bool judged;
-	struct sl_counted_key *keys;	/* references that sign requests hold */
-	struct sl_dkim_bodies bodies;	/* body hashes, shared by signatures */
 	struct sl_auth_scan *scan;	/* results of the scans, made on first use; core/auth/scan.h */
 	struct sl_auth_scan *arc;	/* and of the scan of the ARC chain */
 	struct sl_auth_scan *helo;	/* and of SPF of the HELO name, which DMARC never sees */

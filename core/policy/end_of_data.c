@@ -46,7 +46,7 @@ tell_outcome(struct sl_transaction *t)
 
 	if (!sl_event_wanted(t->session->engine->events, SL_INFO))
 		return;
-	find_msgid(t->message, &msgid);
+	find_msgid(t->mail.message, &msgid);
 	sl_event(t->session->engine->events, SL_INFO, "message", SL_FIELDS(
 	    SL_F_TEXT("id", t->id),
 	    SL_F_TEXT("action", sl_action_name(v->action)),
@@ -55,7 +55,7 @@ tell_outcome(struct sl_transaction *t)
 	    SL_F_TEXT("sender", t->sender),
 	    SL_F_TEXT("headerfrom", t->headerfrom),
 	    SL_F_INT("recipients", t->nrcpts),
-	    SL_F_INT("size", t->message->bytes.n),
+	    SL_F_INT("size", t->mail.message->bytes.n),
 	    SL_F_INT("stored", t->outcome.n),
 	    SL_F_TEXT("senderip", t->session->senderip),
 	    SL_F_TEXT("session", t->session->id),
@@ -207,7 +207,7 @@ data_done(struct sl_context *ctx, struct sl_verdict *v)
 static int
 begin_draft(struct sl_transaction *t, const struct sl_rcpt *r)
 {
-	sl_snapshots_drop(t);
+	sl_snapshots_drop(&t->mail);
 	t->draft = t->base;
 	t->draft.head = sl_head_copy(t->base.head);
 	t->draft.recipient = r->address;
@@ -320,40 +320,38 @@ find_headerfrom(struct sl_transaction *t, const char **why)
 	return rc == SL_ERR_NOMEM ? rc : 0;
 }
 
-/* Only what a machine of ours ('trusted') hands on may bring results in our name; an account
- * isn't one. */
-int
-sl_transaction_received(struct sl_transaction *t, struct sl_head **head, int *removed)
+/* Only what a machine of ours ('trusted') hands on may bring results in our name (RFC 8601 5); an
+ * account isn't one. Returns how many fields were removed, or SL_ERR_NOMEM. */
+static int
+make_received(struct sl_transaction *t)
 {
 	const struct sl_config *config = t->generation->config;
 
-	*removed = 0;
-	*head = sl_head_new(t->message, t->arena);
-	if (*head == NULL)
+	t->mail.received = sl_head_new(t->mail.message, t->arena);
+	if (t->mail.received == NULL)
 		return SL_ERR_NOMEM;
-	if (!sl_config_trusted(config, &t->session->sender_addr))
-		*removed = sl_authres_strip(*head, config->authserv_id);
-	if (*removed >= 0)
-		return 0;
-	sl_head_free(*head);
-	*head = NULL;
-	return *removed;
+	return sl_config_trusted(config, &t->session->sender_addr) ? 0 :
+	    sl_authres_strip(t->mail.received, config->authserv_id);
 }
 
 static int
 begin_message(struct sl_transaction *t, struct sl_message *message)
 {
-	int n, rc;
+	int n;
 
-	t->message = sl_message_ref(message);
+	t->mail.message = sl_message_ref(message);
 	t->base.sender = t->sender;
 	t->base.senderdomain = t->senderdomain;
-	rc = sl_transaction_received(t, &t->base.head, &n);
-	if (rc == 0 && n > 0)
+	n = make_received(t);
+	if (n >= 0)
+		t->base.head = sl_head_copy(t->mail.received);
+	if (t->base.head == NULL)
+		return SL_ERR_NOMEM;
+	if (n > 0)
 		sl_event(t->session->engine->events, SL_NOTICE, "authres_removed", SL_FIELDS(
 		    SL_F_TEXT("id", t->id), SL_F_INT("fields", n),
 		    SL_F_TEXT("senderip", t->session->senderip)));
-	return rc;
+	return 0;
 }
 
 /* Account's mail carries the account's From: the domain of every From address
@@ -376,7 +374,7 @@ sl_session_message(struct sl_session *s, struct sl_message *message, sl_outcome_
 	const char *why;
 	int rc;
 
-	if (t == NULL || t->nrcpts == 0 || t->message != NULL)
+	if (t == NULL || t->nrcpts == 0 || t->mail.message != NULL)
 		return SL_ERR_INVAL;
 	if ((rc = sl_call_begin(s, SL_EOD, NULL, NULL)) != 0)
 		return rc;

@@ -440,6 +440,30 @@ sl_engine_passwords(lua_State *L)
 	return sl_engine_thread(engine_of(L));
 }
 
+struct sl_key *
+sl_engine_key(lua_State *L, struct sl_str spec, struct sl_err *err)
+{
+	struct sl_generation *g = generation_of(L);
+	struct sl_key *key;
+
+	if (sl_run_phase(L) != SL_AT_NONE)
+		return sl_context_key(sl_run_host(L), spec, err);
+	if (g != NULL)
+		return sl_generation_key(g, spec, err);
+	if (sl_str_starts(spec, SL_STR("pki:"))) {
+		sl_err_set(err, SL_ERR_NOTFOUND, "\"%.*s\": there is no policy with keys/",
+		    (int)sl_str_sub(spec, 0, 200).n, spec.p);
+		return NULL;
+	}
+	return sl_key_cache_get(engine_of(L)->keys, spec, &key, err) == 0 ? key : NULL;
+}
+
+struct sl_pubkey_cache *
+sl_engine_pubkeys(lua_State *L)
+{
+	return engine_of(L)->pubkeys;
+}
+
 struct sl_api *
 sl_engine_api(lua_State *L, const char *name)
 {

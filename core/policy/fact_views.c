@@ -141,7 +141,7 @@ static void
 v_mail(lua_State *L, struct sl_context *ctx)
 {
 	(void)ctx;
-	sl_part_push(L, 0);
+	sl_part_push(L, 0, 0);
 }
 
 /* "5.7.1" as a list of three numbers. */

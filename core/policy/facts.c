@@ -280,7 +280,7 @@ f_headerfromdomain(lua_State *L, struct sl_context *ctx)
 static void
 f_messagesize(lua_State *L, struct sl_context *ctx)
 {
-	sl_number(L, (double)ctx->transaction->message->bytes.n);
+	sl_number(L, (double)ctx->transaction->mail.message->bytes.n);
 }
 
 static void

@@ -10,7 +10,7 @@ static bool
 may_have_message(const struct sl_session *s)
 {
 	return !s->busy && s->transaction != NULL && s->transaction->nrcpts > 0 &&
-	    s->transaction->message == NULL;
+	    s->transaction->mail.message == NULL;
 }
 
 int

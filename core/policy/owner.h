@@ -6,6 +6,7 @@
 
 #include "../base/bytes.h"
 #include "../base/err.h"
+#include "../crypto/key.h"
 
 /* These raise when there is no memory for the doors of a session with a tape. NULL = none. */
 struct sl_dns	*sl_engine_dns(lua_State *L);
@@ -25,6 +26,10 @@ struct sl_thread *sl_engine_passwords(lua_State *L);
 struct sl_api	*sl_engine_api(lua_State *L, const char *name);
 /* Whether the host has sockets connect there. */
 bool	 sl_engine_may_connect(lua_State *L, const char *to);
+/* A PEM or DER key, or "pki:NAME" of the policy. A reference, or NULL with the reason. */
+struct sl_key	*sl_engine_key(lua_State *L, struct sl_str spec, struct sl_err *err);
+/* Keys of DKIM records that were seen before. */
+struct sl_pubkey_cache *sl_engine_pubkeys(lua_State *L);
 const struct sl_config *sl_engine_config_of(lua_State *L);
 /* Whether HSL code called, of the level 2016: its file's, else the policy's. */
 bool	 sl_engine_is_2016(lua_State *L);

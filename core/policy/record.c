@@ -344,7 +344,7 @@ sl_record_outcome(struct sl_session *s, const struct sl_transaction *t)
 	sl_tape_put(&value, "facts", sl_str_of(o->facts != NULL ? o->facts : ""));
 	put_output(s, "outcome", SL_STR(""), &value);
 	for (i = 0; i < o->n; i++)
-		put_message(s, &o->messages[i], t->message);
+		put_message(s, &o->messages[i], t->mail.message);
 	if (o->changes != NULL)
 		put_changes(s, o->changes);
 }

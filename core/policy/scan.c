@@ -115,7 +115,7 @@ start(const struct sl_context *ctx, enum sl_scan_kind kind)
 {
 	struct sl_auth_scan_options o = {
 		.now = sl_door_time(sl_context_tape(ctx), ctx->engine->loop) / 1000000,
-		.loop = ctx->engine->loop, .dns = sl_context_dns(ctx), .message = ctx->transaction->message,
+		.loop = ctx->engine->loop, .dns = sl_context_dns(ctx), .message = ctx->transaction->mail.message,
 		.keys = ctx->engine->pubkeys, .arc = kind == SL_SCAN_ARC,
 	};
 

@@ -28,23 +28,12 @@ sl_same_signs(const struct sl_sign_request *a, const struct sl_sign_request *b)
 	return a == b;
 }
 
-static int64_t
-time_of(const struct sl_transaction *t)
-{
-	struct sl_tape *tape = sl_taps_tape(t->session->taps);
-
-	if (tape != NULL)
-		sl_tape_place(tape, "commit", NULL, NULL);
-	return sl_door_time(tape, t->session->engine->loop) / 1000000;
-}
-
 static int
-sign_one(struct sl_transaction *t, struct sl_head *head, struct sl_body *body,
-    const struct sl_sign_request *r, struct sl_err *err)
+sign_one(struct sl_mail *mail, struct sl_head *head, struct sl_body *body,
+    const struct sl_sign_request *r, int64_t now, struct sl_err *err)
 {
-	int64_t now = time_of(t);
 	struct sl_dkim_bodies *hashes;
-	const struct sl_message *m = sl_body_message(t, r->discard_changes ? NULL : body, &hashes);
+	const struct sl_message *m = sl_body_message(mail, r->discard_changes ? NULL : body, &hashes);
 	struct sl_head *received = NULL;
 	struct sl_buf value = SL_BUF_INIT;
 	int rc;
@@ -52,7 +41,7 @@ sign_one(struct sl_transaction *t, struct sl_head *head, struct sl_body *body,
 	if (m == NULL)
 		return sl_err_set(err, SL_ERR_LIMIT, "changed bodies are too large");
 	if (r->discard_changes) {
-		received = sl_head_new(t->message, t->arena);
+		received = sl_head_new(mail->message, mail->arena);
 		if (received == NULL)
 			return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	}
@@ -69,19 +58,18 @@ sign_one(struct sl_transaction *t, struct sl_head *head, struct sl_body *body,
 
 /* The set goes on top: its seal first. */
 static int
-seal(struct sl_transaction *t, struct sl_head *head, struct sl_body *body,
-    const struct sl_sign_request *r, struct sl_err *err)
+seal(struct sl_mail *mail, struct sl_head *head, struct sl_body *body,
+    const struct sl_sign_request *r, int64_t now, struct sl_err *err)
 {
 	struct sl_arc_request q = { .dkim = r->dkim, .cv = r->cv, .results = r->results };
 	struct sl_dkim_bodies *hashes;
-	const struct sl_message *m = sl_body_message(t, body, &hashes);
+	const struct sl_message *m = sl_body_message(mail, body, &hashes);
 	struct sl_arc_seal s;
 	int rc;
 
 	if (m == NULL)
 		return sl_err_set(err, SL_ERR_LIMIT, "changed bodies are too large");
-	rc = sl_arc_seal(&s, &q, m, head, hashes,
-	    time_of(t), err);
+	rc = sl_arc_seal(&s, &q, m, head, hashes, now, err);
 	if (rc == 0)
 		rc = sl_head_insert(head, 0, SL_STR("ARC-Authentication-Results"),
 		    sl_buf_str(&s.results), false, err);
@@ -98,17 +86,61 @@ seal(struct sl_transaction *t, struct sl_head *head, struct sl_body *body,
 }
 
 int
-sl_sign_all(struct sl_transaction *t, struct sl_head *head, struct sl_body *body,
-    const struct sl_sign_request *signs, struct sl_err *err)
+sl_sign_all(struct sl_mail *mail, struct sl_head *head, struct sl_body *body,
+    const struct sl_sign_request *signs, int64_t now, struct sl_err *err)
 {
 	const struct sl_sign_request *r;
 	int rc = 0;
 
 	for (r = signs; rc == 0 && r != NULL; r = r->next)
 		if (!r->seals)
-			rc = sign_one(t, head, body, r, err);
+			rc = sign_one(mail, head, body, r, now, err);
 	for (r = signs; rc == 0 && r != NULL; r = r->next)
 		if (r->seals)
-			rc = seal(t, head, body, r, err);
+			rc = seal(mail, head, body, r, now, err);
 	return rc;
+}
+
+static int
+to_buf(void *arg, struct sl_str piece)
+{
+	return sl_buf_putstr(arg, piece);
+}
+
+int
+sl_sign_write(struct sl_mail *mail, const struct sl_draft *draft, int64_t now, struct sl_buf *out,
+    struct sl_err *err)
+{
+	struct sl_dkim_bodies *hashes;
+	const struct sl_message *m = sl_body_message(mail, draft->body, &hashes);
+	struct sl_head *head;
+	int rc;
+
+	if (m == NULL)
+		return sl_err_set(err, SL_ERR_LIMIT, "changed bodies are too large");
+	head = sl_head_copy(draft->head);
+	if (head == NULL)
+		return sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	rc = sl_sign_all(mail, head, draft->body, draft->signs, now, err);
+	if (rc == 0 && sl_message_write(m, head, to_buf, out) != 0)
+		rc = sl_err_set(err, SL_ERR_NOMEM, "out of memory");
+	sl_head_free(head);
+	return rc;
+}
+
+static int64_t
+time_of(const struct sl_transaction *t)
+{
+	struct sl_tape *tape = sl_taps_tape(t->session->taps);
+
+	if (tape != NULL)
+		sl_tape_place(tape, "commit", NULL, NULL);
+	return sl_door_time(tape, t->session->engine->loop) / 1000000;
+}
+
+int
+sl_sign_draft(struct sl_transaction *t, const struct sl_draft *draft, struct sl_err *err)
+{
+	return draft->signs == NULL ? 0 :
+	    sl_sign_all(&t->mail, draft->head, draft->body, draft->signs, time_of(t), err);
 }

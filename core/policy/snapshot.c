@@ -2,7 +2,6 @@
 #include "snapshot.h"
 
 #include "body.h"
-#include "transaction.h"
 
 struct sl_snapshot {
 	struct sl_snapshot *next;
@@ -13,26 +12,24 @@ struct sl_snapshot {
 };
 
 int
-sl_snapshot_take(struct sl_context *ctx, unsigned *id)
+sl_snapshot_take(struct sl_mail *mail, const struct sl_draft *draft, unsigned *id)
 {
-	struct sl_transaction *t = ctx->transaction;
-	const struct sl_draft *draft = ctx->draft;
 	struct sl_snapshot *s;
 	unsigned n = 0;
 
-	for (s = t->snapshots; s != NULL; s = s->next)
+	for (s = mail->snapshots; s != NULL; s = s->next)
 		n++;
 	if (n >= SL_SNAPSHOT_MAX)
 		return SL_ERR_LIMIT;
-	s = sl_arena_alloc(t->arena, sizeof(*s));
+	s = sl_arena_alloc(mail->arena, sizeof(*s));
 	if (s == NULL)
 		return SL_ERR_NOMEM;
-	*s = (struct sl_snapshot){ t->snapshots, t->nsnapshots + 1, sl_head_copy(draft->head),
-	    draft->body, draft->signs };
+	*s = (struct sl_snapshot){ mail->snapshots, mail->nsnapshots + 1,
+	    sl_head_copy(draft->head), draft->body, draft->signs };
 	if (s->head == NULL)
 		return SL_ERR_NOMEM;
-	t->snapshots = s;
-	*id = ++t->nsnapshots;
+	mail->snapshots = s;
+	*id = ++mail->nsnapshots;
 	return 0;
 }
 
@@ -48,9 +45,9 @@ become(struct sl_draft *draft, struct sl_head *head, struct sl_body *body,
 }
 
 int
-sl_snapshot_restore(struct sl_context *ctx, unsigned id)
+sl_snapshot_restore(const struct sl_mail *mail, struct sl_draft *draft, unsigned id)
 {
-	const struct sl_snapshot *s = ctx->transaction->snapshots;
+	const struct sl_snapshot *s = mail->snapshots;
 	struct sl_head *head;
 
 	while (s != NULL && s->id != id)
@@ -60,7 +57,7 @@ sl_snapshot_restore(struct sl_context *ctx, unsigned id)
 	head = sl_head_copy(s->head);
 	if (head == NULL)
 		return SL_ERR_NOMEM;
-	become(ctx->draft, head, s->body, s->signs);
+	become(draft, head, s->body, s->signs);
 	return 0;
 }
 
@@ -83,21 +80,31 @@ count_changes(const struct sl_draft *draft, const struct sl_head *received)
 }
 
 int
-sl_snapshot_reset(struct sl_context *ctx, size_t *changes)
+sl_snapshot_reset(const struct sl_mail *mail, struct sl_draft *draft, size_t *changes)
 {
-	struct sl_head *head;
-	int removed, rc = sl_transaction_received(ctx->transaction, &head, &removed);
+	struct sl_head *head = sl_head_copy(mail->received);
 
-	if (rc != 0)
-		return rc;
-	*changes = count_changes(ctx->draft, head);
-	become(ctx->draft, head, NULL, NULL);
+	if (head == NULL)
+		return SL_ERR_NOMEM;
+	*changes = count_changes(draft, head);
+	become(draft, head, NULL, NULL);
 	return 0;
 }
 
 void
-sl_snapshots_drop(struct sl_transaction *t)
+sl_snapshots_drop(struct sl_mail *mail)
 {
-	for (; t->snapshots != NULL; t->snapshots = t->snapshots->next)
-		sl_head_free(t->snapshots->head);
+	for (; mail->snapshots != NULL; mail->snapshots = mail->snapshots->next)
+		sl_head_free(mail->snapshots->head);
+}
+
+size_t
+sl_snapshots_memory(const struct sl_mail *mail)
+{
+	const struct sl_snapshot *s;
+	size_t n = 0;
+
+	for (s = mail->snapshots; s != NULL; s = s->next)
+		n += sl_head_count(s->head) * sizeof(struct sl_field);
+	return n;
 }

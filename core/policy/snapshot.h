@@ -10,18 +10,20 @@
 #define SL_SNAPSHOT_MAX	32		/* of one run */
 
 /* Keeps the draft as it is now. SL_ERR_LIMIT: there are enough; SL_ERR_NOMEM. */
-int	 sl_snapshot_take(struct sl_context *ctx, unsigned *id);
+int	 sl_snapshot_take(struct sl_mail *mail, const struct sl_draft *draft, unsigned *id);
 
 /* SL_ERR_NOTFOUND: this run took none of that id; SL_ERR_NOMEM. */
-int	 sl_snapshot_restore(struct sl_context *ctx, unsigned id);
+int	 sl_snapshot_restore(const struct sl_mail *mail, struct sl_draft *draft, unsigned id);
 
 /*
  * Back to the message as it was received, also without the edits of eod; results in our
  * name that a stranger wrote stay away. 'changes': how many were undone.
  */
-int	 sl_snapshot_reset(struct sl_context *ctx, size_t *changes);
+int	 sl_snapshot_reset(const struct sl_mail *mail, struct sl_draft *draft, size_t *changes);
 
 /* Forgets those of the run that ended. */
-void	 sl_snapshots_drop(struct sl_transaction *t);
+void	 sl_snapshots_drop(struct sl_mail *mail);
+/* Bytes of memory that they hold, at most; arenas apart. */
+size_t	 sl_snapshots_memory(const struct sl_mail *mail);
 
 #endif

@@ -9,7 +9,6 @@
 
 #include "../base/alloc.h"
 #include "../engine/doors.h"
-#include "../mail/mime.h"
 #include "engine.h"
 #include "flow.h"
 #include "made.h"
@@ -17,7 +16,6 @@
 #include "relay.h"
 #include "scan.h"
 #include "sign.h"
-#include "snapshot.h"
 #include "taps.h"
 
 #define MAX_ARENA	(64 * 1024 * 1024)
@@ -41,6 +39,7 @@ sl_transaction_new(struct sl_session *s, struct sl_generation *generation,
 	t->session = s;
 	t->generation = sl_generation_ref(generation);
 	t->server = server;
+	t->mail.arena = t->arena;
 	t->chosen_end = &t->chosen;
 	return t;
 }
@@ -48,24 +47,19 @@ sl_transaction_new(struct sl_session *s, struct sl_generation *generation,
 void
 sl_transaction_free(struct sl_transaction *t)
 {
-	struct sl_counted_key *k;
 	struct sl_chosen *c;
 
 	if (t == NULL)
 		return;
-	for (k = t->keys; k != NULL; k = k->next)
-		sl_key_unref(k->key);
 	sl_auth_scan_free(t->scan);
 	sl_auth_scan_free(t->arc);
 	sl_auth_scan_free(t->helo);
-	sl_snapshots_drop(t);
 	sl_made_drop(t);
 	sl_head_free(t->base.head);
 	sl_head_free(t->draft.head);
 	for (c = t->chosen; c != NULL; c = c->next)
 		sl_head_free(c->draft.head);
-	sl_mime_free(t->mime);
-	sl_message_unref(t->message);
+	sl_mail_clear(&t->mail);
 	sl_buf_clear(&t->data);
 	json_decref(t->context);
 	sl_generation_unref(t->generation);
@@ -301,7 +295,7 @@ sl_session_rcpt(struct sl_session *s, struct sl_str path, sl_verdict_fn *fn, voi
 	struct sl_err err;
 	int rc;
 
-	if (s->transaction == NULL || s->transaction->message != NULL)
+	if (s->transaction == NULL || s->transaction->mail.message != NULL)
 		return SL_ERR_INVAL;
 	if ((rc = sl_call_begin(s, SL_RCPTTO, fn, arg)) != 0)
 		return rc;

@@ -10,12 +10,6 @@ struct sl_transaction *sl_transaction_new(struct sl_session *session,
 /* Everything of it; NULL is fine. Calls under way were cancelled before. */
 void	 sl_transaction_free(struct sl_transaction *t);
 
-/*
- * The header as received, without the results in our name that a stranger wrote (RFC 8601 5);
- * 'removed': how many those were. 0 or SL_ERR_NOMEM. The head is the caller's.
- */
-int	 sl_transaction_received(struct sl_transaction *t, struct sl_head **head, int *removed);
-
 /* Session's side of a call: SL_ERR_INVAL when one is under way. */
 int	 sl_call_begin(struct sl_session *s, enum sl_phase phase, sl_verdict_fn *fn, void *arg);
 /* Drops the call under way; nobody is told. */

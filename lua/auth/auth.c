@@ -9,6 +9,8 @@
 #include "../../core/policy/scan.h"
 #include "push.h"
 
+#define VERIFY_STEPS	20000		/* of a message of a text, hashes apart: about */
+
 static const struct sl_transaction *
 scans(lua_State *L)
 {
@@ -21,6 +23,85 @@ scan(lua_State *L, enum sl_scan_kind kind, int (*done)(lua_State *L, struct sl_o
 	if (sl_engine_dns(L) == NULL)
 		return luaL_error(L, "DNS isn't to be had here");
 	return sl_await(L, sl_scan(sl_context_of(L), kind), done);
+}
+
+/* ---- evaluations of a script's own --------------------------------------------------- */
+
+struct evaluation {
+	struct sl_op op;
+	struct sl_op *under_way;
+	void *of;			/* what is evaluated; freed with it */
+	void (*free)(void *of);
+};
+
+static void
+evaluation_cancel(struct sl_op *op)
+{
+	struct evaluation *e = (struct evaluation *)op;
+
+	sl_op_release(e->under_way);
+	e->under_way = NULL;
+}
+
+static void
+evaluation_free(struct sl_op *op)
+{
+	struct evaluation *e = (struct evaluation *)op;
+
+	evaluation_cancel(op);
+	e->free(e->of);
+	sl_free(op);
+}
+
+static const struct sl_op_class evaluation_class = {
+	"evaluation", evaluation_cancel, evaluation_free
+};
+
+static void
+evaluated(struct sl_op *op, void *arg)
+{
+	(void)op;
+	sl_op_finish(&((struct evaluation *)arg)->op, 0);
+}
+
+static void *
+evaluation_of(struct sl_op *op)
+{
+	return ((struct evaluation *)op)->of;
+}
+
+/* Takes 'of'. NULL = out of memory. */
+static struct sl_op *
+evaluation_start(lua_State *L, struct sl_evaluator *evaluator, void *of, void (*free)(void *of))
+{
+	struct evaluation *e = sl_calloc(1, sizeof(*e));
+
+	if (e == NULL) {
+		free(of);
+		return NULL;
+	}
+	sl_op_init(&e->op, &evaluation_class, sl_vm_loop(sl_vm_of(L)), 0);
+	e->of = of;
+	e->free = free;
+	e->under_way = sl_evaluate(e->op.loop, sl_engine_dns(L), evaluator, 20000, NULL);
+	if (e->under_way == NULL) {
+		evaluation_free(&e->op);
+		return NULL;
+	}
+	sl_op_wait(e->under_way, evaluated, e);
+	return &e->op;
+}
+
+static void
+free_spf(void *spf)
+{
+	sl_spf_free(spf);
+}
+
+static void
+free_verify(void *verify)
+{
+	sl_dkim_verify_free(verify);
 }
 
 /* ---- DMARC ------------------------------------------------------------------------------ */
@@ -142,18 +223,23 @@ auth_scan_spf(lua_State *L)
 /* ---- DKIM ------------------------------------------------------------------------------- */
 
 static int
-dkim_done(lua_State *L, struct sl_op *op)
+push_signatures(lua_State *L, const struct sl_dkim_verify *v)
 {
-	const struct sl_dkim_verify *v = sl_auth_scan_dkim(scans(L)->scan);
 	size_t i;
 
-	(void)op;
 	sl_list_new(L);
 	for (i = 0; i < sl_dkim_verify_count(v); i++) {
 		sl_push_signature(L, sl_dkim_verify_result(v, i));
 		sl_list_add(L);
 	}
 	return 1;
+}
+
+static int
+dkim_done(lua_State *L, struct sl_op *op)
+{
+	(void)op;
+	return push_signatures(L, sl_auth_scan_dkim(scans(L)->scan));
 }
 
 /*lua
@@ -171,19 +257,20 @@ auth_scan_dkim(lua_State *L)
 	return scan(L, SL_SCAN_MESSAGE, dkim_done);
 }
 
-/* The result of the signature that is the field at 2; none: it isn't among those looked at. */
+/* What verifyDKIM gives: all, or the signature that is the field at 2; none: it isn't among those
+ * looked at. */
 static int
-one_verified(lua_State *L, struct sl_op *op)
+push_verified(lua_State *L, const struct sl_message *m, const struct sl_dkim_verify *v)
 {
-	const struct sl_transaction *t = scans(L);
-	const struct sl_dkim_verify *v = sl_auth_scan_dkim(t->scan);
-	struct sl_str wanted = sl_str_trim(sl_arg_string(L, 2));
+	struct sl_str wanted = sl_str_trim(sl_arg_opt_string(L, 2, ""));
+	size_t i;
 
-	(void)op;
-	for (size_t i = 0; i < sl_dkim_verify_count(v); i++) {
+	if (!sl_arg_given(L, 2))
+		return push_signatures(L, v);
+	for (i = 0; i < sl_dkim_verify_count(v); i++) {
 		const struct sl_dkim_result *r = sl_dkim_verify_result(v, i);
 
-		if (sl_str_eq(sl_str_trim(t->message->fields[r->field].raw), wanted)) {
+		if (sl_str_eq(sl_str_trim(m->fields[r->field].raw), wanted)) {
 			sl_push_signature(L, r);
 			return 1;
 		}
@@ -192,9 +279,34 @@ one_verified(lua_State *L, struct sl_op *op)
 	return 1;
 }
 
+static int
+judged_verified(lua_State *L, struct sl_op *op)
+{
+	(void)op;
+	return push_verified(L, scans(L)->mail.message, sl_auth_scan_dkim(scans(L)->scan));
+}
+
+/* The evaluation of a message that isn't judged: nobody shares it. */
+static struct sl_op *
+verify_start(lua_State *L, struct sl_message *m)
+{
+	struct sl_dkim_verify_options o = {
+		.now = sl_run_time(L) / 1000000, .keys = sl_engine_pubkeys(L),
+	};
+	struct sl_dkim_verify *v = sl_dkim_verify_new(m, &o);
+
+	return v != NULL ? evaluation_start(L, sl_dkim_verify_evaluator(v), v, free_verify) : NULL;
+}
+
+static int
+text_verified(lua_State *L, struct sl_op *op)
+{
+	return push_verified(L, sl_part_mail(L, 1)->message, evaluation_of(op));
+}
+
 /*lua
 Verify the DKIM signatures of the message as received, as ScanDKIM does: all that are looked at,
-or the one that a field is.
+or the one that a field is. Those of a message made of a text are its own.
 
 @param field? string           a DKIM-Signature field as it stands, name included
 @return table[]|table? result  the list of ScanDKIM; with a field its result alone, none if it isn't one of them
@@ -207,10 +319,19 @@ or the one that a field is.
 static int
 verify_dkim(lua_State *L)
 {
+	struct sl_mail *mail;
+
 	sl_arg_object(L, 1, SL_MAIL_CLASS);
-	if (sl_arg_opt_string(L, 2, NULL).p == NULL)
-		return scan(L, SL_SCAN_MESSAGE, dkim_done);
-	return scan(L, SL_SCAN_MESSAGE, one_verified);
+	sl_arg_opt_string(L, 2, NULL);
+	if (sl_part_is_judged(L, 1)) {
+		sl_part_mail(L, 1);		/* raises where there is none */
+		return scan(L, SL_SCAN_MESSAGE, judged_verified);
+	}
+	if (sl_engine_dns(L) == NULL)
+		return luaL_error(L, "DNS isn't to be had here");
+	mail = sl_part_mail(L, 1);
+	sl_charge(L, VERIFY_STEPS + mail->message->bytes.n / 4);
+	return sl_await(L, verify_start(L, mail->message), text_verified);
 }
 
 /* The words of the product family, in order of strength. */
@@ -357,38 +478,6 @@ auth_scan_arc(lua_State *L)
 
 /* ---- spf(ip, helo, domain) ------------------------------------------------------------ */
 
-struct spf_op {
-	struct sl_op op;
-	struct sl_spf *spf;
-	struct sl_op *evaluation;
-};
-
-static void
-spf_op_cancel(struct sl_op *op)
-{
-	struct spf_op *s = (struct spf_op *)op;
-
-	sl_op_release(s->evaluation);
-	s->evaluation = NULL;
-}
-
-static void
-spf_op_free(struct sl_op *op)
-{
-	spf_op_cancel(op);
-	sl_spf_free(((struct spf_op *)op)->spf);
-	sl_free(op);
-}
-
-static const struct sl_op_class spf_class = { "spf", spf_op_cancel, spf_op_free };
-
-static void
-spf_evaluated(struct sl_op *op, void *arg)
-{
-	(void)op;
-	sl_op_finish(&((struct spf_op *)arg)->op, 0);
-}
-
 /* What HSL's spf gives. */
 static double
 spf_number(enum sl_spf_status status)
@@ -408,7 +497,7 @@ spf_number(enum sl_spf_status status)
 static int
 spf_word(lua_State *L, struct sl_op *op)
 {
-	const struct sl_spf_result *r = sl_spf_result(((struct spf_op *)op)->spf);
+	const struct sl_spf_result *r = sl_spf_result(evaluation_of(op));
 
 	if (sl_is_hsl(L))
 		sl_number(L, spf_number(r->status));
@@ -421,21 +510,9 @@ spf_word(lua_State *L, struct sl_op *op)
 static struct sl_op *
 spf_start(lua_State *L, const struct sl_spf_options *o)
 {
-	struct spf_op *s = sl_calloc(1, sizeof(*s));
+	struct sl_spf *spf = sl_spf_new(o);
 
-	if (s == NULL)
-		return NULL;
-	sl_op_init(&s->op, &spf_class, sl_vm_loop(sl_vm_of(L)), 0);
-	s->spf = sl_spf_new(o);
-	if (s->spf != NULL)
-		s->evaluation = sl_evaluate(s->op.loop, sl_engine_dns(L),
-		    sl_spf_evaluator(s->spf), 20000, NULL);
-	if (s->evaluation == NULL) {
-		spf_op_free(&s->op);
-		return NULL;
-	}
-	sl_op_wait(s->evaluation, spf_evaluated, s);
-	return &s->op;
+	return spf != NULL ? evaluation_start(L, sl_spf_evaluator(spf), spf, free_spf) : NULL;
 }
 
 /*lua
@@ -470,7 +547,7 @@ auth_spf(lua_State *L)
 static int
 spf_answer(lua_State *L, struct sl_op *op)
 {
-	const struct sl_spf_result *r = sl_spf_result(((struct spf_op *)op)->spf);
+	const struct sl_spf_result *r = sl_spf_result(evaluation_of(op));
 
 	sl_map_new(L);
 	sl_text(L, sl_spf_status_word(r->status));
@@ -517,7 +594,7 @@ const struct sl_builtin sl_module_auth[] = {
 	{ "ScanDMARC", auth_scan_dmarc, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "dmarc_details", auth_dmarc_details, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "ScanSPF", auth_scan_spf, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
-	{ "MailMessage:verifyDKIM", verify_dkim, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
+	{ "MailMessage:verifyDKIM", verify_dkim, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ "ScanDKIM", auth_scan_dkim, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "DKIMSDID", auth_dkim_sdid, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "ScanARC", auth_scan_arc, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },

@@ -17,6 +17,7 @@
 #include "../compose/compose.h"
 
 #define MAX_NAMES	100
+#define MAX_TEXT_SIGNS	4	/* of a message made of a text */
 
 #define SIGN_OPTIONS	"canonicalization_header", "canonicalization_body", "algorithm", \
     "additional_headers", "headers", "oversign_headers", "timestamp", "expiration", \
@@ -40,9 +41,9 @@ now_of(lua_State *L)
 }
 
 static void *
-keep_bytes(lua_State *L, const void *p, size_t n)
+keep_bytes(lua_State *L, struct sl_mail *mail, const void *p, size_t n)
 {
-	void *copy = sl_arena_alloc(sl_context_of(L)->arena, n + 1);
+	void *copy = sl_arena_alloc(mail->arena, n + 1);
 
 	if (copy == NULL)
 		luaL_error(L, "out of memory");
@@ -52,9 +53,9 @@ keep_bytes(lua_State *L, const void *p, size_t n)
 }
 
 static struct sl_str
-keep(lua_State *L, struct sl_str s)
+keep(lua_State *L, struct sl_mail *mail, struct sl_str s)
 {
-	return (struct sl_str){ keep_bytes(L, s.p, s.n), s.n };
+	return (struct sl_str){ keep_bytes(L, mail, s.p, s.n), s.n };
 }
 
 static enum sl_canon
@@ -70,7 +71,7 @@ canon_option(lua_State *L, int arg, const char *name)
 }
 
 static const struct sl_str_list *
-list_option(lua_State *L, int arg, const char *name)
+list_option(lua_State *L, struct sl_mail *mail, int arg, const char *name)
 {
 	struct sl_str names[MAX_NAMES];
 	struct sl_str_list *list;
@@ -84,15 +85,23 @@ list_option(lua_State *L, int arg, const char *name)
 	at = lua_gettop(L);
 	sl_arg_table(L, at);
 	for (i = 0; sl_each(L, at, &i) && n < MAX_NAMES; lua_pop(L, 2))
-		names[n++] = keep(L, sl_arg_string(L, lua_gettop(L)));
+		names[n++] = keep(L, mail, sl_arg_string(L, lua_gettop(L)));
 	lua_settop(L, at - 1);
-	list = keep_bytes(L, &(struct sl_str_list){ .n = n }, sizeof(*list));
-	list->name = keep_bytes(L, names, n * sizeof(names[0]));
+	list = keep_bytes(L, mail, &(struct sl_str_list){ .n = n }, sizeof(*list));
+	list->name = keep_bytes(L, mail, names, n * sizeof(names[0]));
 	return list;
 }
 
+/* Then Date and Message-ID may be added to what is signed. */
+static bool
+leaves_by_another_server(lua_State *L, const struct sl_mail *mail)
+{
+	return (sl_run_phase(L) & SL_AT_MESSAGE) != 0 && mail == sl_part_mail(L, 0) &&
+	    sl_context_of(L)->session->changes;
+}
+
 static void
-take_options(lua_State *L, int arg, struct sl_dkim_options *o)
+take_options(lua_State *L, struct sl_mail *mail, int arg, struct sl_dkim_options *o)
 {
 	struct sl_str algorithm = sl_opt_string(L, arg, "algorithm", NULL), identity;
 	double relative = sl_opt_number(L, arg, "expiration_relative", 1, 1e9, 0);
@@ -103,50 +112,37 @@ take_options(lua_State *L, int arg, struct sl_dkim_options *o)
 	    (!sl_dkim_algorithm_parse(algorithm, &o->algorithm) || o->algorithm == SL_DKIM_RSA_SHA1))
 		luaL_error(L, "option \"algorithm\": \"rsa-sha256\" or \"ed25519-sha256\" expected "
 		    "(RFC 8301)");
-	o->headers = list_option(L, arg, "headers");
-	o->additional = list_option(L, arg, "additional_headers");
-	o->oversign = list_option(L, arg, "oversign_headers");
-	o->completed_later = sl_context_of(L)->session->changes;
+	o->headers = list_option(L, mail, arg, "headers");
+	o->additional = list_option(L, mail, arg, "additional_headers");
+	o->oversign = list_option(L, mail, arg, "oversign_headers");
+	o->completed_later = leaves_by_another_server(L, mail);
 	o->timestamp = (int64_t)sl_opt_number(L, arg, "timestamp", -1, 1e12, 0);
 	o->expiration = (int64_t)sl_opt_number(L, arg, "expiration", 0, 1e12, 0);
 	if (relative > 0)
 		o->expiration = now_of(L) + (int64_t)relative;
 	identity = sl_opt_string(L, arg, "identity", NULL);
 	if (identity.p != NULL)
-		o->identity = keep(L, identity);
-}
-
-/* A reference that lives as long as the transaction. */
-static int
-hold_key(struct sl_context *ctx, struct sl_key *key)
-{
-	struct sl_counted_key *k = sl_arena_alloc(ctx->transaction->arena, sizeof(*k));
-
-	if (k == NULL)
-		return SL_ERR_NOMEM;
-	k->key = key;
-	k->next = ctx->transaction->keys;
-	ctx->transaction->keys = k;
-	return 0;
+		o->identity = keep(L, mail, identity);
 }
 
 /* Takes the reference to the key. */
 static void
-fill_request(lua_State *L, struct sl_dkim_request *r, struct sl_str selector,
+fill_request(lua_State *L, struct sl_mail *mail, struct sl_dkim_request *r, struct sl_str selector,
     struct sl_str domain, struct sl_key *key)
 {
-	if (hold_key(sl_context_of(L), key) != 0) {
+	if (sl_mail_hold_key(mail, key) != 0) {
 		sl_key_unref(key);
 		luaL_error(L, "out of memory");
 	}
-	r->selector = keep(L, selector);
-	r->domain = keep(L, domain);
+	r->selector = keep(L, mail, selector);
+	r->domain = keep(L, mail, domain);
 	r->key = key;
 }
 
 /* Selector, domain, key and the options at 'arg'. Not 0: the key isn't to be had. */
 static int
-take_request(lua_State *L, struct sl_dkim_request *r, int arg, struct sl_err *err)
+take_request(lua_State *L, struct sl_mail *mail, struct sl_dkim_request *r, int arg,
+    struct sl_err *err)
 {
 	struct sl_str selector = sl_arg_string(L, 1), domain = sl_arg_string(L, 2);
 	struct sl_str spec = sl_arg_string(L, 3);
@@ -154,11 +150,11 @@ take_request(lua_State *L, struct sl_dkim_request *r, int arg, struct sl_err *er
 
 	if (!sl_str_starts(spec, SL_STR("pki:")))
 		sl_secret_add(L, spec);
-	key = sl_context_key(sl_context_of(L), spec, err);
+	key = sl_engine_key(L, spec, err);
 	if (key == NULL)
 		return err->code;
-	fill_request(L, r, selector, domain, key);
-	take_options(L, arg, &r->options);
+	fill_request(L, mail, r, selector, domain, key);
+	take_options(L, mail, arg, &r->options);
 	return 0;
 }
 
@@ -172,7 +168,7 @@ refused(lua_State *L, const struct sl_err *err)
 
 /* Equal text, equal signature: requests are compared by it at commit. */
 static const char *
-describe_options(lua_State *L, int arg)
+describe_options(lua_State *L, struct sl_mail *mail, int arg)
 {
 	struct sl_buf *text = sl_scratch(L);
 	struct sl_err err;
@@ -181,22 +177,22 @@ describe_options(lua_State *L, int arg)
 		return "";
 	if (sl_json_encode(L, arg, text, false, false, &err) != 0)
 		luaL_error(L, "options: %s", err.text);
-	return keep(L, sl_buf_str(text)).p;
+	return keep(L, mail, sl_buf_str(text)).p;
 }
 
 static void
-queue_request(lua_State *L, const struct sl_sign_request *r)
+queue_request(lua_State *L, struct sl_mail *mail, struct sl_draft *draft,
+    const struct sl_sign_request *r)
 {
-	struct sl_context *ctx = sl_context_of(L);
-	struct sl_sign_request *s = keep_bytes(L, r, sizeof(*r)), **end, *copy;
+	struct sl_sign_request *s = keep_bytes(L, mail, r, sizeof(*r)), **end, *copy;
 	const struct sl_sign_request *old;
 
-	s->where = keep(L, sl_str_of(sl_where(L))).p;
+	s->where = keep(L, mail, sl_str_of(sl_where(L))).p;
 	/* the list may be shared with other recipients' drafts: this run gets its own */
-	old = ctx->draft->signs;
-	ctx->draft->signs = NULL;
-	for (end = &ctx->draft->signs; old != NULL; old = old->next, end = &copy->next) {
-		copy = keep_bytes(L, old, sizeof(*copy));
+	old = draft->signs;
+	draft->signs = NULL;
+	for (end = &draft->signs; old != NULL; old = old->next, end = &copy->next) {
+		copy = keep_bytes(L, mail, old, sizeof(*copy));
 		copy->next = NULL;
 		*end = copy;
 	}
@@ -204,18 +200,18 @@ queue_request(lua_State *L, const struct sl_sign_request *r)
 }
 
 static int
-sign_now(lua_State *L, const struct sl_dkim_request *r)
+sign_now(lua_State *L, struct sl_mail *mail, const struct sl_draft *draft,
+    const struct sl_dkim_request *r)
 {
-	struct sl_context *ctx = sl_context_of(L);
 	struct sl_buf *value = sl_scratch(L);
 	const struct sl_message *m;
 	struct sl_dkim_bodies *hashes;
 	struct sl_err err;
 
-	m = sl_body_message(ctx->transaction, ctx->draft->body, &hashes);
+	m = sl_body_message(mail, draft->body, &hashes);
 	if (m == NULL)
 		return luaL_error(L, "changed bodies are too large");
-	if (sl_dkim_sign(value, r, m, ctx->draft->head, hashes, now_of(L), &err) != 0)
+	if (sl_dkim_sign(value, r, m, draft->head, hashes, now_of(L), &err) != 0)
 		return refused(L, &err);
 	sl_string(L, sl_buf_str(value));
 	return 1;
@@ -223,19 +219,25 @@ sign_now(lua_State *L, const struct sl_dkim_request *r)
 
 /* The options are at 'arg'. */
 static int
-sign(lua_State *L, struct sl_sign_request *r, int arg)
+sign(lua_State *L, struct sl_mail *mail, struct sl_draft *draft, struct sl_sign_request *r, int arg)
 {
 	struct sl_err err;
 
 	if (sl_dkim_check(&r->dkim, now_of(L), &err) != 0)
 		return refused(L, &err);
 	if (sl_opt_bool(L, arg, "return_header", false))
-		return sign_now(L, &r->dkim);
-	r->options = describe_options(L, arg);
+		return sign_now(L, mail, draft, &r->dkim);
+	r->options = describe_options(L, mail, arg);
 	r->discard_changes = sl_opt_bool(L, arg, "discard_changes", false);
-	queue_request(L, r);
+	queue_request(L, mail, draft, r);
 	sl_bool(L, true);
 	return 1;
+}
+
+static int
+sign_judged(lua_State *L, struct sl_sign_request *r, int arg)
+{
+	return sign(L, sl_part_mail(L, 0), sl_part_draft(L, 0), r, arg);
 }
 
 /* ---- pre-flight ------------------------------------------------------------------------- */
@@ -247,7 +249,7 @@ sign_if(lua_State *L, struct sl_sign_request *r, enum sl_dkim_published state)
 	struct sl_err err;
 
 	if (state == SL_DKIM_PUB_GOOD || state == SL_DKIM_PUB_UNKNOWN)
-		return sign(L, r, 4);
+		return sign_judged(L, r, 4);
 	sl_err_set(&err, SL_ERR_REFUSED, "the key isn't the published one of %.200s, selector %.60s: %s",
 	    r->dkim.domain.p, r->dkim.selector.p, sl_dkim_published_word(state));
 	refused(L, &err);
@@ -262,7 +264,7 @@ record_known(lua_State *L, struct sl_op *op)
 	struct sl_sign_request r = { .next = NULL };
 	struct sl_err err;
 
-	if (take_request(L, &r.dkim, 4, &err) != 0)
+	if (take_request(L, sl_part_mail(L, 0), &r.dkim, 4, &err) != 0)
 		return refused(L, &err);
 	return sign_if(L, &r, sl_preflight_tell(sl_context_of(L)->generation, sl_run_tape(L), &r.dkim,
 	    query->answer));
@@ -320,9 +322,9 @@ dkim_sign(lua_State *L)
 	struct sl_err err;
 
 	sl_options(L, 4, option_names);
-	if (take_request(L, &r.dkim, 4, &err) != 0)
+	if (take_request(L, sl_part_mail(L, 0), &r.dkim, 4, &err) != 0)
 		return refused(L, &err);
-	return sl_opt_bool(L, 4, "preflight", false) ? look_first(L, &r) : sign(L, &r, 4);
+	return sl_opt_bool(L, 4, "preflight", false) ? look_first(L, &r) : sign_judged(L, &r, 4);
 }
 
 /* ---- the keys of sluice.lua ------------------------------------------------------------- */
@@ -344,9 +346,9 @@ keys_known(lua_State *L, struct sl_op *op)
 		    "unpublished");
 		return 3;
 	}
-	fill_request(L, &r.dkim, selector, domain, key);
-	take_options(L, 2, &r.dkim.options);
-	return sign(L, &r, 2);
+	fill_request(L, sl_part_mail(L, 0), &r.dkim, selector, domain, key);
+	take_options(L, sl_part_mail(L, 0), 2, &r.dkim.options);
+	return sign_judged(L, &r, 2);
 }
 
 /*lua
@@ -399,21 +401,21 @@ is_sealed(const struct sl_draft *draft)
 static int
 queue_seal(lua_State *L, struct sl_str results)
 {
-	struct sl_context *ctx = sl_context_of(L);
+	struct sl_mail *mail = sl_part_mail(L, 0);
 	struct sl_sign_request r = {
-		.seals = true, .cv = sl_auth_scan_arc(ctx->transaction->arc)->status,
-		.results = keep(L, results),
+		.seals = true, .cv = sl_auth_scan_arc(sl_context_of(L)->transaction->arc)->status,
+		.results = keep(L, mail, results),
 	};
 	struct sl_arc_request q;
 	struct sl_err err;
 
-	if (take_request(L, &r.dkim, 4, &err) != 0)
+	if (take_request(L, mail, &r.dkim, 4, &err) != 0)
 		return not_sealed(L, NULL, err.text);
 	q = (struct sl_arc_request){ r.dkim, r.cv, r.results };
 	if (sl_arc_check(&q, now_of(L), &err) != 0)
 		return not_sealed(L, NULL, err.text);
-	r.options = describe_options(L, 4);
-	queue_request(L, &r);
+	r.options = describe_options(L, mail, 4);
+	queue_request(L, mail, sl_part_draft(L, 0), &r);
 	sl_bool(L, true);
 	return 1;
 }
@@ -430,7 +432,7 @@ results_known(lua_State *L, struct sl_op *op)
 	sl_scan_write(ctx, &w, SL_RESULTS_MAIL);
 	if (sl_authres_end(&w) != 0)
 		return luaL_error(L, "out of memory");
-	return queue_seal(L, keep(L, sl_buf_str(results)));
+	return queue_seal(L, keep(L, sl_part_mail(L, 0), sl_buf_str(results)));
 }
 
 /* What forbids a set for good is known now, not only at commit. */
@@ -507,11 +509,21 @@ mime_sign_dkim(lua_State *L)
 	lua_pushvalue(L, 1);
 	lua_remove(L, 1);		/* selector, domain, key, options, object */
 	sl_options(L, 4, composed_option_names);
-	if (take_request(L, &r, 4, &err) != 0 || sl_dkim_check(&r, now_of(L), &err) != 0)
+	if (take_request(L, sl_part_mail(L, 0), &r, 4, &err) != 0 || sl_dkim_check(&r, now_of(L), &err) != 0)
 		return refused(L, &err);
 	sl_compose_sign(L, 5, &r);
 	lua_settop(L, 5);
 	return 1;
+}
+
+static unsigned
+count_signs(const struct sl_draft *draft)
+{
+	unsigned n = 0;
+
+	for (const struct sl_sign_request *r = draft->signs; r != NULL; r = r->next)
+		n++;
+	return n;
 }
 
 /* What sign gave, with the object at 5 in the place of true. */
@@ -526,12 +538,13 @@ signed_object(lua_State *L, int n)
 /*lua
 Sign the message with DKIM as DKIMSign does: when it leaves, over the header it has then.
 
-Copies that were queued before aren't signed by it.
+Copies that were queued before aren't signed by it. One made of a text is signed whenever it is
+written, by toString or queue, four times at most; outside of a policy there are no keys "pki:NAME".
 
 @param selector string
 @param domain string
 @param key string       "pki:NAME", a private key in PEM, or base64 of its DER
-@param options? table   those of DKIMSign, without preflight
+@param options? table   as of DKIMSign but preflight
 @return MailMessage|string|false self  with return_header the value of the field; false: it can't be signed
 @return string? err     with false: why
 
@@ -543,6 +556,8 @@ static int
 mail_sign_dkim(lua_State *L)
 {
 	struct sl_sign_request r = { .next = NULL };
+	struct sl_mail *mail;
+	struct sl_draft *draft;
 	struct sl_err err;
 
 	sl_arg_object(L, 1, SL_MAIL_CLASS);
@@ -550,13 +565,17 @@ mail_sign_dkim(lua_State *L)
 	lua_pushvalue(L, 1);
 	lua_remove(L, 1);		/* selector, domain, key, options, object */
 	sl_options(L, 4, for_option_names);
-	if (take_request(L, &r.dkim, 4, &err) != 0)
+	mail = sl_part_mail(L, 5);
+	draft = sl_part_draft(L, 5);
+	if (!sl_part_is_judged(L, 5) && count_signs(draft) >= MAX_TEXT_SIGNS)
+		return luaL_error(L, "more than %d signatures", MAX_TEXT_SIGNS);
+	if (take_request(L, mail, &r.dkim, 4, &err) != 0)
 		return refused(L, &err);
-	return signed_object(L, sign(L, &r, 4));
+	return signed_object(L, sign(L, mail, draft, &r, 4));
 }
 
 const struct sl_builtin sl_module_dkim[] = {
-	{ "MailMessage:signDKIM", mail_sign_dkim, SL_AT_MESSAGE | SL_IMPURE },
+	{ "MailMessage:signDKIM", mail_sign_dkim, SL_AT_ANY | SL_IMPURE },
 	{ "MIME:signDKIM", mime_sign_dkim, SL_AT_MESSAGE | SL_IMPURE },
 	{ "DKIMSign", dkim_sign, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },
 	{ "DKIMSignFor", dkim_sign_for, SL_AT_MESSAGE | SL_WAITS | SL_IMPURE },

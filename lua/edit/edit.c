@@ -11,29 +11,28 @@
 #include "../../core/engine/doors.h"
 #include "../../core/engine/value.h"
 #include "../../core/policy/body.h"
+#include "../../core/policy/parts.h"
 #include "../compose/compose.h"
-#include "../mime/mime.h"
 
 /* ---- helpers ---------------------------------------------------------------- */
 
 static const struct sl_mime_part *
 part_at(lua_State *L, int arg)
 {
-	unsigned index = sl_mime_part_arg(L, arg);
-
-	return &sl_mime_parts(L)->parts[index];
+	return &sl_part_tree(L, arg)->parts[sl_part_index(L, arg)];
 }
 
 static bool
 is_root(lua_State *L, int arg)
 {
-	return sl_mime_part_arg(L, arg) == 0;
+	return sl_part_index(L, arg) == 0;
 }
 
+/* Of the message that the part at 1 is of. */
 static struct sl_head *
 head_of(lua_State *L)
 {
-	return sl_context_of(L)->draft->head;
+	return sl_part_draft(L, 1)->head;
 }
 
 static void
@@ -47,18 +46,19 @@ must(lua_State *L, int rc, const struct sl_err *err)
 static bool
 splice(lua_State *L, const char *from, const char *to, struct sl_str bytes, enum sl_splice_kind kind)
 {
-	struct sl_context *ctx = sl_context_of(L);
-	const char *start = ctx->transaction->message->bytes.p;
+	const struct sl_mail *mail = sl_part_mail(L, 1);
+	struct sl_draft *draft = sl_part_draft(L, 1);
+	const char *start = mail->message->bytes.p;
 	struct sl_body *body;
 	int rc;
 
-	sl_charge(L, bytes.n / 8 + (ctx->draft->body != NULL ? ctx->draft->body->n : 0));
-	rc = sl_body_splice(ctx->arena, ctx->draft->body, (size_t)(from - start), (size_t)(to - start),
+	sl_charge(L, bytes.n / 8 + (draft->body != NULL ? draft->body->n : 0));
+	rc = sl_body_splice(mail->arena, draft->body, (size_t)(from - start), (size_t)(to - start),
 	    bytes, kind, &body);
 	if (rc == SL_ERR_LIMIT)
 		luaL_error(L, "more than %d changes of one message, or too large ones", SL_BODY_MAX_SPLICES);
 	if (rc == 0)
-		ctx->draft->body = body;
+		draft->body = body;
 	return rc == 0;
 }
 
@@ -380,15 +380,15 @@ Replace what stands before the first part of a multipart.
 static int
 set_preamble(lua_State *L)
 {
-	unsigned index = sl_mime_part_arg(L, 1);
+	unsigned index = sl_part_index(L, 1);
 	const struct sl_mime_part *part = part_at(L, 1);
 	struct sl_str text = sl_arg_string(L, 2);
 	struct sl_buf *lines = sl_scratch(L);
 
-	if (part->nparts == 0 || sl_mime_parts(L)->parts[index + 1].opening.n == 0)
+	if (part->nparts == 0 || sl_part_tree(L, 1)->parts[index + 1].opening.n == 0)
 		return self_if(L, false);
 	sl_compose_encode(lines, SL_ENCODING_NONE, text);
-	if (sl_mime_parts(L)->parts[index + 1].opening.p == part->body.p)
+	if (sl_part_tree(L, 1)->parts[index + 1].opening.p == part->body.p)
 		sl_buf_puts(lines, "\r\n");
 	return self_if(L, splice(L, part->body.p, part->body.p + part->preamble.n, sl_buf_str(lines),
 	    SL_REPLACE_FIRST));
@@ -433,7 +433,7 @@ between_delimiters(lua_State *L)
 static const char *
 over_crlf(lua_State *L, const char *p)
 {
-	struct sl_str all = sl_context_of(L)->transaction->message->bytes;
+	struct sl_str all = sl_part_mail(L, 1)->message->bytes;
 
 	return all.p + all.n - p >= 2 && p[0] == '\r' && p[1] == '\n' ? p + 2 : p;
 }
@@ -576,8 +576,8 @@ static int
 put_part(lua_State *L, bool first)
 {
 	static const char *const names[] = { "type", NULL };
-	unsigned index = sl_mime_part_arg(L, 1);
-	const struct sl_mime *m = sl_mime_parts(L);
+	unsigned index = sl_part_index(L, 1);
+	const struct sl_mime *m = sl_part_tree(L, 1);
 	const struct sl_mime_part *part = &m->parts[index];
 	struct sl_str type;
 
@@ -627,16 +627,16 @@ prepend_part(lua_State *L)
 }
 
 const struct sl_builtin sl_module_edit[] = {
-	{ "MIMEPart:addHeader", add_header, SL_AT_MESSAGE },
-	{ "MIMEPart:setHeader", set_header, SL_AT_MESSAGE },
-	{ "MIMEPart:delHeader", del_header, SL_AT_MESSAGE },
-	{ "MIMEPart:renameHeader", rename_header, SL_AT_MESSAGE },
-	{ "MIMEPart:setBody", set_body, SL_AT_MESSAGE },
-	{ "MIMEPart:setPreamble", set_preamble, SL_AT_MESSAGE },
-	{ "MIMEPart:setEpilogue", set_epilogue, SL_AT_MESSAGE },
-	{ "MIMEPart:remove", remove_part, SL_AT_MESSAGE },
-	{ "MIMEPart:replacePart", replace_part, SL_AT_MESSAGE },
-	{ "MIMEPart:appendPart", append_part, SL_AT_MESSAGE | SL_IMPURE },
-	{ "MIMEPart:prependPart", prepend_part, SL_AT_MESSAGE | SL_IMPURE },
+	{ "MIMEPart:addHeader", add_header, SL_AT_ANY },
+	{ "MIMEPart:setHeader", set_header, SL_AT_ANY },
+	{ "MIMEPart:delHeader", del_header, SL_AT_ANY },
+	{ "MIMEPart:renameHeader", rename_header, SL_AT_ANY },
+	{ "MIMEPart:setBody", set_body, SL_AT_ANY },
+	{ "MIMEPart:setPreamble", set_preamble, SL_AT_ANY },
+	{ "MIMEPart:setEpilogue", set_epilogue, SL_AT_ANY },
+	{ "MIMEPart:remove", remove_part, SL_AT_ANY },
+	{ "MIMEPart:replacePart", replace_part, SL_AT_ANY },
+	{ "MIMEPart:appendPart", append_part, SL_AT_ANY | SL_IMPURE },
+	{ "MIMEPart:prependPart", prepend_part, SL_AT_ANY | SL_IMPURE },
 	{ NULL, NULL, 0 },
 };

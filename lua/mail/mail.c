@@ -12,6 +12,7 @@
 #include "../../core/policy/made.h"
 #include "../../core/policy/parts.h"
 #include "../compose/compose.h"
+#include "../mailmessage/mailmessage.h"
 
 #define MAX_RECIPIENTS	100
 #define MAX_DELAY	(30.0 * 86400)
@@ -257,6 +258,34 @@ send_(lua_State *L)
 	return queue_object(L);
 }
 
+static int
+push_id(lua_State *L, const char *id)
+{
+	sl_map_new(L);
+	sl_text(L, id);
+	sl_map_set(L, "transaction");
+	return 1;
+}
+
+/* One made of a text: it has nothing to do with the one that is judged. */
+static int
+queue_text(lua_State *L)
+{
+	struct sl_made made = { .next = NULL };
+	struct sl_err err;
+	const char *id;
+
+	if ((sl_run_phase(L) & SL_AT_MESSAGE) == 0)
+		return luaL_error(L, "MailMessage:queue stores with the message that is judged: only in "
+		    "eod, data");
+	made.sender = address(L, 2, true);
+	take_recipients(L, 3, &made);
+	take_options(L, 5, &made, transport(L, sl_arg_opt_string(L, 4, "")));
+	if (sl_made_add(sl_context_of(L), &made, sl_mail_text(L, 1), &id, &err) != 0)
+		return luaL_error(L, "%s", err.text);
+	return push_id(L, id);
+}
+
 /*lua
 Queue the message as it is now, for a recipient: nothing is copied but its envelope.
 
@@ -269,11 +298,14 @@ As all deliveries it happens if the client hears 2xx. Signatures that were asked
 this copy too. Behind another mail server (milter) recipients are added and taken away; what its
 one message can't be, another sender or other edits for some, is deferred with an event.
 
+One made of a text becomes a new message, as MIME:queue says, with nothing added to it: Date and
+Message-ID are those it has.
+
 @param sender string|table     reverse-path: a string, or a table with localpart and domain
-@param recipient string|table  in the same way
+@param recipient string|table  in the same way; one made of a text takes a list, too
 @param transportid? string     a name of `transports`; the recipient's, or that of its row in the relay table
 @param options? table          metadata (strings by name), delay (seconds; 0)
-@return table id               transaction: the engine's id
+@return table id               transaction: the engine's id; of a new message its own
 
     for _, to in ipairs(transaction.recipients) do
       MIME("0"):queue(transaction.senderaddress, to.address, to.transportid)
@@ -283,14 +315,18 @@ static int
 queue_message(lua_State *L)
 {
 	static const char *const names[] = { "metadata", "delay", NULL };
-	struct sl_context *ctx = sl_context_of(L);
-	struct sl_draft draft = *ctx->draft;
+	struct sl_context *ctx;
 	struct sl_address from, to;
+	struct sl_draft draft;
 	const char *metadata;
 	struct sl_err err;
 
 	sl_arg_object(L, 1, SL_MAIL_CLASS);
 	sl_options(L, 5, names);
+	if (!sl_part_is_judged(L, 1))
+		return queue_text(L);
+	draft = *sl_part_draft(L, 1);
+	ctx = sl_context_of(L);
 	address_arg(L, 2, true, &from);
 	address_arg(L, 3, false, &to);
 	draft.sender = keep(L, sl_str_of(from.address));
@@ -305,10 +341,7 @@ queue_message(lua_State *L)
 	sl_charge(L, 20);
 	if (sl_context_queue(ctx, &draft, &err) != 0)
 		return luaL_error(L, "%s", err.text);
-	sl_map_new(L);
-	sl_text(L, ctx->transaction->id);
-	sl_map_set(L, "transaction");
-	return 1;
+	return push_id(L, ctx->transaction->id);
 }
 
 /* ---- mail() ------------------------------------------------------------------- */
@@ -447,7 +480,7 @@ mail(lua_State *L)
 
 const struct sl_builtin sl_module_mail[] = {
 	{ "mail", mail, SL_AT_MESSAGE | SL_IMPURE | SL_HEADER },
-	{ "MailMessage:queue", queue_message, SL_AT_MESSAGE },
+	{ "MailMessage:queue", queue_message, SL_AT_ANY | SL_IMPURE },
 	{ "MIME:queue", queue, SL_AT_MESSAGE | SL_IMPURE },
 	{ "MIME:send", send_, SL_AT_MESSAGE | SL_IMPURE },
 	{ NULL, NULL, 0 },

@@ -1,13 +1,18 @@
 /*
- * The whole message as an object, MIME("0") and arguments.mail: a MailMessage, which is a
- * MIMEPart and more. What it changes is the run's draft, as other builtins' edits are.
+ * Whole messages as objects: a MailMessage, which is a MIMEPart and more. That of MIME("0") and
+ * arguments.mail is judged, and what it changes is the run's draft, as other builtins' edits are;
+ * one of a text has a draft of its own.
  */
+#include "mailmessage.h"
+
 #include <string.h>
 
 #include "../../core/engine/builtin.h"
+#include "../../core/engine/doors.h"
 #include "../../core/engine/value.h"
 #include "../../core/policy/body.h"
 #include "../../core/policy/parts.h"
+#include "../../core/policy/sign.h"
 #include "../../core/policy/snapshot.h"
 
 /* ---- states ------------------------------------------------------------------ */
@@ -32,7 +37,7 @@ snapshot(lua_State *L)
 	int rc;
 
 	sl_arg_object(L, 1, SL_MAIL_CLASS);
-	rc = sl_snapshot_take(sl_context_of(L), &id);
+	rc = sl_snapshot_take(sl_part_mail(L, 1), sl_part_draft(L, 1), &id);
 	if (rc == SL_ERR_LIMIT)
 		return luaL_error(L, "more than %d snapshots", SL_SNAPSHOT_MAX);
 	if (rc != 0)
@@ -57,7 +62,7 @@ restore(lua_State *L)
 	int rc;
 
 	sl_arg_object(L, 1, SL_MAIL_CLASS);
-	rc = sl_snapshot_restore(sl_context_of(L), (unsigned)id);
+	rc = sl_snapshot_restore(sl_part_mail(L, 1), sl_part_draft(L, 1), (unsigned)id);
 	if (rc == SL_ERR_NOMEM)
 		return luaL_error(L, "out of memory");
 	sl_bool(L, rc == 0);
@@ -66,11 +71,11 @@ restore(lua_State *L)
 
 /* How many changes; false for none in Lua, where 0 is true. */
 static int
-undo_all(lua_State *L)
+undo_all(lua_State *L, int arg)
 {
 	size_t n;
 
-	if (sl_snapshot_reset(sl_context_of(L), &n) != 0)
+	if (sl_snapshot_reset(sl_part_mail(L, arg), sl_part_draft(L, arg), &n) != 0)
 		return luaL_error(L, "out of memory");
 	if (n > 0 || sl_is_hsl(L))
 		sl_number(L, (double)n);
@@ -93,7 +98,7 @@ static int
 reset(lua_State *L)
 {
 	sl_arg_object(L, 1, SL_MAIL_CLASS);
-	return undo_all(L);
+	return undo_all(L, 1);
 }
 
 /*lua
@@ -106,7 +111,7 @@ Undo all changes of the message, as MailMessage's reset does: the name of 2016.
 static int
 discard_changes(lua_State *L)
 {
-	return undo_all(L);
+	return undo_all(L, 0);
 }
 
 /* ---- bytes ------------------------------------------------------------------- */
@@ -162,41 +167,62 @@ by CR LF.
 static int
 modify_content(lua_State *L)
 {
-	struct sl_context *ctx = sl_context_of(L);
-	const struct sl_message *m = ctx->transaction->message;
+	const struct sl_mail *mail;
+	struct sl_draft *draft;
 	size_t start, count;
 	struct sl_str data = sl_arg_string(L, 4);
 	struct sl_body *body;
 	int rc;
 
 	sl_arg_object(L, 1, SL_MAIL_CLASS);
+	mail = sl_part_mail(L, 1);
+	draft = sl_part_draft(L, 1);
 	start = (size_t)sl_arg_number(L, 2, 0, 1e15);
 	count = (size_t)sl_arg_number(L, 3, 0, 1e15);
-	check_place(L, m, start, count);
-	sl_charge(L, data.n / 8 + (ctx->draft->body != NULL ? ctx->draft->body->n : 0));
+	check_place(L, mail->message, start, count);
+	sl_charge(L, data.n / 8 + (draft->body != NULL ? draft->body->n : 0));
 	if (!has_whole_lines(data))
 		return luaL_argerror(L, 4, "lines that end by CR LF expected, without NUL");
-	rc = sl_body_splice(ctx->arena, ctx->draft->body, start, start + count, data,
+	rc = sl_body_splice(mail->arena, draft->body, start, start + count, data,
 	    count == 0 ? SL_INSERT : SL_REPLACE, &body);
 	if (rc == SL_ERR_LIMIT)
 		return luaL_error(L, "more than %d changes of one message, or too large ones",
 		    SL_BODY_MAX_SPLICES);
 	lua_settop(L, 1);
 	if (rc == 0)
-		ctx->draft->body = body;
+		draft->body = body;
 	else
 		sl_none(L);
 	return 1;
 }
 
-static int
-to_buf(void *arg, struct sl_str piece)
+#define SIGN_STEPS	20000		/* what a signature costs, about */
+
+struct sl_buf *
+sl_mail_text(lua_State *L, int arg)
 {
-	return sl_buf_putstr(arg, piece);
+	struct sl_mail *mail = sl_part_mail(L, arg);
+	struct sl_draft draft = *sl_part_draft(L, arg);
+	struct sl_buf *text;
+	struct sl_err err;
+	uint64_t size = mail->message->bytes.n;
+
+	if (sl_part_is_judged(L, arg))
+		draft.signs = NULL;		/* made when it leaves */
+	for (size_t i = 0; draft.body != NULL && i < draft.body->n; i++)
+		size += draft.body->splice[i].bytes.n;
+	for (const struct sl_sign_request *r = draft.signs; r != NULL; r = r->next)
+		size += SIGN_STEPS * 8;
+	sl_charge(L, size / 8);
+	text = sl_scratch(L);
+	if (sl_sign_write(mail, &draft, draft.signs != NULL ? sl_run_time(L) / 1000000 : 0, text, &err) != 0)
+		luaL_error(L, "%s", err.text);
+	return text;
 }
 
 /*lua
-The message as it is now: with all edits of the run, before signatures.
+The message as it is now, with all edits. Of one made of a text with the signatures that were asked
+for, of the one that is judged before signatures: those are made when it leaves.
 
 @return string text
 
@@ -205,29 +231,51 @@ The message as it is now: with all edits of the run, before signatures.
 static int
 to_string(lua_State *L)
 {
-	const struct sl_context *ctx = sl_context_of(L);
-	struct sl_dkim_bodies *hashes;
-	const struct sl_message *m;
-	struct sl_buf *text;
-
 	sl_arg_object(L, 1, SL_MAIL_CLASS);
-	m = sl_body_message(ctx->transaction, ctx->draft->body, &hashes);
-	if (m == NULL)
-		return luaL_error(L, "changed bodies are too large");
-	sl_charge(L, sl_message_size(m, ctx->draft->head) / 8);
-	text = sl_scratch(L);
-	if (sl_message_write(m, ctx->draft->head, to_buf, text) != 0)
-		return luaL_error(L, "out of memory");
-	sl_string(L, sl_buf_str(text));
+	sl_string(L, sl_buf_str(sl_mail_text(L, 1)));
+	return 1;
+}
+
+/* ---- messages of texts -------------------------------------------------------- */
+
+/*lua
+Make a message of a text: one that a report or a forward has attached, one that was fetched, one for
+the test of a function that takes a message.
+
+It is read, changed and written as the one that is judged, which it has nothing to do with, and lives
+as long as the run. verifyDKIM looks at its own signatures; toString and queue have those that
+signDKIM asked for; queue makes a new message of it. Lines end by CR LF, as in mail; a text that has
+none, as scripts and files write it, gets them in the place of its LFs. At most 32 MB, a header as the server takes it (1000 fields,
+1 MB), 1000 messages in one run.
+
+@param data string            header, empty line, body
+@return MailMessage? message  none: larger than that
+@return string? err
+@return string? code          "limit"
+
+    -- the message that somebody complains of, in a report of theirs (RFC 5965)
+    for _, part in ipairs(MIME("0"):findByType("message/rfc822")) do
+      local message = MailMessage.String(part:getBody())
+      if message then syslog("notice", "complaint about " .. (message:getHeader("Message-ID") or "?")) end
+    end
+*/
+static int
+of_text(lua_State *L)
+{
+	struct sl_err err;
+
+	if (sl_part_of_text(L, 1, &err) != 0)
+		return sl_fail_err(L, &err);
 	return 1;
 }
 
 const struct sl_builtin sl_module_mailmessage[] = {
-	{ "MailMessage:snapshot", snapshot, SL_AT_MESSAGE },
-	{ "MailMessage:restore", restore, SL_AT_MESSAGE },
-	{ "MailMessage:reset", reset, SL_AT_MESSAGE },
-	{ "MailMessage:modifyContent", modify_content, SL_AT_MESSAGE },
-	{ "MailMessage:toString", to_string, SL_AT_MESSAGE },
+	{ "MailMessage.String", of_text, SL_AT_ANY },
+	{ "MailMessage:snapshot", snapshot, SL_AT_ANY },
+	{ "MailMessage:restore", restore, SL_AT_ANY },
+	{ "MailMessage:reset", reset, SL_AT_ANY },
+	{ "MailMessage:modifyContent", modify_content, SL_AT_ANY },
+	{ "MailMessage:toString", to_string, SL_AT_ANY | SL_IMPURE },
 	{ "DiscardMailDataChanges", discard_changes, SL_AT_MESSAGE },
 	{ NULL, NULL, 0 },
 };

@@ -1,14 +1,13 @@
 /*
- * Parts of the message, to read: objects of the class MIMEPart. They are numbers
- * of parts; what is known of them is the transaction's.
+ * Parts of messages, to read: objects of the class MIMEPart. They are numbers of
+ * parts; what is known of them is their message's (core/policy/parts.h).
  */
-#include "mime.h"
-
 #include <string.h>
 
 #include "../../core/engine/builtin.h"
 #include "../../core/engine/value.h"
 #include "../../core/mail/charset.h"
+#include "../../core/policy/parts.h"
 #include "../compose/compose.h"
 #include "../pcre/pcre.h"
 
@@ -17,43 +16,23 @@
 
 /* ---- helpers --------------------------------------------------------------- */
 
-const struct sl_mime *
-sl_mime_parts(lua_State *L)
-{
-	size_t looked;
-	const struct sl_mime *m = sl_parts(sl_context_of(L)->transaction, &looked);
-
-	if (m == NULL)
-		luaL_error(L, "out of memory");
-	sl_charge(L, looked / BYTES_PER_STEP);
-	return m;
-}
-
-unsigned
-sl_mime_part_arg(lua_State *L, int arg)
-{
-	return ((struct sl_part *)sl_arg_object(L, arg, SL_PART_CLASS))->index;
-}
-
 static const struct sl_mime_part *
 part_at(lua_State *L, int arg)
 {
-	unsigned index = sl_mime_part_arg(L, arg);
-
-	return &sl_mime_parts(L)->parts[index];
+	return &sl_part_tree(L, arg)->parts[sl_part_index(L, arg)];
 }
 
+/* The part of the number at 'number', or none, of the message that the one at 'arg' is of. */
 static int
-push_part(lua_State *L, unsigned index)
+push_numbered(lua_State *L, int arg, int number)
 {
-	sl_part_push(L, index);
-	return 1;
-}
+	int index = sl_mime_find(sl_part_tree(L, arg), sl_arg_string(L, number));
 
-static const struct sl_head *
-head_of(lua_State *L)
-{
-	return sl_context_of(L)->draft->head;
+	if (index < 0)
+		sl_none(L);
+	else
+		sl_part_push(L, arg, (unsigned)index);
+	return 1;
 }
 
 /* ---- the root and its parts ------------------------------------------------ */
@@ -77,20 +56,13 @@ Without a number: a new message or part, empty, of the class MIME, in any phase.
 static int
 mime(lua_State *L)
 {
-	int index;
-
 	if (lua_gettop(L) == 0) {
 		sl_compose_new(L);
 		return 1;
 	}
 	if ((sl_run_phase(L) & SL_AT_MESSAGE) == 0)
 		return luaL_error(L, "MIME(id) needs a message: only in eod, data");
-	index = sl_mime_find(sl_mime_parts(L), sl_arg_string(L, 1));
-	if (index < 0) {
-		sl_none(L);
-		return 1;
-	}
-	return push_part(L, (unsigned)index);
+	return push_numbered(L, 0, 1);
 }
 
 /*lua
@@ -103,10 +75,10 @@ The number of a part, as MIME takes it.
 static int
 get_id(lua_State *L)
 {
-	unsigned index = sl_mime_part_arg(L, 1);
+	const struct sl_mime *m = sl_part_tree(L, 1);
 	struct sl_buf *id = sl_scratch(L);
 
-	sl_mime_id(sl_mime_parts(L), index, id);
+	sl_mime_id(m, sl_part_index(L, 1), id);
 	sl_string(L, sl_buf_str(id));
 	return 1;
 }
@@ -122,15 +94,7 @@ The part of another number, anywhere in the message.
 static int
 get_by_id(lua_State *L)
 {
-	int index;
-
-	sl_mime_part_arg(L, 1);
-	index = sl_mime_find(sl_mime_parts(L), sl_arg_string(L, 2));
-	if (index < 0)
-		sl_none(L);
-	else
-		push_part(L, (unsigned)index);
-	return 1;
+	return push_numbered(L, 1, 2);
 }
 
 /*lua
@@ -143,12 +107,12 @@ The parts in a part, not those in them.
 static int
 get_parts(lua_State *L)
 {
-	unsigned index = sl_mime_part_arg(L, 1), i;
-	const struct sl_mime *m = sl_mime_parts(L);
+	unsigned index = sl_part_index(L, 1), i;
+	const struct sl_mime *m = sl_part_tree(L, 1);
 
 	sl_list_new(L);
 	for (i = index + 1; i < m->parts[index].next; i = m->parts[i].next) {
-		push_part(L, i);
+		sl_part_push(L, 1, i);
 		sl_list_add(L);
 	}
 	return 1;
@@ -290,7 +254,8 @@ fields_of(lua_State *L, int arg)
 	const struct sl_mime_part *part = part_at(L, arg);
 
 	sl_charge(L, part->head.n / BYTES_PER_STEP);
-	return (struct fields){ sl_mime_part_arg(L, arg) == 0 ? head_of(L) : NULL, 0, part->head };
+	return (struct fields){ sl_part_index(L, arg) == 0 ? sl_part_draft(L, arg)->head : NULL, 0,
+	    part->head };
 }
 
 static bool
@@ -542,7 +507,8 @@ matches(struct sl_str text, struct sl_str wanted)
 	return sl_str_ieq(text, wanted);
 }
 
-/* What pcre_compile made, or "/.../flags", as HSL writes it: no type is so called. */
+/* What pcre_compile made, or "/.../flags" as HSL writes it, or what has an anchor, as published
+ * scripts do ("^text/(plain|html)$"): no type is so called. */
 static bool
 is_pattern(lua_State *L)
 {
@@ -551,7 +517,8 @@ is_pattern(lua_State *L)
 	if (sl_is_pattern(L, 2))
 		return true;
 	s = sl_arg_string(L, 2);
-	return sl_str_starts(s, SL_STR("/")) && sl_str_chr(sl_str_sub(s, 1, s.n), '/') >= 0;
+	return sl_str_starts(s, SL_STR("^")) || sl_str_ends(s, SL_STR("$")) ||
+	    (sl_str_starts(s, SL_STR("/")) && sl_str_chr(sl_str_sub(s, 1, s.n), '/') >= 0);
 }
 
 static bool
@@ -573,8 +540,8 @@ is_wanted(lua_State *L, struct sl_str text)
 static int
 find_parts(lua_State *L, bool by_type)
 {
-	unsigned index = sl_mime_part_arg(L, 1), i;
-	const struct sl_mime *m = sl_mime_parts(L);
+	unsigned index = sl_part_index(L, 1), i;
+	const struct sl_mime *m = sl_part_tree(L, 1);
 	struct sl_buf *text;
 	int r = 0;
 
@@ -591,7 +558,7 @@ find_parts(lua_State *L, bool by_type)
 			return luaL_error(L, "out of memory");
 		if (r != 0 || !is_wanted(L, sl_buf_str(text)))
 			continue;
-		push_part(L, i);
+		sl_part_push(L, 1, i);
 		sl_list_add(L);
 	}
 	return 1;
@@ -600,7 +567,7 @@ find_parts(lua_State *L, bool by_type)
 /*lua
 The parts of a type, this one and those in it at any depth.
 
-@param type string|userdata  "text/html"; "text/" is any text; "/.../i" or what pcre_compile made: a pattern
+@param type string|userdata  "text/html"; "text/" is any text; "/.../i", "^...$" or what pcre_compile made: a pattern
 @return MIMEPart[] parts     in the order of the message
 
     for _, part in ipairs(MIME("0"):findByType("text/")) do echo(part:getID()) end
@@ -627,21 +594,21 @@ find_by_file_name(lua_State *L)
 
 const struct sl_builtin sl_module_mime[] = {
 	{ "MIME", mime, SL_AT_ANY },
-	{ "MIMEPart:getID", get_id, SL_AT_MESSAGE },
-	{ "MIMEPart:getByID", get_by_id, SL_AT_MESSAGE },
-	{ "MIMEPart:getParts", get_parts, SL_AT_MESSAGE },
-	{ "MIMEPart:findByType", find_by_type, SL_AT_MESSAGE },
-	{ "MIMEPart:findByFileName", find_by_file_name, SL_AT_MESSAGE },
-	{ "MIMEPart:getType", get_type, SL_AT_MESSAGE },
-	{ "MIMEPart:getTypeParameter", get_type_parameter, SL_AT_MESSAGE },
-	{ "MIMEPart:getFileName", get_file_name, SL_AT_MESSAGE },
-	{ "MIMEPart:getSize", get_size, SL_AT_MESSAGE },
-	{ "MIMEPart:getHeader", get_header, SL_AT_MESSAGE },
-	{ "MIMEPart:getHeaders", get_headers, SL_AT_MESSAGE },
-	{ "MIMEPart:getHeaderNames", get_header_names, SL_AT_MESSAGE },
-	{ "MIMEPart:getBody", get_body, SL_AT_MESSAGE },
-	{ "MIMEPart:getPreamble", get_preamble, SL_AT_MESSAGE },
-	{ "MIMEPart:getEpilogue", get_epilogue, SL_AT_MESSAGE },
-	{ "MIMEPart:getErrors", get_errors, SL_AT_MESSAGE },
+	{ "MIMEPart:getID", get_id, SL_AT_ANY },
+	{ "MIMEPart:getByID", get_by_id, SL_AT_ANY },
+	{ "MIMEPart:getParts", get_parts, SL_AT_ANY },
+	{ "MIMEPart:findByType", find_by_type, SL_AT_ANY },
+	{ "MIMEPart:findByFileName", find_by_file_name, SL_AT_ANY },
+	{ "MIMEPart:getType", get_type, SL_AT_ANY },
+	{ "MIMEPart:getTypeParameter", get_type_parameter, SL_AT_ANY },
+	{ "MIMEPart:getFileName", get_file_name, SL_AT_ANY },
+	{ "MIMEPart:getSize", get_size, SL_AT_ANY },
+	{ "MIMEPart:getHeader", get_header, SL_AT_ANY },
+	{ "MIMEPart:getHeaders", get_headers, SL_AT_ANY },
+	{ "MIMEPart:getHeaderNames", get_header_names, SL_AT_ANY },
+	{ "MIMEPart:getBody", get_body, SL_AT_ANY },
+	{ "MIMEPart:getPreamble", get_preamble, SL_AT_ANY },
+	{ "MIMEPart:getEpilogue", get_epilogue, SL_AT_ANY },
+	{ "MIMEPart:getErrors", get_errors, SL_AT_ANY },
 	{ NULL, NULL, 0 },
 };

@@ -23,6 +23,7 @@ return {
   GetHeaders = { least = 1, most = 2 },
   GetMetaData = { least = 0, most = 0 },
   MIME = { least = 0, most = 1 },
+  ["MailMessage.String"] = { least = 1, most = 1 },
   PrependHeader = { least = 2, most = 3 },
   Quarantine = { least = 1, most = 2, position = 2, options = { "recipient", "transportid", "metadata", "done", "reject", "reason" } },
   Reject = { least = 0, most = 2, position = 2, options = { "code", "enhanced", "disconnect" } },

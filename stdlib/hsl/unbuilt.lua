@@ -48,8 +48,7 @@ return {
   yaml_decode = "use JSON: json_decode, data files",
   zlib_compress = "compression isn't built", zlib_uncompress = "compression isn't built",
   -- objects
-  ["MailMessage::String"] = "only the message that is judged is parsed",
-  ["MailMessage::File"] = "only the message that is judged is parsed",
+  ["MailMessage::File"] = "there are no File objects: MailMessage::String takes the text",
   EODMailMessage = '$arguments["mail"] and MIME("0") are the message, objects of the class MailMessage',
   FFI = "other programs' code isn't called", FFIFunction = "other programs' code isn't called",
   File = "use file, file_get_contents and in_file", Iconv = "header fields are decoded by GetHeader",

@@ -299,7 +299,7 @@ struct job {
 	struct sl_program *program;
 	const char *path;
 	struct sl_str source;
-	bool included;
+	enum sl_hsl_role role;
 	struct sl_buf *code, *includes;
 	bool refused;
 };
@@ -307,6 +307,7 @@ struct job {
 static int
 run_compiler(lua_State *L)
 {
+	static const char *const roles[] = { NULL, "lines", "part" };
 	struct job *j = lua_touserdata(L, 1);
 	struct sl_str code;
 
@@ -314,7 +315,7 @@ run_compiler(lua_State *L)
 	sl_string(L, j->source);
 	lua_pushstring(L, j->path);
 	sl_ref_push(L, j->program->compiler_host);
-	lua_pushboolean(L, j->included);
+	lua_pushstring(L, roles[j->role]);	/* NULL: nil */
 	lua_call(L, 4, 3);		/* code, warnings, includes; or nil, errors */
 	code.p = lua_tolstring(L, 2, &code.n);
 	if (code.p == NULL) {
@@ -324,7 +325,7 @@ run_compiler(lua_State *L)
 	}
 	sl_buf_putstr(j->code, code);
 	append(L, 4, j->includes, '\0');
-	if (!j->included)
+	if (j->role == SL_HSL_MAIN)
 		append(L, 3, &j->program->warnings, '\n');
 	return 0;
 }
@@ -341,10 +342,10 @@ refuse(const struct sl_program *p, const char *path, struct sl_err *err)
 }
 
 int
-sl_hsl_compile(struct sl_program *p, const char *path, struct sl_str source, bool included,
-    struct sl_buf *code, struct sl_buf *includes, struct sl_err *err)
+sl_hsl_compile(struct sl_program *p, const char *path, struct sl_str source,
+    enum sl_hsl_role role, struct sl_buf *code, struct sl_buf *includes, struct sl_err *err)
 {
-	struct job j = { p, path, source, included, code, includes, false };
+	struct job j = { p, path, source, role, code, includes, false };
 	struct sl_bounds bounds = { path, STEPS, MEMORY, NULL };
 	struct sl_err why;
 	int rc;

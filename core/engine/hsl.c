@@ -282,13 +282,12 @@ quiet(lua_State *L)
 enum { INCLUDE_DEFINITIONS = 1, INCLUDE_CODE, INCLUDE_CODE_ONCE };
 
 static int
-included(lua_State *L, int status, lua_KContext ctx)
+included(lua_State *L, int status, lua_KContext results)
 {
 	(void)status;
-	(void)ctx;
 	if (sl_running(L)->ending)
 		return sl_go_on_ending(L);
-	return 0;
+	return (int)results;
 }
 
 /* True the first time for this path and these shared variables. */
@@ -306,7 +305,7 @@ first_time(lua_State *L)
 	return first;
 }
 
-/* include(path, shared, mode) */
+/* include(path, shared, mode): whether the file's code ended by "return", and its value */
 static int
 include(lua_State *L)
 {
@@ -325,8 +324,8 @@ include(lua_State *L)
 		lua_pushvalue(L, 2);
 		lua_pushinteger(L, mode == INCLUDE_DEFINITIONS ? mode : INCLUDE_CODE);
 	}
-	lua_callk(L, hsl ? 3 : 1, 0, 0, included);
-	return included(L, LUA_OK, 0);
+	lua_callk(L, hsl ? 3 : 1, hsl ? 2 : 0, hsl ? 2 : 0, included);
+	return included(L, LUA_OK, hsl ? 2 : 0);
 }
 
 /* ---- the table ----------------------------------------------------------------------------- */

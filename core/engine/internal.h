@@ -323,10 +323,14 @@ int	 sl_bounded(struct sl_vm *vm, const struct sl_bounds *bounds, lua_CFunction 
 /* Pushes a table with Lua's library, without builtins and what reads files of a policy. */
 void	 sl_push_library(lua_State *L);
 
+/* What a file of HSL is compiled for: to be main code, main code whose variables the next lines of a
+ * REPL see, or part of a file that includes or imports it. */
+enum sl_hsl_role { SL_HSL_MAIN, SL_HSL_LINES, SL_HSL_PART };
+
 /* compile.c: HSL to Lua; the code goes to 'code', the .hsl files it includes to
  * 'includes', each ended by a NUL. All errors are in program->report. */
 int	 sl_hsl_compile(struct sl_program *program, const char *path, struct sl_str source,
-	    bool included, struct sl_buf *code, struct sl_buf *includes, struct sl_err *err);
+	    enum sl_hsl_role role, struct sl_buf *code, struct sl_buf *includes, struct sl_err *err);
 
 /* syntax.c: [-0, +1] lua_load of text in two parts. */
 int	 sl_load_parts(lua_State *L, const char *name, struct sl_str before, struct sl_str source);

@@ -303,7 +303,8 @@ add_hsl(struct sl_program *p, const char *path, struct sl_str source, bool inclu
 		snprintf(key, sizeof(key), SL_HSL_INCLUDED "%s", path);
 		c.key = key;
 	}
-	rc = sl_hsl_compile(p, path, skip_mark(source), included || p->shares, &code, &includes, err);
+	rc = sl_hsl_compile(p, path, skip_mark(source), included ? SL_HSL_PART :
+	    p->shares ? SL_HSL_LINES : SL_HSL_MAIN, &code, &includes, err);
 	if (rc == 0) {
 		c.source = sl_buf_str(&code);
 		rc = load(p, &c, err);
@@ -347,7 +348,7 @@ sl_program_translate(struct sl_program *p, const char *path, struct sl_str sourc
 
 	sl_buf_reset(&p->report);
 	sl_buf_reset(&p->warnings);
-	rc = sl_hsl_compile(p, path, skip_mark(source), false, code, &includes, err);
+	rc = sl_hsl_compile(p, path, skip_mark(source), SL_HSL_MAIN, code, &includes, err);
 	sl_buf_clear(&includes);
 	return rc;
 }

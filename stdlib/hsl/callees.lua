@@ -7,19 +7,31 @@ local unbuilt = require "hsl.unbuilt"
 
 local callees = {}
 
---- Functions and classes are there before the code that stands above them.
-function callees.hoist(self, body, into)
+-- What has the name already: functions of functions are apart from those of all, classes aren't.
+local function first_of(self, statement, into)
+  local name = statement.name
+  local everybodys = into == self.functions or into == self.included_functions
+  return into[name] or (everybodys or statement.t == "class") and
+    (self.classes[name] or self.included_functions[name] or self.functions[name])
+end
+
+--- Functions and classes are there before the code that stands above them. 'path': the file that the
+--- body is from, if it isn't the one that is compiled, and 'at' the statement that includes it.
+function callees.hoist(self, body, into, path, at)
   for _, statement in ipairs(body) do
     local kind, name = statement.t, statement.name
     if kind == "function" or kind == "class" then
-      local first = into[name] or self.classes[name]
+      local first = first_of(self, statement, into)
+      local made = kind == "function" and statement.func or statement
+      made.file = path
       if first then
-        self.diag:error(statement, ("%s %s is defined twice"):format(kind, name),
-          "first at line " .. first.line)
+        self.diag:error(at or statement, ("%s %s is defined twice"):format(kind, name),
+          ("%s line %d%s"):format(first.file and "in " .. first.file or "first at", first.line,
+            path and " and in " .. path or ""))
       elseif kind == "function" then
-        into[name] = statement.func
+        into[name] = made
       else
-        self.classes[name] = statement
+        self.classes[name] = made
       end
     end
   end

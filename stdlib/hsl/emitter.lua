@@ -297,17 +297,27 @@ statements["continue"] = function(self)
   end
 end
 
-statements["return"] = function(self, node)
-  local prefix = "do return "
-  if self.inside then
-    self.inside.leaves[1] = true
-    prefix = "do return 1, "
-  end
-  if not node.value then
-    self:add(self.inside and "do return 1 end" or "do return end")
+-- Leaves the function, or the main code: of an included file also that of who includes it.
+local function give_back(self, code)
+  if self.generator and not self.inside then   -- what it gives, it yields
+    self:add(code == "" and "do return end" or ("do local _ = %s; return end"):format(code))
     return
   end
-  self:choose(node.value, { clean = true }, function(code) self:add(prefix .. code .. " end") end)
+  local sign = self.inside and "1" or self.role == "part" and not self.in_function and "true"
+  if self.inside then self.inside.leaves[1] = true end
+  if not sign then
+    self:add(("do return %s end"):format(code))
+  else
+    self:add(("do return %s%s end"):format(sign, code ~= "" and ", " .. code or ""))
+  end
+end
+
+statements["return"] = function(self, node)
+  if not node.value then
+    give_back(self, "")
+  else
+    self:choose(node.value, { clean = true }, function(code) give_back(self, code) end)
+  end
 end
 
 -- The body as a function that 'call' runs; whatever left it goes on leaving here.
@@ -322,12 +332,7 @@ local function protected(self, body, call, after)
   if after then after(code, value) end
   if inside.leaves[1] then
     self:add(("if %s == 1 then"):format(code))
-    if self.inside then
-      self.inside.leaves[1] = true
-      self:add("do return 1, " .. value .. " end")
-    else
-      self:add("do return " .. value .. " end")
-    end
+    give_back(self, value)
     self:add("end")
   end
   for _, leaving in ipairs { { 2, "break" }, { 3, "continue" } } do
@@ -393,8 +398,11 @@ function statements.unset(self, node)
 end
 
 function statements.include(self, node)
-  self:add(("%s(%s, _M, %s);"):format(self:use("include"), quote(node.path),
-    node.once and "3" or "2"))
+  local left, value = self:temp(), self:temp()
+  self:add(("local %s, %s = %s(%s, _M, %s); if %s then"):format(left, value, self:use("include"),
+    quote(node.path), node.once and "3" or "2", left))
+  give_back(self, value)
+  self:add("end")
 end
 
 local function import_name(self, name)
@@ -483,7 +491,11 @@ function emit_statement(self, node)
   local code = self:pop()
   if self.has_temps then code = "do " .. code .. " end" end
   self.has_temps, self.keeps = outer, false
-  self:add(self:mark(node) .. code)
+  if node.lifted then    -- its own lines come later than those of what it stood in
+    self:add(self:mark { line = node.lifted } .. code:gsub("\1%d+\2", ""))
+  else
+    self:add(self:mark(node) .. code)
+  end
 end
 
 function emit_block(self, block)
@@ -594,8 +606,8 @@ function M:func(node)
       names[#names + 1] = place(param.var)
     end
   end
-  local saved = { self.inside, self.leaving, self.in_function, self.has_temps, self.keeps }
-  self.inside, self.leaving, self.in_function = nil, nil, true
+  local saved = { self.inside, self.leaving, self.in_function, self.generator, self.has_temps, self.keeps }
+  self.inside, self.leaving, self.in_function, self.generator = nil, nil, true, node.generator
   self:push()
   if rest then
     self:add(("local %s = %s(...);"):format(place(rest.var), self:use("list")))
@@ -616,7 +628,8 @@ function M:func(node)
   emit_body(self, node.body.body)
   if node.generator then self:add("end) end") end
   local code = self:pop()
-  self.inside, self.leaving, self.in_function, self.has_temps, self.keeps = table.unpack(saved, 1, 5)
+  self.inside, self.leaving, self.in_function, self.generator, self.has_temps, self.keeps =
+    table.unpack(saved, 1, 6)
   -- made where it ends, as Lua does: to who steps it is no line of its body
   code = ("%sfunction(%s) %s %send"):format(self:mark(node), table.concat(names, ", "), code,
     self:mark{ line = node.body.last })
@@ -656,11 +669,11 @@ end
 --- The chunk of a resolved file. 'found' is what the resolver knows of it.
 function emitter.emit(file, found)
   local self = setmetatable({ used = {}, temps = 0, labels = 0, private = {}, includes = found.includes,
-    builtins = found.host.builtins, out = {} }, M)
+    role = found.role, builtins = found.host.builtins, out = {} }, M)
   self:push()
   declare(self, file.scope)
   local between = definitions_of_included(self)
-  if found.included then between = between .. " if _mode == 1 then return end" end
+  if found.role then between = between .. " if _mode == 1 then return end" end
   emit_body(self, file.body, between ~= "" and between or nil)
   local code = self:pop()
   -- the chunk returns behind its last line, not on it

@@ -5,6 +5,7 @@
 -- assignment wherever it stands: !$x = f() is !($x = f()).
 local cursor = require "hsl.cursor"
 local foreign = require "hsl.foreign"
+local lift = require "hsl.lift"
 
 local grammar = {}
 
@@ -509,6 +510,7 @@ function function_rest(self, token, name)
   local outer, loops, switches = self.in_function, self.loops, self.switches
   self.in_function, self.loops, self.switches = f, 0, 0
   f.body = self.block(self)
+  f.body.body = lift.body(f.body.body)
   self.in_function, self.loops, self.switches = outer, loops, switches
   return f
 end

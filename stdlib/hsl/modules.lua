@@ -20,9 +20,6 @@ local function add_exports(self, statement, out)
     out.functions[statement.name] = statement.func
   elseif statement.t == "class" then
     out.classes[statement.name] = statement
-  elseif statement.t == "include" then
-    local its = exports_of(self, statement.path)
-    for kind, names in pairs(its or {}) do add_missing(out[kind], names) end
   elseif imports_names(statement) then
     local its = exports_of(self, statement.path) or { functions = {}, classes = {} }
     for _, name in ipairs(statement.names) do
@@ -46,6 +43,10 @@ function exports_of(self, path)
     for name in pairs(names) do out.variables[name] = true end
   end
   for _, statement in ipairs(file.body) do add_exports(self, statement, out) end
+  for _, statement in ipairs(survey.includes(file)) do
+    local its = exports_of(self, statement.path)
+    for kind, names in pairs(its or {}) do add_missing(out[kind], names) end
+  end
   return out
 end
 
@@ -130,17 +131,23 @@ function modules.take(self, file, into, report)
   end
 end
 
+-- The statements by which a file needs others.
+local function needs_of(file)
+  local list = survey.includes(file)
+  for _, statement in ipairs(file.body) do
+    if imports_names(statement) then list[#list + 1] = statement end
+  end
+  return list
+end
+
 -- Whether 'path' leads back to a file that is open.
 local function leads_back(self, path, state)
   if state[path] == "open" then return true end
   if state[path] then return false end
   local file = self.host.parse(path)
   state[path] = "open"
-  for _, statement in ipairs(file and file.body or {}) do
-    if (statement.t == "include" or imports_names(statement)) and
-        leads_back(self, statement.path, state) then
-      return true
-    end
+  for _, statement in ipairs(file and needs_of(file) or {}) do
+    if leads_back(self, statement.path, state) then return true end
   end
   state[path] = "done"
   return false
@@ -149,40 +156,44 @@ end
 --- A module runs before the file that imports it: they can't need each other.
 function modules.check_cycles(self, file)
   local state = { [self.diag.path] = "open" }
-  for _, statement in ipairs(file.body) do
-    if (statement.t == "include" or imports_names(statement)) and
-        leads_back(self, statement.path, state) then
+  for _, statement in ipairs(needs_of(file)) do
+    if leads_back(self, statement.path, state) then
       self.diag:error(statement, "what " .. statement.path .. " imports leads back to itself")
       return
     end
   end
 end
 
---- What an included file brings along: functions, and names it shares with the main code.
-function modules.look_into(self, file, seen)
-  for _, statement in ipairs(file.body) do
-    if statement.t == "include" then
-      local included = self.host.parse(statement.path)
-      if included and seen[statement.path] == "open" then
-        self.diag:error(statement, statement.path .. " includes itself")
-      elseif included and not seen[statement.path] then
-        seen[statement.path] = "open"
-        modules.look_into(self, included, seen)
-        callees.hoist(self, included.body, self.included_functions)
-        modules.take(self, included, self.included_functions)
-        local shared, assigns = survey.names(included)
-        for name in pairs(shared) do self.shared[name] = true end
-        for name in pairs(assigns) do self.shared[name] = true end
-        survey.each_node({ body = included.body }, function(node)
-          if node.t == "var" then self.shared[node.name] = true end
-          if node.t == "interp" then
-            for _, part in ipairs(node.parts) do
-              if type(part) == "table" then self.shared[part.name] = true end
-            end
-          end
-        end)
-        seen[statement.path] = "done"
+-- Variables of an included file are the main code's: they live where both find them.
+local function share_names(self, included)
+  for _, names in ipairs { survey.names(included) } do
+    for name in pairs(names) do self.shared[name] = true end
+  end
+  survey.each_node({ body = included.body }, function(node)
+    if node.t == "var" then self.shared[node.name] = true end
+    if node.t == "interp" then
+      for _, part in ipairs(node.parts) do
+        if type(part) == "table" then self.shared[part.name] = true end
       end
+    end
+  end)
+end
+
+--- What an included file brings along: functions, and names it shares with the main code. 'at': the
+--- statement of the file that is compiled which leads there.
+function modules.look_into(self, file, seen, at)
+  for _, statement in ipairs(survey.includes(file)) do
+    local path = statement.path
+    local included = self.host.parse(path)
+    if included and seen[path] == "open" then
+      self.diag:error(at or statement, path .. " includes itself")
+    elseif included and not seen[path] then
+      seen[path] = "open"
+      modules.look_into(self, included, seen, at or statement)
+      callees.hoist(self, included.body, self.included_functions, path, at or statement)
+      modules.take(self, included, self.included_functions)
+      share_names(self, included)
+      seen[path] = "done"
     end
   end
 end

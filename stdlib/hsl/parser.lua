@@ -2,6 +2,7 @@
 local cursor = require "hsl.cursor"
 local foreign = require "hsl.foreign"
 local grammar = require "hsl.grammar"
+local lift = require "hsl.lift"
 
 local parser = {}
 
@@ -472,7 +473,7 @@ function parser.parse(tokens, diag)
     end
   end)
   if not ok and why ~= failure then error(why, 0) end
-  return { t = "file", line = 1, col = 1, body = body }
+  return { t = "file", line = 1, col = 1, body = lift.body(body) }
 end
 
 return parser

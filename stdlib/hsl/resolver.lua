@@ -248,7 +248,7 @@ function expressions.cache(self, node)
   local callee = node.call.callee
   if callee.t == "name" then
     node.entries = self.cache_names[callee.name] or
-      self.included and self.functions[callee.name] and self.diag.path .. "::" .. callee.name
+      self.role and self.functions[callee.name] and self.diag.path .. "::" .. callee.name
   end
 end
 
@@ -544,6 +544,9 @@ function walk_statement(self, node)
       ("this is never reached: %s ends the script"):format(self.frame.final) or
       "this is never reached")
   end
+  if node.lifted then
+    self.diag:warn(node, ("this %s is there wherever it stands, whether its block is run or not"):format(node.t))
+  end
   node.clears = {}
   self.clears = node.clears
   statements[node.t](self, node)
@@ -557,10 +560,10 @@ end
 -- ---- the file ---------------------------------------------------------------------------------
 
 --- Resolves the names of a file. 'host': builtins (name -> true or "final"), facts (name ->
---- true), near(name), near_fact(name), parse(path) -> tree or nil. 'included': its variables are
---- shared with whoever includes it.
-function resolver.resolve(file, diag, host, included)
-  local self = { diag = diag, host = host, included = included, functions = {},
+--- true), near(name), near_fact(name), parse(path) -> tree or nil. 'role': as the compiler's; unless it is
+--- nil, variables are shared with others.
+function resolver.resolve(file, diag, host, role)
+  local self = { diag = diag, host = host, role = role, functions = {},
     classes = {}, includes = {}, included_functions = {}, calls_builtin = {},
     exports = {}, cache_names = {}, accesses = {}, calls = {}, callers = {}, frame = {}, clears = {} }
   self.shared, self.main_assigns = survey.names(file)

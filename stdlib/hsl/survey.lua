@@ -19,6 +19,21 @@ function survey.each_node(node, visit)
   end
 end
 
+--- The include statements of a file's main code, in blocks too.
+function survey.includes(file)
+  local list = {}
+  local function go(node)
+    if node.t == "func" then return end
+    if node.t == "include" then list[#list + 1] = node end
+    for _, child in pairs(node) do
+      if type(child) == "table" then go(child) end
+    end
+  end
+  go(file)
+  table.sort(list, function(a, b) return a.line < b.line or a.line == b.line and a.col < b.col end)
+  return list
+end
+
 --- Names that functions import, and that the main code assigns.
 function survey.names(file)
   local shared, assigns = {}, {}

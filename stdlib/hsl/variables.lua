@@ -37,7 +37,7 @@ function variables.find(self, name, at)
   local var = scope.vars[name]
   if var then return var end
   if scope.func then return variables.declare(self, name, "local", at) end
-  if self.shared[name] or self.included then return variables.declare(self, name, "global", at) end
+  if self.shared[name] or self.role then return variables.declare(self, name, "global", at) end
   local assigns = self.main_assigns[name]
   local is_fact = not assigns or assigns == "elements" and self.host.facts[name]   -- $context
   return variables.declare(self, name, is_fact and "fact" or "local", at)

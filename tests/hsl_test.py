@@ -252,6 +252,7 @@ if (GetHeadr("X") and 1 or 0) { Reject(); echo $sendrip; }
 function Deliver() { global $x; if ($x) $y = 1; echo $y; echo $senderip; }
 function dnstxt($name) { return ["injected"]; }
 function uuid() { return builtin uuid(); }
+if (true) { function conditional() { } }
 """)
     result = subprocess.run([SLUICE, "check", tmp_path], capture_output=True, text=True)
     assert result.returncode == 0
@@ -262,7 +263,8 @@ function uuid() { return builtin uuid(); }
                   "$senderip?", "a.hsl:3:54: warning: $y may not be assigned here",
                   "Deliver is redefined and never calls builtin Deliver",
                   "a.hsl:4:1: warning: dnstxt is redefined and never calls builtin dnstxt",
-                  "functions see facts by: global $senderip;"):
+                  "functions see facts by: global $senderip;",
+                  "a.hsl:6:13: warning: this function is there wherever it stands, whether its block is run"):
         assert words in result.stdout, words + "\n" + result.stdout
     assert "uuid" not in result.stdout
 

@@ -309,8 +309,8 @@ local function bind_captures(self, node, outer_scope)
     self.scope = node.scope
     node.scope.vars[capture.name] = var
   end
-  local this = outer_scope.vars.this
-  if not node.name and not node.method and this and this.object then    -- a class's functions keep it for theirs
+  local this = outer_scope.vars.this      -- anonymous functions of a class's functions keep it
+  if not node.name and not node.method and this and this.object then
     this.captured, created[this], node.scope.vars.this = true, true, this
   end
   return created
@@ -545,7 +545,8 @@ function walk_statement(self, node)
       "this is never reached")
   end
   if node.lifted then
-    self.diag:warn(node, ("this %s is there wherever it stands, whether its block is run or not"):format(node.t))
+    self.diag:warn(node, ("this %s is there wherever it stands, whether its block is run or not"):format(
+      node.t))
   end
   node.clears = {}
   self.clears = node.clears

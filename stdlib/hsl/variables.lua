@@ -4,8 +4,8 @@
 -- A variable's record:
 --   name, kind: "local" | "global" (in the main scope's table) | "fact"
 --   assigned, read: whether it ever is;  unset: it may be read while it isn't assigned
---   captured: a closure sees it;  object: the $this of a class's function;  elements: $x[..] = is a statement somewhere;  nested: with
---   several keys;  values: what is assigned, for its type;  opaque: other things are, too;
+--   captured: a closure sees it;  object: the $this of a class's function;  elements: $x[..] = is
+--   a statement somewhere;  nested: with several keys;  values: what is assigned, for its type;  opaque: other things are, too;
 --   forgotten: unset() somewhere, so that every read has to look
 --
 -- 'self' is the resolver: scope, frame, clears, host, diag.

@@ -103,25 +103,27 @@ sl_to_string(lua_State *L, int index)
 	}
 }
 
-/* strtod knows more than HSL: inf, nan, hexadecimal fractions. */
+static double
+hex_number(const char *p)
+{
+	double n = 0;
+
+	for (; sl_hex_value(*p) >= 0; p++)
+		n = n * 16 + sl_hex_value(*p);
+	return n;
+}
+
+/* Of a text that ends with a zero byte. strtod knows more than HSL: inf, nan, hexadecimal fractions. */
 static double
 number_of(struct sl_str s)
 {
-	char text[64];
-	size_t i, n;
-	bool hex;
+	const char *p = sl_str_trim(s).p, *digits = p + (*p == '-' || *p == '+');
 
-	s = sl_str_trim(s);
-	n = s.n < sizeof(text) - 1 ? s.n : sizeof(text) - 1;
-	memcpy(text, s.p, n);
-	text[n] = '\0';
-	i = text[0] == '-' || text[0] == '+';
-	hex = text[i] == '0' && (text[i + 1] == 'x' || text[i + 1] == 'X');
-	if (hex)
-		return (text[0] == '-' ? -1.0 : 1.0) * (double)strtoull(text + i + 2, NULL, 16);
-	if (!sl_isdigit(text[i]) && !(text[i] == '.' && sl_isdigit(text[i + 1])))
+	if (digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X'))
+		return (*p == '-' ? -1.0 : 1.0) * hex_number(digits + 2);
+	if (!sl_isdigit(digits[0]) && !(digits[0] == '.' && sl_isdigit(digits[1])))
 		return 0;
-	return strtod(text, NULL);
+	return strtod(p, NULL);
 }
 
 double
@@ -183,9 +185,9 @@ equal_mixed(lua_State *L, int a, int b, int ta, int tb)
 			return sl_truth(L, a) == sl_truth(L, b);
 		return sl_to_number(L, a) == sl_to_number(L, b);
 	}
-	if (ta == LUA_TSTRING || tb == LUA_TSTRING)
-		return false;
-	return sl_truth(L, a) == sl_truth(L, b);
+	if (ta == LUA_TBOOLEAN || tb == LUA_TBOOLEAN || ta == LUA_TNUMBER || tb == LUA_TNUMBER)
+		return sl_truth(L, a) == sl_truth(L, b);
+	return false;
 }
 
 /* A table of context is compared as the array it is a view of. */

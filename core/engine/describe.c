@@ -5,6 +5,7 @@
 #include "internal.h"
 
 #define MAX_DEPTH	6
+#define MAX_MAP_DEPTH	32	/* echo shows what json_decode made */
 
 static void describe(lua_State *L, int index, struct sl_buf *out, size_t max, int depth);
 
@@ -127,7 +128,7 @@ describe_map(lua_State *L, int index, struct sl_buf *out, size_t max, int depth)
 
 	sl_buf_putc(out, '[');
 	for (at = 0; sl_map_each(L, index, &at); lua_settop(L, top)) {
-		if (lua_gettop(L) > top + 2 || out->n > max || depth >= MAX_DEPTH) {
+		if (lua_gettop(L) > top + 2 || out->n > max || depth >= MAX_MAP_DEPTH) {
 			sl_buf_puts(out, "...");
 			break;
 		}

@@ -246,11 +246,16 @@ clamp(double n, double low, double high)
 static bool
 part(lua_State *L, int arg, double n, double *out)
 {
+	int type = lua_type(L, arg);
 	double v;
 
 	if (lua_isnoneornil(L, arg))
 		return false;
+	if (type != LUA_TNUMBER && type != LUA_TSTRING && type != LUA_TBOOLEAN)
+		luaL_error(L, "a slice's bound is a number, not %s", sl_type_name(L, arg));
 	v = trunc(sl_to_number(L, arg));
+	if (isnan(v))
+		v = 0;
 	*out = v < 0 ? v + n : v;
 	return true;
 }
@@ -263,7 +268,7 @@ slice_of(lua_State *L, int arg, double n)
 
 	if (!lua_isnoneornil(L, arg + 2))
 		s.step = trunc(sl_to_number(L, arg + 2));
-	if (s.step == 0)
+	if (s.step == 0 || isnan(s.step))
 		luaL_error(L, "a slice's step isn't 0");
 	if (s.step < 0) {
 		s.from = n - 1;

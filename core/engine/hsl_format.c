@@ -83,10 +83,19 @@ push_argument(lua_State *L, int values, size_t n)
 	}
 }
 
-static void
-put_binary(struct sl_buf *out, uint32_t n)
+/* A number below 0 as operators on bits have it: 32 of them. */
+static uint64_t
+bits_of(double n)
 {
-	int bit = 31;
+	if (!(fabs(n) < 9e18))
+		return 0;
+	return n < 0 && n >= INT32_MIN ? (uint32_t)(int32_t)n : (uint64_t)(int64_t)n;
+}
+
+static void
+put_binary(struct sl_buf *out, uint64_t n)
+{
+	int bit = 63;
 
 	while (bit > 0 && (n >> bit & 1) == 0)
 		bit--;
@@ -114,9 +123,9 @@ convert(lua_State *L, const struct spec *f, struct sl_buf *out)
 	if (f->type == 'f')
 		sl_buf_printf(out, "%.*f", f->precision >= 0 ? f->precision : 6, n);
 	else if (f->type == 'x')
-		sl_buf_printf(out, "%llx", fabs(n) < 9e18 ? (unsigned long long)(long long)n : 0);
+		sl_buf_printf(out, "%llx", (unsigned long long)bits_of(n));
 	else if (f->type == 'b')
-		put_binary(out, fabs(n) < 9e18 ? (uint32_t)(long long)n : 0);
+		put_binary(out, bits_of(n));
 	else
 		sl_buf_putc(out, (char)(n >= 0 && n < 256 ? (int)n : 0));
 }

@@ -139,10 +139,14 @@ is_integer(struct sl_str s, lua_Integer *out)
 	return *out >= INT32_MIN && *out <= INT32_MAX;
 }
 
+/* Keys have 32 bits; what has more keeps the low ones. */
 static lua_Integer
-truncated(double n)
+key_bits(double n)
 {
-	return n > -9e18 && n < 9e18 ? (lua_Integer)n : 0;
+	if (n >= INT32_MIN && n <= INT32_MAX)
+		return (lua_Integer)n;
+	n = fmod(trunc(n), 4294967296.0);
+	return n == n ? (int32_t)(uint32_t)(int64_t)n : 0;
 }
 
 /* Makes a key of the value at 'index', in its place; most are keys as they are. */
@@ -159,9 +163,9 @@ make_key(lua_State *L, int index)
 			return true;
 		break;
 	case LUA_TNUMBER:
-		if (lua_isinteger(L, index))
+		if (lua_isinteger(L, index) && (int32_t)lua_tointeger(L, index) == lua_tointeger(L, index))
 			return true;
-		n = truncated(lua_tonumber(L, index));
+		n = key_bits(lua_tonumber(L, index));
 		break;
 	case LUA_TBOOLEAN:
 		n = lua_toboolean(L, index);
@@ -398,6 +402,8 @@ sl_map_append(lua_State *L, int index)
 		}
 	} else {
 		n = next_number(L, lua_gettop(L));
+		if (n > INT32_MAX)
+			luaL_error(L, "there is no key behind %d", INT32_MAX);
 		lua_pop(L, 1);
 	}
 	lua_pushinteger(L, n);

@@ -86,7 +86,8 @@ describe(const struct sl_run_stats *stats, struct sl_buf *out)
 	if (stats->source != NULL && stats->caret >= 0) {
 		sl_buf_puts(out, "    ");
 		for (i = 0; i < stats->caret; i++)
-			sl_buf_putc(out, stats->source[i] == '\t' ? '\t' : ' ');
+			if (((unsigned char)stats->source[i] & 0xc0) != 0x80)	/* one for a character of UTF-8 */
+				sl_buf_putc(out, stats->source[i] == '\t' ? '\t' : ' ');
 		sl_buf_puts(out, "^\n");
 	}
 	if (stats->stack != NULL)

@@ -168,12 +168,23 @@ local function read_element(self, root, codes)
   return code
 end
 
+-- Keeps code in a temporary unless it is a name or a literal already.
+local function kept(self, code, node)
+  if node and lua.is_literal(node) then return code end
+  local temp = self:temp()
+  self:add(("local %s = %s;"):format(temp, code))
+  return temp
+end
+
+-- With a value, or without what is there of the slice.
 local function write_slice(self, target, value)
   local function part(n) return n and lua.argument(self, n) or "nil" end
   local root, path = path_of(target.base)
   local codes = path_codes(self, path, true)
-  local code = ("%s(%s, %s, %s, %s)"):format(self:use("set_slice"),
-    read_element(self, root, codes), part(target.from), part(target.to), value)
+  local current = kept(self, read_element(self, root, codes))
+  if not value then self:add(("if %s ~= nil then"):format(current)) end
+  local code = ("%s(%s, %s, %s, %s)"):format(self:use("set_slice"), current, part(target.from),
+    part(target.to), value or self:use("list") .. "()")
   if #codes > 0 then
     write_element(self, root, codes, code)
   elseif root.static then
@@ -181,6 +192,7 @@ local function write_slice(self, target, value)
   elseif root.t == "var" and root.var.kind ~= "fact" then
     self:store(root.var, code)
   end
+  if not value then self:add("end") end
 end
 
 -- Assigns code to any target.
@@ -240,14 +252,6 @@ local function keeping(self, keeps, write)
 end
 
 -- ---- assignments --------------------------------------------------------------------------
-
--- Keeps code in a temporary unless it is a name or a literal already.
-local function kept(self, code, node)
-  if node and lua.is_literal(node) then return code end
-  local temp = self:temp()
-  self:add(("local %s = %s;"):format(temp, code))
-  return temp
-end
 
 local one = { t = "num", value = 1.0 }
 

@@ -130,7 +130,7 @@ end
 function callees.check_name(self, node, name)
   local func, is_local = callees.known(self, name)
   if func then
-    node.nested = is_local
+    node.nested, node.own = is_local, true
     return func
   end
   if self.host.builtins[name] or self.classes[name] then return nil end

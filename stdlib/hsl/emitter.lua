@@ -388,7 +388,7 @@ function statements.unset(self, node)
         self:add(("%s(_M, %s);"):format(self:use("forget"), quote(target.var.name)))
       end
     elseif is_slice(target) then
-      write_slice(self, target, self:use("list") .. "()")
+      write_slice(self, target)
     else
       local root, path = path_of(target)
       local codes = path_codes(self, path)

@@ -183,14 +183,15 @@ function by_node.array(self, node, before)
   return make_array(self, node.items, node.keyed or node.spread, before)
 end
 
--- "12" and 12 are the same key; so are 1.9 and 1.
+-- "12" and 12 are the same key; so are 1.9 and 1. Other texts of digits are left to the engine.
 local function key_literal(node)
   node = strip(node)
   if node.t == "num" and node.value >= 0 and node.value < 2 ^ 31 then
     return math.floor(node.value)
   elseif node.t == "str" then
-    local n = node.value:match("^0$") or node.value:match("^[1-9]%d?%d?%d?%d?%d?%d?%d?%d?$")
-    return n and math.tointeger(tonumber(n)) or node.value
+    if not node.value:find("^-?%d+$") then return node.value end
+    local n = node.value:match("^0$") or node.value:match("^-?[1-9]%d?%d?%d?%d?%d?%d?%d?%d?$")
+    return n and math.tointeger(tonumber(n)) or nil
   end
 end
 

@@ -108,7 +108,7 @@ local function postfix(self, base)
 end
 
 local function is_target(n)
-  return n.t == "var" or n.t == "prop" or n.t == "index" or n.t == "slice"
+  return n.t == "var" or n.t == "prop" or n.t == "index" or n.t == "slice" and not n.step
 end
 
 -- The targets of [$a, $b = 3, ...$rest] or ["k" => $a].
@@ -122,7 +122,7 @@ local function pattern(self, array)
     if target.t == "assign" and target.op == "=" then target, default = target.target, target.value end
     if target.t == "array" then
       target = pattern(self, target)
-    elseif not is_target(target) then
+    elseif target.t ~= "pattern" and not is_target(target) then
       fail(self, target, "this can't be assigned to")
     end
     if keyed ~= nil and keyed ~= (item.key ~= nil) then
@@ -149,7 +149,8 @@ local function assignment(self, target)
     target = pattern(self, target)
   elseif not is_target(target) then
     fail(self, token, "the left side can't be assigned to",
-      token.value == "=" and target.t == "name" and "variables begin with $" or nil)
+      token.value == "=" and target.t == "name" and "variables begin with $" or
+      target.t == "slice" and "a slice with a step can only be read" or nil)
   end
   advance(self)
   return node(self, "assign", target, { target = target, op = token.value,

@@ -21,15 +21,18 @@ for c in ("+-*/%.=<>!?:;,()[]{}&|^~"):gmatch(".") do known[c] = true end
 
 local escapes = { n = "\n", r = "\r", t = "\t", ["\\"] = "\\", ['"'] = '"', ["$"] = "$" }
 
--- What people paste from web pages and word processors.
-local strangers = {
-  ["\xe2\x80\x9c"] = "a curly quote", ["\xe2\x80\x9d"] = "a curly quote",
-  ["\xe2\x80\x9e"] = "a curly quote", ["\xe2\x80\x98"] = "a curly quote",
-  ["\xe2\x80\x99"] = "a curly quote", ["\xc2\xa0"] = "a no-break space",
-  ["\xe2\x80\x8b"] = "a zero-width space", ["\xe2\x80\xaf"] = "a no-break space",
-  ["\xe2\x80\x93"] = "a dash", ["\xe2\x88\x92"] = "a minus sign that isn't '-'",
-  ["\xef\xbb\xbf"] = "a byte-order mark",
-}
+-- What people paste from web pages and word processors: ranges of characters.
+local strangers = {}
+for _, row in ipairs {
+  { 0x2018, 0x201f, "a curly quote" }, { 0x2010, 0x2015, "a dash" },
+  { 0x2212, 0x2212, "a minus sign that isn't '-'" }, { 0xfeff, 0xfeff, "a byte-order mark" },
+  { 0x2000, 0x200a, "a wide or narrow space" }, { 0x3000, 0x3000, "a wide or narrow space" },
+  { 0x205f, 0x205f, "a wide or narrow space" }, { 0xa0, 0xa0, "a no-break space" },
+  { 0x202f, 0x202f, "a no-break space" }, { 0x200b, 0x200d, "a zero-width space" },
+  { 0x2028, 0x2029, "a line separator that isn't a newline" },
+} do
+  for code = row[1], row[2] do strangers[utf8.char(code)] = row[3] end
+end
 
 local L = {}
 L.__index = L
@@ -78,8 +81,19 @@ local function digits(text)
   return (text:gsub("_", ""))
 end
 
+-- Behind the digits, which end before 'pos'.
+local function end_number(self, pos)
+  local source = self.source
+  self.tokens[self.n].stop = place(self, pos)
+  local _, tail = find(source, "^[%w_]+", pos)
+  if not tail then return pos end
+  self.diag:error(place(self, pos), "'" .. sub(source, pos, tail) .. "' can't follow a number")
+  return tail + 1
+end
+
 local function radix_number(self, pos, pattern, base)
-  local _, close, text = find(self.source, pattern, pos + 2)
+  local source = self.source
+  local _, close, text = find(source, pattern, pos + 2)
   if not close then
     self.diag:error(place(self, pos), "digits are missing")
     push(self, "num", 0.0, pos)
@@ -88,7 +102,12 @@ local function radix_number(self, pos, pattern, base)
   local value = 0.0
   for c in digits(text):gmatch(".") do value = value * base + tonumber(c, base) end
   push(self, "num", value, pos)
-  return close + 1
+  local _, fraction = find(source, "^%.%d+", close + 1)
+  if fraction then
+    self.diag:error(place(self, pos), "only decimal numbers have a fraction",
+      "blanks around '.' join two numbers as texts: 0x10 . 5")
+  end
+  return end_number(self, (fraction or close) + 1)
 end
 
 local function read_number(self, pos)
@@ -107,14 +126,8 @@ local function read_number(self, pos)
     push(self, "num", 0.0, pos)
     return close + 1
   end
-  push(self, "num", tonumber(digits(sub(source, pos, close))) + 0.0, pos).stop = place(self, close + 1)
-  local _, tail = find(source, "^[%a_]%w*", close + 1)
-  if tail then
-    self.diag:error(place(self, close + 1), "'" .. sub(source, close + 1, tail) ..
-      "' can't follow a number")
-    close = tail
-  end
-  return close + 1
+  push(self, "num", tonumber(digits(sub(source, pos, close))) + 0.0, pos)
+  return end_number(self, close + 1)
 end
 
 -- ---- strings ----------------------------------------------------------------
@@ -274,11 +287,6 @@ local function read_operator(self, pos)
   return nil
 end
 
-local function describe_byte(c)
-  if find(c, "^[\x20-\x7e]$") then return "'" .. c .. "'" end
-  return ("the byte 0x%02x"):format(byte(c))
-end
-
 -- “text” up to the quote that ends it on its line is the string that was meant.
 local function curly_text(self, pos, size)
   local from, source = pos + size, self.source
@@ -289,30 +297,25 @@ local function curly_text(self, pos, size)
   return last + 1
 end
 
+local function describe(c)
+  if #c > 1 or find(c, "^[\x20-\x7e]$") then return "'" .. c .. "'" end
+  return ("the byte 0x%02x"):format(byte(c))
+end
+
 -- A byte or character that means nothing; more of the same behind it are told with it.
 local function strange(self, pos)
   local source = self.source
-  for n = 3, 2, -1 do
-    local character = sub(source, pos, pos + n - 1)
-    local what = strangers[character]
-    if what then
-      local is_quote = find(what, "quote", 1, true)
-      self.diag:error(place(self, pos), what .. " can't stand here",
-        is_quote and 'strings are in straight quotes: "text"' or
-        find(what, "space", 1, true) and "replace it by a blank" or nil)
-      if is_quote then return curly_text(self, pos, n) end
-      repeat pos = pos + n until sub(source, pos, pos + n - 1) ~= character
-      return pos
-    end
-  end
-  local c = sub(source, pos, pos)
-  if c == "#" then
-    self.diag:error(place(self, pos), "'#' can't stand here", "comments begin with // or stand between /* and */")
-    return find(source, "\n", pos, true) or #source + 1
-  end
-  self.diag:error(place(self, pos), describe_byte(c) .. " can't stand here")
-  local _, close = find(source, "^[\x80-\xbf]+", pos + 1)
-  return (close or pos) + 1
+  local c = source:match("^[\xc2-\xf4][\x80-\xbf]+", pos) or sub(source, pos, pos)
+  local what = strangers[c] or describe(c)
+  local is_quote = find(what, "quote", 1, true)
+  self.diag:error(place(self, pos), what .. " can't stand here",
+    is_quote and 'strings are in straight quotes: "text"' or
+    find(what, "space", 1, true) and "replace it by a blank" or
+    c == "#" and "comments begin with // or stand between /* and */" or nil)
+  if c == "#" then return find(source, "\n", pos, true) or #source + 1 end
+  if is_quote then return curly_text(self, pos, #c) end
+  repeat pos = pos + #c until sub(source, pos, pos + #c - 1) ~= c
+  return pos
 end
 
 local function read_variable(self, pos)

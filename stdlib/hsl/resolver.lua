@@ -16,7 +16,7 @@ local resolver = {}
 -- Builtins that keep nothing of what they are given and give none of it back.
 local only_look = {}
 for name in ([[count length strlen in_array array_includes implode array_join json_encode is_array
-  is_string is_number is_none is_object is_function is_boolean md5 sha1 strpos str_find
+  is_string is_number is_object is_function is_boolean md5 sha1 strpos str_find
   array_key_exists]]):gmatch("%S+") do only_look[name] = true end
 
 local walk, walk_function, walk_block, walk_statement
@@ -143,12 +143,31 @@ function expressions.ternary(self, node, use)
   variables.join(self, frames)
 end
 
+local function refuse_append(self, node)
+  self.diag:error(node, "[] without an index can only be assigned to")
+end
+
+-- Which element, or which ones, of a base.
+local function walk_places(self, node)
+  if node.key then walk(self, node.key, "value") end
+  if node.keys then walk(self, node.keys, "look") end
+  for _, part in ipairs { node.from or false, node.to or false, node.step or false } do
+    if part then walk(self, part, "look") end
+  end
+end
+
+local leads = { index = true, index_all = true, slice = true, prop = true, paren = true }
+
 -- The left side of ?? may be unset, or lie in what isn't there.
 local function walk_quietly(self, node, use)
-  local root = node
-  while root.t == "index" or root.t == "prop" or root.t == "paren" do
-    if root.key then walk(self, root.key, "value") end
-    root = root.t == "paren" and root.value or root.base
+  local root, step = node, nil
+  while leads[root.t] do
+    if root.append then
+      refuse_append(self, root)
+      return
+    end
+    walk_places(self, root)
+    step, root = root, root.t == "paren" and root.value or root.base
   end
   if root.t ~= "var" then
     walk(self, root, use)
@@ -158,6 +177,7 @@ local function walk_quietly(self, node, use)
   root.var, root.quiet, var.read = var, true, true
   if var.kind == "local" and not variables.is_assigned(self, var) then var.unset, root.maybe = true, true end
   variables.note_use(self, var, root == node and use or use == "value" and "part" or use)
+  if step then note_access(self, step, false) end
 end
 
 function expressions.coalesce(self, node, use)
@@ -180,25 +200,19 @@ expressions.object = expressions.array
 
 function expressions.index(self, node, use)
   if node.append then
-    self.diag:error(node, "[] without an index can only be assigned to")
+    refuse_append(self, node)
     return
   end
   walk(self, node.base, use == "value" and "part" or use)
-  walk(self, node.key, "value")
+  walk_places(self, node)
   note_access(self, node, false)
-end
-
-function expressions.index_all(self, node, use)
-  walk(self, node.base, use == "value" and "part" or use)
-  walk(self, node.keys, "look")
 end
 
 function expressions.slice(self, node, use)
   walk(self, node.base, use == "value" and "part" or use)
-  for _, part in ipairs { node.from or false, node.to or false, node.step or false } do
-    if part then walk(self, part, "look") end
-  end
+  walk_places(self, node)
 end
+expressions.index_all = expressions.slice
 
 function expressions.prop(self, node, use)
   if node.base.t == "name" then

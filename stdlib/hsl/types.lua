@@ -7,8 +7,7 @@ for op in ("== != === !== < > <= >= =~ !~"):gmatch("%S+") do comparisons[op] = t
 
 -- Builtins that always answer with a boolean.
 local predicates = {}
-for name in ([[is_array is_string is_number is_none is_object is_function is_boolean
-  is_resource]]):gmatch("%S+") do predicates[name] = true end
+for name in ([[is_array is_string is_number is_object is_function is_boolean]]):gmatch("%S+") do predicates[name] = true end
 
 -- What is found of a node holds until more is known of some variable; long rows ask for each part
 -- again and again.
@@ -56,7 +55,8 @@ local by_node = {
   ternary = function(node) return node.a and both(of(node.a), of(node.b)) or nil end,
   incdec = function(node) return node.target.t == "var" and node.target.var.type or nil end,
   call = function(node)
-    if node.callee.t == "name" and predicates[node.callee.name] then return "boolean" end
+    local callee = node.callee
+    if callee.t == "name" and predicates[callee.name] and not callee.own then return "boolean" end
   end,
   assign = function(node)
     if node.op == "=" then return of(node.value) end

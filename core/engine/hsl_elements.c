@@ -138,6 +138,14 @@ put_reference(lua_State *L, int object, int key, int value)
 	lua_settable(L, object);
 }
 
+/* What isn't there has nothing that could be unset, and stays so. */
+static bool
+stays(lua_State *L, int container, int value)
+{
+	return lua_touserdata(L, value) == &sl_hsl_unset &&
+	    (lua_isnil(L, container) || lua_touserdata(L, container) == &sl_hsl_unset);
+}
+
 static int
 finish(lua_State *L, lua_Integer token)
 {
@@ -191,11 +199,20 @@ fresh(lua_State *L)
 	return 1;
 }
 
+static int
+leave(lua_State *L)
+{
+	lua_settop(L, 1);
+	return finish(L, 0);
+}
+
 /* set(array, token, key, value) */
 static int
 set(lua_State *L)
 {
 	lua_settop(L, 4);
+	if (stays(L, 1, 4))
+		return leave(L);
 	if (token_of(L, 2) != 0 && lua_touserdata(L, 3) != &sl_hsl_end &&
 	    lua_touserdata(L, 4) != &sl_hsl_unset) {	/* its own array, as in most loops */
 		sl_map_put(L, 1);
@@ -292,6 +309,10 @@ write_in_object(lua_State *L, int object, int key, int last, int value)
 	luaL_checkstack(L, 12, NULL);
 	lua_pushvalue(L, key);
 	sl_hsl_index(L, object);
+	if (stays(L, top + 1, value)) {
+		lua_settop(L, top);
+		return;
+	}
 	check_container(L, -1);
 	if (is_reference(L, -1)) {
 		write_in_object(L, top + 1, key + 1, last, value);
@@ -309,8 +330,11 @@ static int
 set_path(lua_State *L)
 {
 	int last = lua_gettop(L);
-	lua_Integer token = push_own(L);
+	lua_Integer token;
 
+	if (stays(L, 1, 3))
+		return leave(L);
+	token = push_own(L);
 	if (token == 0) {
 		write_in_object(L, 1, 4, last, 3);
 		lua_pushvalue(L, 1);
@@ -395,6 +419,8 @@ set_shared(lua_State *L)
 
 	sl_hsl_follow(L);
 	push_shared(L, luaL_checkstring(L, 2));
+	if (stays(L, last + 1, 3))
+		return 0;
 	check_container(L, last + 1);
 	if (is_reference(L, last + 1)) {
 		write_in_object(L, last + 1, 4, last, 3);

@@ -53,8 +53,8 @@ local function note_static(self, target)
   if class then access.check(self, class, target.name, target, true, self.class) end
 end
 
--- An element is written: the variable is one then, whatever it was.
-local function assign_element(self, target, as_statement)
+-- An element is written: the variable is one then, whatever it was; or unset, where it may not be one.
+local function assign_element(self, target, as_statement, unsets)
   local root, keys = survey.root(target)
   walk_keys(self, target)
   if root.t ~= "var" then
@@ -76,7 +76,7 @@ local function assign_element(self, target, as_statement)
     self.clears[#self.clears + 1] = { var = var }
     var.elements = true
   end
-  self.frame[var] = true
+  if not unsets then self.frame[var] = true end
 end
 
 local function assign_target(self, target, value, as_statement)
@@ -498,7 +498,7 @@ function statements.unset(self, node)
       target.var, var.assigned, var.unset, var.opaque = var, true, true, true
       var.forgotten = true
     else
-      assign_element(self, target, true)
+      assign_element(self, target, true, true)
     end
   end
 end

@@ -25,6 +25,10 @@ function other() { global $n; return c() . " " . $n . implode(",", explode(" ", 
 """
 FILES = {
     "lib/counter.hsl": COUNTER, "lib/other.hsl": OTHER, "b.hsl": "",
+    "lib/more.hsl": """class Kind { static $n = 0; static function next() { static::$n++; return Kind::$n; } }
+        function both() { yield 1; yield 2; } function fail() { throw "thrown"; }
+        $x = "set"; if ($x) return; $x = "never";""",
+    "lib/same.hsl": 'function both() { return "same" . helper(""); } function helper($x) { return $x; }',
     "lib/pack/main.hsl": 'function packed() { return "packed"; }',
     "data/config.json": '{"a": {"n": 10, "l": [1, true, null]}}',
     "data/key.pem": "-----BEGIN-----\n", "data/t.csv": "name,v\nx,1\ny,2\n", "data/l.txt": "one\ntwo\n",
@@ -78,6 +82,15 @@ WORKS = {
     "a namespace": ("""import * as c from "file://lib/counter.hsl";
         echo [c::count(), c::$n]; c::$n = 7; echo c::count();
         $f = c::twice; echo $f(2); echo c::Box(3)->get();""", ["[0=>1,1=>1]", "8", "4", "3mine b"]),
+    "a namespace's classes, generators and errors": (COUNT + """import * as m from "more";
+        echo [m::Kind::next(), m::Kind::next(), m::Kind::$n]; m::Kind::$n = 7; $f = m::Kind::next; echo $f();
+        foreach (m::both() as $v) echo $v; try { m::fail(); } catch ($e) { echo $e; } echo m::$x;""",
+        ["[0=>1,1=>2,2=>2]", "8", "1", "2", "thrown", "set"]),
+    "modules with functions of one name": (COUNT + """import { both } from "more"; import { both as others } from "same";
+        import { helper } from "same"; function fail() { return "own"; }
+        foreach (both() as $v) echo $v; echo others() . helper("x") . fail();""", ["1", "2", "samexown"]),
+    "a nested function of an imported one's name": (COUNT + """
+        function f() { function count() { return "nested"; } return count(); } echo f() . count();""", ["nested1"]),
     "a name taken twice": (COUNT + 'import { count } from "./lib/counter"; echo count();', ["1"]),
     "the text of any file": ('import $k from "txt!key.pem"; import $c from "csv!t.csv"; echo $k . $c[0]["v"]; ' + COUNT,
                              ["-----BEGIN-----", "1"]),

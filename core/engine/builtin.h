@@ -78,8 +78,18 @@ int64_t	 sl_run_age_us(lua_State *L);		/* since it began, waiting included */
 struct sl_at_end {
 	struct sl_list link;
 	void (*fn)(struct sl_at_end *at_end);
+	lua_CFunction before;		/* NULL, or sl_run_before_end */
+	int ref;
 };
 void	 sl_run_at_end(lua_State *L, struct sl_at_end *at_end);
+/* Calls it now, and not at the end. */
+void	 sl_run_at_end_now(lua_State *L, struct sl_at_end *at_end);
+/*
+ * Before a final action ends the run, 'before', as a function of HSL's, gets 'at_end' (a light userdata) and the value on
+ * top, which is popped here: for what only the script knows. What it raises is dropped; it can't
+ * wait. [-1, +0, m]
+ */
+void	 sl_run_before_end(lua_State *L, struct sl_at_end *at_end, lua_CFunction before);
 /* The one behind 'at_end', NULL = the first; NULL = there are no more. */
 struct sl_at_end *sl_run_at_end_next(lua_State *L, struct sl_at_end *at_end);
 

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "internal.h"
+#include "hsl.h"
 
 static const char sentinel = 0;
 
@@ -47,9 +47,27 @@ sl_begin_ending(lua_State *L, enum sl_run_end how, const char *fmt, ...)
 	    run->where.n > 0 ? run->where.p : run->spec.name, text);
 }
 
+/* Who holds something outside learns what the script would have done at its end. */
+static void
+call_before_end(lua_State *L)
+{
+	struct sl_at_end *at_end = NULL;
+
+	while ((at_end = sl_run_at_end_next(L, at_end)) != NULL) {
+		if (at_end->before == NULL)
+			continue;
+		sl_hsl_function(L, at_end->before);
+		lua_pushlightuserdata(L, at_end);
+		sl_ref_push(L, at_end->ref);
+		if (lua_pcall(L, 2, 0, 0) != LUA_OK)
+			lua_pop(L, 1);
+	}
+}
+
 int
 sl_end(lua_State *L)
 {
+	call_before_end(L);
 	sl_begin_ending(L, SL_RUN_ENDED, "%s", "");
 	return sl_go_on_ending(L);
 }

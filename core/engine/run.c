@@ -207,16 +207,21 @@ give_back(struct sl_run *run)
 
 /* ---- the end of a run ----------------------------------------------------------------- */
 
+void
+sl_run_at_end_now(lua_State *L, struct sl_at_end *at_end)
+{
+	sl_list_remove(&at_end->link);
+	if (at_end->before != NULL)
+		luaL_unref(L, LUA_REGISTRYINDEX, at_end->ref);
+	at_end->fn(at_end);
+}
+
 static void
 call_at_end(struct sl_run *run)
 {
-	struct sl_at_end *at_end;
-
-	while (!sl_list_empty(&run->at_end)) {
-		at_end = sl_list_entry(run->at_end.next, struct sl_at_end, link);
-		sl_list_remove(&at_end->link);
-		at_end->fn(at_end);
-	}
+	while (!sl_list_empty(&run->at_end))
+		sl_run_at_end_now(run->vm->L,
+		    sl_list_entry(run->at_end.next, struct sl_at_end, link));
 }
 
 static void
@@ -462,6 +467,13 @@ void
 sl_run_at_end(lua_State *L, struct sl_at_end *at_end)
 {
 	sl_list_insert(&sl_run_meant(sl_running(L))->at_end, &at_end->link);
+}
+
+void
+sl_run_before_end(lua_State *L, struct sl_at_end *at_end, lua_CFunction before)
+{
+	at_end->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+	at_end->before = before;
 }
 
 struct sl_at_end *

@@ -138,8 +138,7 @@ close_now(lua_State *L, struct sl_talk *talk)
 		sl_talk_close(talk);
 		return;
 	}
-	sl_list_remove(&o->at_end.link);
-	close_open(&o->at_end);
+	sl_run_at_end_now(L, &o->at_end);
 }
 
 /* ---- Socket ------------------------------------------------------------------------- */

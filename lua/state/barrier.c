@@ -147,32 +147,69 @@ sl_barrier_value(lua_State *L)
 	return sl_await(L, (struct sl_op *)sl_state_ask_taped(state_of(L), sl_run_tape(L), &r), fetched);
 }
 
-/* A variable that isn't assigned any more is none for memory_fetch, too. */
-static int
-forget(lua_State *L)
+/*
+ * The request that stores the value at 'index' under 'key', a part of its kind of keys: none is
+ * deleted, so that memory_exists says so too. Leaves strings on the stack, which it borrows.
+ */
+static struct sl_state_request
+storing(lua_State *L, int index, struct sl_str key)
 {
-	struct sl_state_request r = { .command = SL_STATE_DELETE, .key = key_of(L, VALUE) };
+	struct sl_state_request r = { .command = SL_STATE_DELETE };
+	struct sl_buf *text;
+	struct sl_err err;
 
-	return sl_await(L, (struct sl_op *)sl_state_ask_taped(state_of(L), sl_run_tape(L), &r), waited);
+	r.key.p = lua_pushlstring(L, key.p, key.n);	/* the scratch may be what holds it */
+	r.key.n = key.n;
+	if (lua_isnil(L, index))
+		return r;
+	if (sl_holds_object(L, index))
+		luaL_error(L, "barrier: the shared variable: an object isn't plain data");
+	text = sl_scratch(L);
+	if (sl_json_encode(L, index, text, false, false, &err) != 0)
+		luaL_error(L, "barrier: the shared variable: %s", err.text);
+	r.command = SL_STATE_STORE;
+	r.value.p = lua_pushlstring(L, text->p, text->n);
+	r.value.n = text->n;
+	return r;
 }
 
 int
 sl_barrier_store(lua_State *L)
 {
-	struct sl_state_request r = { .command = SL_STATE_STORE };
-	struct sl_buf *text = sl_scratch(L);
-	struct sl_err err;
+	struct sl_state_request r = storing(L, 2, key_of(L, VALUE));
 
-	if (lua_isnil(L, 2))
-		return forget(L);
-	if (sl_holds_object(L, 2))
-		return luaL_error(L, "barrier: the shared variable: an object isn't plain data");
-	if (sl_json_encode(L, 2, text, false, false, &err) != 0)
-		return luaL_error(L, "barrier: the shared variable: %s", err.text);
-	r.value.p = lua_pushlstring(L, text->p, text->n);	/* the scratch is needed for the key */
-	r.value.n = text->n;
-	r.key = key_of(L, VALUE);
 	return sl_await(L, (struct sl_op *)sl_state_ask_taped(state_of(L), sl_run_tape(L), &r), waited);
+}
+
+/* The lock, and the function that reads its variable: stores it, for the script ends here. */
+static int
+store_now(lua_State *L)
+{
+	struct lock *lock = lua_touserdata(L, 1);
+	struct sl_str key = { lock->key, lock->n }, kind;
+	struct sl_state_request r;
+
+	lua_call(L, 0, 1);
+	sl_str_split(&key, '\0', &kind);
+	lua_pushlstring(L, VALUE, sizeof(VALUE));	/* and its NUL */
+	lua_pushlstring(L, key.p, key.n);
+	lua_concat(L, 2);
+	key.p = lua_tolstring(L, -1, &key.n);
+	r = storing(L, 2, key);
+	sl_state_tell_taped(lock->state, lock->tape, &r);
+	return 0;
+}
+
+int
+sl_barrier_keep(lua_State *L)
+{
+	struct lock *lock = find(L, key_of(L, LOCK));
+
+	luaL_checktype(L, 2, LUA_TFUNCTION);
+	lua_settop(L, 2);
+	if (lock != NULL)
+		sl_run_before_end(L, &lock->at_end, store_now);
+	return 0;
 }
 
 int
@@ -180,9 +217,7 @@ sl_barrier_leave(lua_State *L)
 {
 	struct lock *lock = find(L, key_of(L, LOCK));
 
-	if (lock != NULL) {
-		sl_list_remove(&lock->at_end.link);
-		give_back(&lock->at_end);
-	}
+	if (lock != NULL)
+		sl_run_at_end_now(L, &lock->at_end);
 	return 0;
 }

@@ -8,6 +8,7 @@ int	 sl_barrier_enter(lua_State *L);	/* name: true = it is ours */
 int	 sl_barrier_wait(lua_State *L);		/* how often it wasn't */
 int	 sl_barrier_value(lua_State *L);	/* name: the shared variable */
 int	 sl_barrier_store(lua_State *L);	/* name, value */
+int	 sl_barrier_keep(lua_State *L);	/* name, function: reads the variable when a final action ends the run */
 int	 sl_barrier_leave(lua_State *L);	/* name */
 
 #endif

@@ -352,6 +352,20 @@ barrier_store(lua_State *L)
 }
 
 /*lua
+Say how the variable shared by a barrier is read, for a final action that ends the run inside.
+
+@param name string
+@param read function
+
+    __barrier_keep("example", function() return 1 end)
+*/
+static int
+barrier_keep(lua_State *L)
+{
+	return sl_barrier_keep(L);
+}
+
+/*lua
 Give a lock back. A run that ends gives back those it has.
 
 @param name string
@@ -378,6 +392,7 @@ const struct sl_builtin sl_module_state[] = {
 	{ "__barrier_wait", barrier_wait, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ "__barrier_value", barrier_value, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ "__barrier_store", barrier_store, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "__barrier_keep", barrier_keep, SL_AT_ANY | SL_IMPURE },
 	{ "__barrier_leave", barrier_leave, SL_AT_ANY | SL_IMPURE },
 	{ NULL, NULL, 0 },
 };

@@ -142,14 +142,28 @@ function callees.check_name(self, node, name)
     foreign.names[name] and "write " .. foreign.names[name] or self.host.near(name))
 end
 
+local function check_own_static(self, node, class)
+  access.check(self, class, node.name, node, false, self.class)
+  local member = access.member(class, node.name)
+  if not member or not member.static then
+    self.diag:warn(node, ("class %s has no static %s%s"):format(class.name, node.variable and "$" or "",
+      node.name))
+  end
+end
+
 --- Class::name: of a script's class; of a builtin one it is the builtin "Class.name".
 function callees.check_static(self, node)
   local class = node.base.name
-  if class == "static" then return end
-  if self.classes[class] then
-    access.check(self, self.classes[class], node.name, node, false, self.class)
+  local known = self.classes[class]
+  if node.base.t ~= "name" then
+    self.diag:error(node, "there is no class of this name")
     return
+  elseif class == "static" then
+    known = self.class
+    if not known then self.diag:error(node.base, "'static::' stands in classes") end
   end
+  if known then check_own_static(self, node, known) end
+  if known or class == "static" then return end
   local builtin, name = class .. "." .. node.name, class .. "::" .. node.name
   if self.host.builtins[builtin] then
     node.t, node.name, node.base, node.static = "builtin", builtin, nil, nil

@@ -360,7 +360,11 @@ function statements.barrier(self, node)
     lua.argument(self, node.name, { clean = true }), tries))
   self:add(("while not B.__barrier_enter(%s) do B.__barrier_wait(%s); %s = %s + 1 end"):format(name,
     tries, tries, tries))
-  if node.var then self:store(node.var.var, ("(B.__barrier_value(%s))"):format(name)) end
+  if node.var then
+    self:store(node.var.var, ("(B.__barrier_value(%s))"):format(name))
+    self:add(("B.__barrier_keep(%s, function() return %s end);"):format(name,
+      self:read { var = node.var.var, quiet = true }))
+  end
   protected(self, node.body, self:use("try") .. "(", function(code, value)
     if node.var then
       self:add(("B.__barrier_store(%s, %s);"):format(name,

@@ -91,7 +91,7 @@ local function postfix(self, base)
     elseif token.value == "->" then
       advance(self)
       base = node(self, "prop", token, { base = base, name = member_name(self) })
-    elseif token.value == "::" and base.t == "name" then
+    elseif token.value == "::" and (base.t == "name" or base.static and not base.variable) then
       advance(self)
       local member = peek(self)
       if member.type == "var" then

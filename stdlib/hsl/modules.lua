@@ -94,7 +94,8 @@ function modules.open_namespaces(self, file)
   end
   if next(namespaces) == nil then return end
   each_node(file, function(node)
-    local import = node.t == "prop" and node.static and namespaces[node.base.name]
+    local import = node.t == "prop" and node.static and node.base.t == "name" and
+      namespaces[node.base.name]
     if import then use_member(self, node, import, used) end
   end)
 end

@@ -509,7 +509,10 @@ end
 
 function statements.barrier(self, node)
   walk(self, node.name, "look")
-  if node.var then variables.assign(self, node.var) end
+  if node.var then
+    variables.assign(self, node.var)
+    node.var.var.read = true      -- it is kept
+  end
   variables.branch(self, function() walk_block(self, node.body) end)
 end
 

@@ -117,3 +117,38 @@ def test_what_loads_and_is_seldom_meant(tmp_path):
         (7, 36, "warning: there is no function NULL here", "write none"),
         (7, 47, "warning: there is no function preg_match here", "write pcre_match"),
         (8, 1, "warning: this does nothing", None)]
+
+
+QUIET = """switch ($arguments["retry"] ?? 1) {
+	case 1:
+		Reject();
+		break;
+	default:
+		echo $transaction["id"], $connection["remoteip"];
+}
+"""
+
+
+def test_what_is_usual_is_not_warned_of(tmp_path):
+    found, status = told(tmp_path, QUIET.replace(", $c", " . $c"))
+    assert (found, status) == ([], 0)
+
+
+FAILURES = {
+    "none in a comparison": ("function f($n) {\n\treturn $n > none;\n}\necho f(1);",
+                             "a.hsl:2: none and a number can't be compared\n    return $n > none;\nin f, called at a.hsl:4\n"),
+    "none in arithmetic": ('$a = ["n" => 1];\n$b = none;\necho $a["n"] + $b;', "a.hsl:3:17: $b is none, no number\n"),
+    "an element": ('$a = ["n" => 1];\necho 1 + $a["m"];', 'a.hsl:2:14: "m" is none, no number\n'),
+    "two arrays": ("echo [1] < [2];", "a.hsl:1: an array and an array can't be compared\n"),
+    "what is caught": ('try { echo none + 1; } catch ($e) { throw $e->message() . " / " . $e->toString(); }',
+                       "none, no number / a.hsl:1: none, no number"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_errors_speak_hsl(tmp_path, name):
+    source, wanted = FAILURES[name]
+    (tmp_path / "a.hsl").write_text(source)
+    result = subprocess.run([SLUICE, "exec", "a.hsl"], cwd=tmp_path, capture_output=True, text=True)
+    assert wanted in result.stderr
+    assert result.returncode == 1

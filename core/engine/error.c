@@ -289,6 +289,7 @@ add_message(lua_State *co, struct sl_run *run, struct sl_str message, struct sl_
 {
 	struct place at;
 	struct sl_str name = { "", 0 }, cause;
+	struct sl_buf words = SL_BUF_INIT;
 	bool builtin = false;
 	ssize_t column;
 
@@ -307,7 +308,8 @@ add_message(lua_State *co, struct sl_run *run, struct sl_str message, struct sl_
 	sl_buf_puts(out, ": ");
 	if (builtin)
 		sl_buf_printf(out, "%.*s: ", (int)name.n, name.p);
-	sl_buf_putstr(out, at.text);
+	sl_buf_putstr(out, sl_hsl_words(at.path, at.text, &words) ? sl_buf_str(&words) : at.text);
+	sl_buf_clear(&words);
 	show_source(run, at.source, column);
 }
 

@@ -70,6 +70,9 @@ const char *sl_hsl_member_name(lua_State *L, int name);
 /* Whether it is an object of a class of a script's, hsl_objects.c; what catch got of an error, hsl_control.c. */
 bool	 sl_hsl_has_class(lua_State *L, int index);
 bool	 sl_hsl_is_exception(lua_State *L, int index);
+/* What Lua says in code made of HSL ("attempt to compare nil with number"), in HSL's words; false = it said
+ * something else, and nothing is written. hsl_words.c */
+bool	 sl_hsl_words(struct sl_str path, struct sl_str text, struct sl_buf *out);
 /* Text of what was thrown, if the value is that; error.c. */
 bool	 sl_hsl_thrown(lua_State *L, int index, struct sl_str *text);
 

@@ -96,6 +96,7 @@ static void
 set_parts(lua_State *L, struct sl_str text)
 {
 	struct sl_str rest = text, file, whole, line;
+	struct sl_buf words = SL_BUF_INIT;
 	uint64_t n = 0;
 
 	if (!sl_str_split(&rest, ':', &file) || !sl_str_split(&rest, ':', &line) ||
@@ -103,9 +104,12 @@ set_parts(lua_State *L, struct sl_str text)
 		file = SL_STR("");
 		rest = text;
 	}
-	sl_string(L, sl_str_trim(rest));
-	lua_rawseti(L, -2, EXCEPTION_MESSAGE);
+	rest = sl_str_trim(rest);
 	whole = sl_source_path(sl_running(L)->program, file);
+	if (sl_hsl_words(whole, rest, &words))
+		rest = sl_buf_str(&words);
+	sl_string(L, rest);
+	lua_rawseti(L, -2, EXCEPTION_MESSAGE);
 	sl_string(L, whole);
 	lua_rawseti(L, -2, EXCEPTION_FILE);
 	sl_number(L, (double)n);
@@ -113,9 +117,11 @@ set_parts(lua_State *L, struct sl_str text)
 	sl_number(L, 0);
 	lua_rawseti(L, -2, EXCEPTION_COLUMN);
 	sl_string(L, whole);
-	sl_string(L, sl_str_sub(text, file.n, text.n));
-	lua_concat(L, 2);
+	sl_string(L, file.n > 0 ? sl_str_sub(text, file.n, file.n + line.n + 3) : SL_STR(""));
+	sl_string(L, rest);
+	lua_concat(L, 3);
 	lua_rawseti(L, -2, EXCEPTION_TEXT);
+	sl_buf_clear(&words);
 }
 
 /* What 'catch' gets for the error value on top: what was thrown, or an exception. */

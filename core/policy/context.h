@@ -41,7 +41,8 @@ struct sl_decision {
 	bool rejects;			/* Quarantine: kept, but the client hears a rejection */
 	double delay;			/* Reschedule, Retry; -1 = the schedule's */
 	bool counted;
-	const char *recipient, *transport;	/* postdelivery Deliver */
+	const char *recipient, *transport;	/* postdelivery Deliver; rcptto Accept: its transport */
+	const char *address;		/* Accept: what the sender or recipient is from now on, or NULL */
 };
 
 /* A signature asked for by DKIMSign or ARCSeal: made at commit, over the final headers. */

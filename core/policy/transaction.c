@@ -85,19 +85,6 @@ sl_session_owns(const struct sl_session *s, const char *domain)
 	return false;
 }
 
-static void
-mail_answered(struct sl_context *ctx, struct sl_verdict *verdict)
-{
-	struct sl_session *s = ctx->session;
-
-	if (verdict->action != SL_ACCEPT) {
-		verdict->id = sl_arena_strndup(ctx->arena, verdict->id, strlen(verdict->id));
-		sl_transaction_free(s->transaction);
-		s->transaction = ctx->transaction = NULL;
-	}
-	sl_call_answer(ctx, verdict);
-}
-
 static int
 set_sender(struct sl_transaction *t, const struct sl_address *a)
 {
@@ -109,6 +96,36 @@ set_sender(struct sl_transaction *t, const struct sl_address *a)
 	    (a->domain[0] != '\0' && t->senderdomain == NULL))
 		return SL_ERR_NOMEM;
 	return 0;
+}
+
+/* What Accept said of the sender. */
+static int
+accept_sender(struct sl_context *ctx)
+{
+	const char *address = ctx->decision.address;
+	struct sl_address a = { 0 };
+
+	if (address == NULL)
+		return 0;
+	if (address[0] != '\0' && sl_address_parse(&a, sl_str_of(address), NULL) != 0)
+		return SL_ERR_INVAL;
+	ctx->transaction->senderdomain = NULL;
+	return set_sender(ctx->transaction, &a);
+}
+
+static void
+mail_answered(struct sl_context *ctx, struct sl_verdict *verdict)
+{
+	struct sl_session *s = ctx->session;
+
+	if (verdict->action == SL_ACCEPT && accept_sender(ctx) != 0)
+		sl_verdict_make_error(verdict, ctx);
+	if (verdict->action != SL_ACCEPT) {
+		verdict->id = sl_arena_strndup(ctx->arena, verdict->id, strlen(verdict->id));
+		sl_transaction_free(s->transaction);
+		s->transaction = ctx->transaction = NULL;
+	}
+	sl_call_answer(ctx, verdict);
 }
 
 static bool
@@ -213,12 +230,32 @@ add_rcpt(struct sl_transaction *t, const struct sl_rcpt *rcpt)
 	return 0;
 }
 
+/* What Accept said of the recipient: the permission was the row's, of the address that was asked about. */
+static int
+accept_rcpt(struct sl_transaction *t, const struct sl_decision *d)
+{
+	struct sl_rcpt *r = &t->asked;
+	struct sl_address a;
+
+	if (d->transport != NULL)
+		r->transport = sl_arena_strndup(t->arena, d->transport, strlen(d->transport));
+	if (d->address != NULL) {
+		if (sl_address_parse(&a, sl_str_of(d->address), NULL) != 0)
+			return SL_ERR_INVAL;
+		r->address = sl_arena_strndup(t->arena, a.address, strlen(a.address));
+		r->domain = sl_arena_strndup(t->arena, a.domain, strlen(a.domain));
+	}
+	if (r->address == NULL || r->domain == NULL || (d->transport != NULL && r->transport == NULL))
+		return SL_ERR_NOMEM;
+	return add_rcpt(t, r);
+}
+
 /* Accept accepts within the relay table, never beyond: a recipient without a
  * row doesn't get here. */
 static void
 rcpt_answered(struct sl_context *ctx, struct sl_verdict *verdict)
 {
-	if (verdict->action == SL_ACCEPT && add_rcpt(ctx->transaction, &ctx->transaction->asked) != 0)
+	if (verdict->action == SL_ACCEPT && accept_rcpt(ctx->transaction, &ctx->decision) != 0)
 		sl_verdict_make_error(verdict, ctx);
 	sl_call_answer(ctx, verdict);
 }

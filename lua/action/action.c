@@ -7,6 +7,7 @@
 #include "../../core/engine/builtin.h"
 #include "../../core/engine/value.h"
 #include "../../core/policy/context.h"
+#include "../../core/policy/transaction.h"
 
 #define MAX_DELAY	(30.0 * 86400)
 #define MAX_LINES	20
@@ -73,38 +74,172 @@ is_enhanced(struct sl_str s, int code)
 	return parts == 3;
 }
 
+/* "5.7.1", or its three numbers as a list. */
+static struct sl_str
+enhanced_option(lua_State *L, int arg)
+{
+	int top = lua_gettop(L), part[3], i;
+
+	if (!sl_opt_push(L, arg, "enhanced") || !lua_istable(L, top + 1)) {
+		lua_settop(L, top);
+		return sl_opt_string(L, arg, "enhanced", NULL);
+	}
+	for (i = 0; i < 3; i++) {
+		if (!sl_list_get(L, top + 1, (size_t)i + 1) || lua_type(L, -1) != LUA_TNUMBER)
+			luaL_error(L, "option \"enhanced\": a list of three numbers, or \"5.7.1\"");
+		part[i] = (int)sl_arg_number(L, lua_gettop(L), 0, 999);
+	}
+	lua_settop(L, top);
+	return sl_str_of(lua_pushfstring(L, "%d.%d.%d", part[0], part[1], part[2]));
+}
+
+/* The options "code" and "enhanced", of replies that begin with first / 100. */
+static void
+take_codes(lua_State *L, int arg, struct sl_decision *d, int first, const struct sl_reply *usual)
+{
+	struct sl_str enhanced;
+
+	d->code = (int)sl_opt_number(L, arg, "code", first, first + 99, usual->code);
+	enhanced = enhanced_option(L, arg);
+	if (enhanced.p == NULL)
+		return;
+	if (!is_enhanced(enhanced, d->code))
+		luaL_error(L, "option \"enhanced\": \"%s\" is not an enhanced status code "
+		    "of class %d (RFC 3463)", enhanced.p, d->code / 100);
+	d->enhanced = keep(L, enhanced);
+}
+
+/* The option "reply_codes", a table of both; true = it is there. */
+static bool
+take_reply_codes(lua_State *L, int arg, struct sl_decision *d, int first, const struct sl_reply *usual)
+{
+	static const char *const names[] = { "code", "enhanced", NULL };
+
+	if (!sl_opt_push(L, arg, "reply_codes"))
+		return false;
+	sl_arg_table(L, lua_gettop(L));
+	sl_options(L, lua_gettop(L), names);
+	take_codes(L, lua_gettop(L), d, first, usual);
+	return true;
+}
+
 static void
 take_reply_options(lua_State *L, int arg, struct sl_decision *d, int first)
 {
-	static const char *const names[] = { "code", "enhanced", "disconnect", NULL };
+	static const char *const names[] = { "code", "enhanced", "disconnect", "reply_codes", NULL };
 	const struct sl_reply *reply = sl_phase_reply(sl_context_of(L)->phase, d->action);
-	struct sl_str enhanced;
 
 	sl_options(L, arg, names);
-	d->code = (int)sl_opt_number(L, arg, "code", first, first + 99, reply->code);
-	enhanced = sl_opt_string(L, arg, "enhanced", NULL);
-	if (enhanced.p != NULL) {
-		if (!is_enhanced(enhanced, d->code))
-			luaL_error(L, "option \"enhanced\": \"%s\" is not an enhanced status code "
-			    "of class %d (RFC 3463)", enhanced.p, d->code / 100);
-		d->enhanced = keep(L, enhanced);
-	}
+	if (!take_reply_codes(L, arg, d, first, reply))
+		take_codes(L, arg, d, first, reply);
 	d->disconnect = sl_opt_bool(L, arg, "disconnect", false);
+}
+
+static void
+take_reason_option(lua_State *L, int arg, struct sl_decision *d)
+{
+	if (sl_opt_push(L, arg, "reason"))
+		take_reason(L, lua_gettop(L), d);
+}
+
+/* Names are accepted with and without the 2016 prefix. */
+static const char *
+transport_name(lua_State *L, struct sl_str name)
+{
+	const struct sl_config *config = sl_context_config(sl_context_of(L));
+	const char *kept;
+
+	if (sl_str_starts(name, SL_STR("mailtransport:")))
+		name = sl_str_sub(name, 14, name.n);
+	kept = keep(L, name);
+	if (sl_config_transport(config, kept) == NULL)
+		luaL_error(L, "transport \"%s\" is not in sluice.lua", kept);
+	return kept;
 }
 
 /* ---- Accept, Reject, Defer -------------------------------------------- */
 
+/* An address, or its parts: { localpart = "a", domain = "b" }. Empty where there may be none. */
+static struct sl_str
+address_option(lua_State *L, int arg, const char *name, bool null_ok)
+{
+	static const char *const parts[] = { "localpart", "domain", NULL };
+	struct sl_str text, local, domain;
+	struct sl_address a;
+	struct sl_err err;
+	int top = lua_gettop(L);
+
+	if (!sl_opt_push(L, arg, name)) {
+		lua_settop(L, top);
+		return (struct sl_str){ NULL, 0 };
+	}
+	if (lua_istable(L, top + 1)) {
+		sl_options(L, top + 1, parts);
+		local = sl_opt_string(L, top + 1, "localpart", "");
+		domain = sl_opt_string(L, top + 1, "domain", "");
+		lua_pushfstring(L, domain.n > 0 ? "%s@%s" : "%s", local.p, domain.p);
+	}
+	text = sl_arg_string(L, lua_gettop(L));
+	if ((text.n > 0 || !null_ok) && sl_address_parse(&a, text, &err) != 0)
+		luaL_error(L, "option \"%s\": %s", name, err.text);
+	return text;
+}
+
+/* Options of one phase; where another mail server has the envelope, it stays as it is. */
+static void
+check_envelope_option(lua_State *L, const char *name, enum sl_phase phase)
+{
+	struct sl_context *ctx = sl_context_of(L);
+
+	if (ctx->phase != phase)
+		luaL_error(L, "option \"%s\" is one of %s", name, sl_phase_name(phase));
+	if (!sl_session_is_gateway(ctx->session))
+		luaL_error(L, "option \"%s\": the mail server has the envelope; change it in data", name);
+}
+
+static void
+take_envelope(lua_State *L, int arg, struct sl_decision *d)
+{
+	struct sl_str sender = address_option(L, arg, "sender", true);
+	struct sl_str recipient = address_option(L, arg, "recipient", false);
+	struct sl_str transport = sl_opt_string(L, arg, "transportid", NULL);
+
+	if (sender.p != NULL) {
+		check_envelope_option(L, "sender", SL_MAILFROM);
+		d->address = keep(L, sender);
+	}
+	if (recipient.p != NULL) {
+		check_envelope_option(L, "recipient", SL_RCPTTO);
+		d->address = keep(L, recipient);
+	}
+	if (transport.p != NULL) {
+		check_envelope_option(L, "transportid", SL_RCPTTO);
+		d->transport = transport_name(L, transport);
+	}
+}
+
 /*lua
 Accept what the phase asks about, and end the flow.
 
-In `rcptto` this accepts within the relay table and never extends it.
+In `rcptto` this accepts within the relay table and never extends it; who is accepted as another
+recipient was allowed to be sent to as the one who was asked about. Addresses are texts, or tables
+of localpart and domain.
+
+@param options? table  reason (text of the reply), reply_codes (code and enhanced of it), sender (mailfrom: what it is from now on), recipient and transportid (rcptto: whom it goes to, and by which transport)
 
     Accept()
+    Accept{ reason = "Welcome" }
 */
 static int
 action_accept(lua_State *L)
 {
-	decide(L, SL_ACCEPT);
+	static const char *const names[] = { "reason", "reply_codes", "sender", "recipient", "transportid", NULL };
+	struct sl_decision *d = decide(L, SL_ACCEPT);
+
+	sl_options(L, 1, names);
+	take_reply_codes(L, 1, d, 200, sl_phase_reply(sl_context_of(L)->phase, SL_ACCEPT));
+	take_reason_option(L, 1, d);
+	take_envelope(L, 1, d);
 	return sl_end(L);
 }
 
@@ -115,7 +250,7 @@ A reply never fails for its text: control bytes become spaces and lines are cut
 at 450 bytes.
 
 @param reason? string|string[]  text of the reply; a list gives several lines
-@param options? table  code (550), enhanced ("5.7.1"), disconnect (false)
+@param options? table  code (550), enhanced ("5.7.1", or { 5, 7, 1 }), disconnect (false), reply_codes (a table of code and enhanced)
 
     Reject("No such user here", { code = 550, enhanced = "5.1.1" })
 */
@@ -133,7 +268,7 @@ action_reject(lua_State *L)
 Refuse for now (4xx), so that the client tries again, and end the flow.
 
 @param reason? string|string[]  text of the reply; a list gives several lines
-@param options? table  code (451), enhanced ("4.7.1"), disconnect (false)
+@param options? table  code (451), enhanced ("4.7.1", or { 4, 7, 1 }), disconnect (false), reply_codes (a table of code and enhanced)
 
     Defer("Signing key not available, try again later")
 */
@@ -189,21 +324,6 @@ recipient_option(lua_State *L, int arg, struct sl_draft *draft)
 	draft->recipientdomain = keep(L, sl_str_of(a.domain));
 }
 
-/* Names are accepted with and without the 2016 prefix. */
-static const char *
-transport_name(lua_State *L, struct sl_str name)
-{
-	const struct sl_config *config = sl_context_config(sl_context_of(L));
-	const char *kept;
-
-	if (sl_str_starts(name, SL_STR("mailtransport:")))
-		name = sl_str_sub(name, 14, name.n);
-	kept = keep(L, name);
-	if (sl_config_transport(config, kept) == NULL)
-		luaL_error(L, "transport \"%s\" is not in sluice.lua", kept);
-	return kept;
-}
-
 static void
 delivery_options(lua_State *L, int arg, struct sl_draft *draft)
 {
@@ -228,9 +348,10 @@ static int
 deliver_message(lua_State *L)
 {
 	static const char *const names[] = { "recipient", "transportid", "metadata", "delay",
-	    "done", NULL };
+	    "done", "reason", "reply_codes", NULL };
 	struct sl_context *ctx = sl_context_of(L);
 	struct sl_draft draft = *ctx->draft;
+	struct sl_decision *d;
 
 	sl_options(L, 1, names);
 	delivery_options(L, 1, &draft);
@@ -238,7 +359,9 @@ deliver_message(lua_State *L)
 	choose(L, &draft, NULL, false);
 	if (!sl_opt_bool(L, 1, "done", true))
 		return 0;
-	decide(L, SL_DELIVER);
+	d = decide(L, SL_DELIVER);
+	take_reply_codes(L, 1, d, 200, sl_phase_reply(SL_DATA, SL_DELIVER));
+	take_reason_option(L, 1, d);
 	return sl_end(L);
 }
 
@@ -268,7 +391,7 @@ What is delivered is the message as this run edited it. With `done = false` the
 script goes on: a copy. In `postdelivery`, `Deliver(recipient, transportid)`
 sends the message on to another recipient.
 
-@param options? table  recipient, transportid, metadata, delay (seconds, 0), done (true)
+@param options? table  recipient, transportid, metadata, delay (seconds, 0), done (true), reason (text of the reply), reply_codes (code and enhanced of it)
 @overload (recipient: string, transportid?: string)
 
     Deliver{ delay = 60, metadata = { customer = "42" } }
@@ -288,7 +411,7 @@ With `reject = true` (the default) the client hears a rejection although a copy
 is kept; nothing of it is delivered without a release.
 
 @param quarantineid string  a name of `quarantine` in sluice.lua
-@param options? table  recipient, transportid, metadata, done (true), reject (true), reason
+@param options? table  recipient, transportid, metadata, done (true), reject (true), reason, reply_codes (code and enhanced of the reply)
 
     Quarantine("spam", { reject = false })
 */
@@ -296,7 +419,7 @@ static int
 action_quarantine(lua_State *L)
 {
 	static const char *const names[] = { "recipient", "transportid", "metadata", "done",
-	    "reject", "reason", NULL };
+	    "reject", "reason", "reply_codes", NULL };
 	struct sl_context *ctx = sl_context_of(L);
 	struct sl_str name = sl_arg_string(L, 1);
 	struct sl_draft draft = *ctx->draft;
@@ -320,8 +443,8 @@ action_quarantine(lua_State *L)
 	d = decide(L, SL_QUARANTINE);
 	d->quarantine = quarantine;
 	d->rejects = rejects;
-	if (sl_opt_push(L, 2, "reason"))
-		take_reason(L, lua_gettop(L), d);
+	take_reply_codes(L, 2, d, rejects ? 500 : 200, sl_phase_reply(ctx->phase, rejects ? SL_REJECT : SL_QUARANTINE));
+	take_reason_option(L, 2, d);
 	return sl_end(L);
 }
 
@@ -374,8 +497,7 @@ action_reschedule(lua_State *L)
 	sl_options(L, 2, names);
 	d->delay = delay;
 	d->counted = sl_opt_bool(L, 2, "increment_retry", true);
-	if (sl_opt_push(L, 2, "reason"))
-		take_reason(L, lua_gettop(L), d);
+	take_reason_option(L, 2, d);
 	return sl_end(L);
 }
 

@@ -67,6 +67,16 @@ has_failed(const struct sl_dns_query *q)
 	return sl_dns_temporary(q->answer->status) || q->answer->status == SL_DNS_INVALID;
 }
 
+/* What fails: published HSL compares it with these words, and a forged answer is SERVFAIL to who doesn't
+ * validate. */
+static const char *
+error_word(lua_State *L, enum sl_dns_status status)
+{
+	if (sl_is_hsl(L) && sl_dns_temporary(status))
+		return status == SL_DNS_TIMEOUT ? "TRY_AGAIN" : "SERVFAIL";
+	return sl_dns_status_word(status);
+}
+
 static int
 push_extended(lua_State *L, const struct sl_dns_query *q)
 {
@@ -74,7 +84,7 @@ push_extended(lua_State *L, const struct sl_dns_query *q)
 
 	sl_map_new(L);
 	if (failed)
-		sl_text(L, sl_dns_status_word(q->answer->status));
+		sl_text(L, error_word(L, q->answer->status));
 	else
 		push_records(L, q);
 	sl_map_set(L, failed ? "error" : "result");
@@ -365,7 +375,7 @@ Look up the records of a name, with everything that is known of the answer.
 
 @param host string      for ptr as it stands in DNS: see inet_reverse
 @param options? table   type ("a" "aaaa" "mx" "txt" "cname" "ptr" "ns"; "a"), timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead)
-@return table answer    result (a list, empty if there is nothing) or error ("timeout" "servfail" "bogus" "invalid"), dnssec (validated)
+@return table answer    result (a list, empty if there is nothing) or error ("timeout" "servfail" "bogus" "invalid"; in HSL "TRY_AGAIN" "SERVFAIL" "invalid"), dnssec (validated)
 
     local answer = dns_query("example.org", { type = "mx" })
     if answer.error then Defer("The domain can't be looked up now") end

@@ -555,7 +555,8 @@ function statements.block(self, node) walk_block(self, node) end
 local without_order = { ["function"] = true, class = true, import = true }
 
 function walk_statement(self, node)
-  if self.frame.dead and not self.frame.told and not without_order[node.t] then
+  -- "Reject(); break;" is how cases of a switch are written.
+  if self.frame.dead and not self.frame.told and not without_order[node.t] and node.t ~= "break" then
     self.frame.told = true
     self.diag:warn(node, self.frame.final and
       ("this is never reached: %s ends the script"):format(self.frame.final) or
@@ -606,7 +607,7 @@ function resolver.resolve(file, diag, host, role)
   types.infer(file.scope)
   for _, var in ipairs(file.scope.order) do
     if var.kind == "fact" then
-      if not host.facts[var.name] then
+      if not variables.is_of_phase(self, var.name) then
         diag:warn(var, "$" .. var.name .. " is never assigned, and no fact of that name is known",
           host.near_fact(var.name))
       end

@@ -43,6 +43,13 @@ function variables.find(self, name, at)
   return variables.declare(self, name, is_fact and "fact" or "local", at)
 end
 
+-- Today's tables of facts. ("message" is one in the queue only: scripts use the word elsewhere.)
+local tables = { connection = true, transaction = true, arguments = true, message = true }
+
+function variables.is_of_phase(self, name)
+  return self.host.facts[name] or tables[name] or false
+end
+
 -- ---- what is surely assigned -------------------------------------------------------
 
 -- Frames follow the nesting of statements: a branch has its own, what all branches assign
@@ -127,7 +134,7 @@ end
 function variables.judge(self, var)
   if var.kind ~= "local" then return end
   if not var.assigned then
-    local hint = self.host.facts[var.name] and
+    local hint = variables.is_of_phase(self, var.name) and
       "functions see facts by: global $" .. var.name .. ";" or nil
     self.diag:warn(var, "$" .. var.name .. " is never assigned", hint)
   elseif not var.read and not var.param and var.name:sub(1, 1) ~= "_" then

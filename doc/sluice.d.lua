@@ -527,10 +527,13 @@ function ARCSeal(selector, domain, key, options) end
 
 --- Accept what the phase asks about, and end the flow.
 ---
---- In `rcptto` this accepts within the relay table and never extends it.
+--- In `rcptto` this accepts within the relay table and never extends it; who is accepted as another
+--- recipient was allowed to be sent to as the one who was asked about. Addresses are texts, or tables
+--- of localpart and domain.
 ---
 --- In connect, helo, auth, mailfrom, rcptto, eod.
-function Accept() end
+---@param options? { reason?: any, reply_codes?: any, sender?: any, recipient?: any, transportid?: any } reason (text of the reply), reply_codes (code and enhanced of it), sender (mailfrom: what it is from now on), recipient and transportid (rcptto: whom it goes to, and by which transport)
+function Accept(options) end
 
 --- Put one Authentication-Results field (RFC 8601) of ours on top, with what was found of the message.
 ---
@@ -556,10 +559,13 @@ function AddHeader(name, value, refold) end
 
 --- Accept what the phase asks about, and end the flow.
 ---
---- In `rcptto` this accepts within the relay table and never extends it.
+--- In `rcptto` this accepts within the relay table and never extends it; who is accepted as another
+--- recipient was allowed to be sent to as the one who was asked about. Addresses are texts, or tables
+--- of localpart and domain.
 ---
 --- In connect.
-function Allow() end
+---@param options? { reason?: any, reply_codes?: any, sender?: any, recipient?: any, transportid?: any } reason (text of the reply), reply_codes (code and enhanced of it), sender (mailfrom: what it is from now on), recipient and transportid (rcptto: whom it goes to, and by which transport)
+function Allow(options) end
 
 --- Put a text behind the value of every header field of a name.
 ---
@@ -577,7 +583,7 @@ function AppendHeader(name, text, refold) end
 ---
 --- In connect.
 ---@param reason? string|string[] text of the reply; a list gives several lines
----@param options? { code?: number, enhanced?: string, disconnect?: boolean } code (550), enhanced ("5.7.1"), disconnect (false)
+---@param options? { code?: number, enhanced?: string, disconnect?: boolean, reply_codes?: any } code (550), enhanced ("5.7.1", or { 5, 7, 1 }), disconnect (false), reply_codes (a table of code and enhanced)
 function Block(reason, options) end
 
 --- The domains that signed the message (DKIM's signing domain identifiers), each with the best of its results.
@@ -628,7 +634,7 @@ function DKIMSignFor(domain, options) end
 ---
 --- In connect, helo, auth, mailfrom, rcptto, eod, data.
 ---@param reason? string|string[] text of the reply; a list gives several lines
----@param options? { code?: number, enhanced?: string, disconnect?: boolean } code (451), enhanced ("4.7.1"), disconnect (false)
+---@param options? { code?: number, enhanced?: string, disconnect?: boolean, reply_codes?: any } code (451), enhanced ("4.7.1", or { 4, 7, 1 }), disconnect (false), reply_codes (a table of code and enhanced)
 function Defer(reason, options) end
 
 --- Delete all header fields of a name.
@@ -650,7 +656,7 @@ function Delete() end
 --- sends the message on to another recipient.
 ---
 --- In data, postdelivery.
----@param options? { recipient?: any, transportid?: any, metadata?: any, delay?: number, done?: boolean } recipient, transportid, metadata, delay (seconds, 0), done (true)
+---@param options? { recipient?: any, transportid?: any, metadata?: any, delay?: number, done?: boolean, reason?: any, reply_codes?: any } recipient, transportid, metadata, delay (seconds, 0), done (true), reason (text of the reply), reply_codes (code and enhanced of it)
 ---@overload fun(recipient: string, transportid?: string)
 function Deliver(options) end
 
@@ -751,7 +757,7 @@ function PrependHeader(name, text, refold) end
 ---
 --- In eod, data.
 ---@param quarantineid string a name of `quarantine` in sluice.lua
----@param options? { recipient?: any, transportid?: any, metadata?: any, done?: boolean, reject?: boolean, reason?: any } recipient, transportid, metadata, done (true), reject (true), reason
+---@param options? { recipient?: any, transportid?: any, metadata?: any, done?: boolean, reject?: boolean, reason?: any, reply_codes?: any } recipient, transportid, metadata, done (true), reject (true), reason, reply_codes (code and enhanced of the reply)
 function Quarantine(quarantineid, options) end
 
 --- Refuse for good (5xx), and end the flow.
@@ -761,7 +767,7 @@ function Quarantine(quarantineid, options) end
 ---
 --- In connect, helo, auth, mailfrom, rcptto, eod, data.
 ---@param reason? string|string[] text of the reply; a list gives several lines
----@param options? { code?: number, enhanced?: string, disconnect?: boolean } code (550), enhanced ("5.7.1"), disconnect (false)
+---@param options? { code?: number, enhanced?: string, disconnect?: boolean, reply_codes?: any } code (550), enhanced ("5.7.1", or { 5, 7, 1 }), disconnect (false), reply_codes (a table of code and enhanced)
 function Reject(reason, options) end
 
 --- Put the attempt off, and end the flow.
@@ -1257,7 +1263,7 @@ function dns6(name, options) end
 --- In every phase.
 ---@param host string for ptr as it stands in DNS: see inet_reverse
 ---@param options? { type?: string, timeout?: number, servers?: any } type ("a" "aaaa" "mx" "txt" "cname" "ptr" "ns"; "a"), timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead)
----@return table answer result (a list, empty if there is nothing) or error ("timeout" "servfail" "bogus" "invalid"), dnssec (validated)
+---@return table answer result (a list, empty if there is nothing) or error ("timeout" "servfail" "bogus" "invalid"; in HSL "TRY_AGAIN" "SERVFAIL" "invalid"), dnssec (validated)
 function dns_query(host, options) end
 
 --- Ask a DNS block list about an IP address.

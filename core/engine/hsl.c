@@ -168,18 +168,6 @@ fact(lua_State *L)
 	return sl_undefined(L, name, "$");
 }
 
-/* Main code assigns to a variable of this name: it can't be one of the phase's. */
-static int
-assignable(lua_State *L)
-{
-	const char *name = luaL_checkstring(L, 1);
-	unsigned phases;
-
-	if (sl_fact_push(L, sl_running(L), name, &phases) == 1)
-		return luaL_error(L, "$%s is a fact of the phase and can't be assigned", name);
-	return 0;
-}
-
 /* ---- variables ------------------------------------------------------------------------ */
 
 /* Pushes the shared variable; false = it isn't assigned. */
@@ -222,6 +210,21 @@ peek(lua_State *L)
 	return 1;
 }
 
+/* Variables, name, value: what was followed is on the stack. */
+static int
+assign(lua_State *L)
+{
+	sl_hsl_release(L, 1, 2);
+	lua_pushvalue(L, 2);
+	if (lua_isnil(L, 3))
+		lua_pushlightuserdata(L, (void *)(uintptr_t)&sl_hsl_none);
+	else
+		lua_pushvalue(L, 3);
+	lua_rawset(L, 1);
+	return 1;
+}
+
+/* let(variables, name, value): in functions, which can't assign to facts */
 static int
 let(lua_State *L)
 {
@@ -237,14 +240,16 @@ let(lua_State *L)
 	if (lua_rawget(L, 1) == LUA_TNIL && sl_fact_push(L, sl_running(L), name, &phases) == 1)
 		return luaL_error(L, "$%s is a fact of the phase and can't be assigned", name);
 	lua_settop(L, 3);
-	sl_hsl_release(L, 1, 2);
-	lua_pushvalue(L, 2);
-	if (lua_isnil(L, 3))
-		lua_pushlightuserdata(L, (void *)(uintptr_t)&sl_hsl_none);
-	else
-		lua_pushvalue(L, 3);
-	lua_rawset(L, 1);
-	return 1;
+	return assign(L);
+}
+
+/* put(variables, name, value): in main code, whose own variable may have a fact's name */
+static int
+put(lua_State *L)
+{
+	lua_settop(L, 3);
+	sl_hsl_follow(L);
+	return lua_isuserdata(L, 3) ? 1 : assign(L);
 }
 
 static int
@@ -265,6 +270,33 @@ get(lua_State *L)
 	if (lua_touserdata(L, 1) == &sl_hsl_unset)
 		return luaL_error(L, "$%s is not assigned", lua_tostring(L, 2));
 	lua_settop(L, 1);
+	return 1;
+}
+
+/* mine(value, name): main code's variable of a fact's name, which is the fact until it is assigned */
+static int
+mine(lua_State *L)
+{
+	if (lua_touserdata(L, 1) == &sl_hsl_unset) {
+		lua_remove(L, 1);
+		return fact(L);
+	}
+	lua_settop(L, 1);
+	return 1;
+}
+
+/* The same, where none is as good. */
+static int
+mine_quiet(lua_State *L)
+{
+	unsigned phases;
+
+	if (lua_touserdata(L, 1) != &sl_hsl_unset) {
+		lua_settop(L, 1);
+		return 1;
+	}
+	if (push_fact(L, luaL_checkstring(L, 2), &phases) != 1)
+		lua_pushnil(L);
 	return 1;
 }
 
@@ -382,7 +414,8 @@ void
 sl_open_hsl(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "enter", enter }, { "fact", fact }, { "assignable", assignable }, { "var", var },
+		{ "enter", enter }, { "fact", fact }, { "mine", mine }, { "mine_quiet", mine_quiet },
+		{ "var", var }, { "put", put },
 		{ "peek", peek }, { "let", let }, { "forget", forget }, { "get", get },
 		{ "quiet", quiet }, { "include", include }, { NULL, NULL },
 	};

@@ -43,9 +43,11 @@ function M:read(node)
   elseif var.kind == "global" then
     return ("%s(_M, %s)"):format(self:use(node.quiet and "peek" or "var"), quote(var.name))
   elseif node.quiet and var.unset then
-    return ("%s(%s)"):format(self:use("quiet"), place(var))
+    return ("%s(%s, %s)"):format(self:use(var.of_fact and "mine_quiet" or "quiet"), place(var),
+      quote(var.name))
   elseif not node.quiet and (node.check or var.forgotten) then
-    return ("%s(%s, %s)"):format(self:use("get"), place(var), quote(var.name))
+    return ("%s(%s, %s)"):format(self:use(var.of_fact and "mine" or "get"), place(var),
+      quote(var.name))
   elseif var.low then
     return "(" .. place(var) .. " + 0.0)"
   end
@@ -61,7 +63,8 @@ function M:store(var, code)
     self:add(("%s = %s;"):format(place(var), code))
     if owns(var) then self:add(token(var) .. " = nil;") end
   else
-    self:add(("%s(_M, %s, %s);"):format(self:use("let"), quote(var.name), code))
+    self:add(("%s(_M, %s, %s);"):format(self:use(self.in_function and "let" or "put"),
+      quote(var.name), code))
   end
 end
 
@@ -131,6 +134,9 @@ end
 
 -- Writes 'value' to the element of a variable that codes lead to.
 local function write_element_of(self, var, codes, value)
+  if var.kind == "local" and var.of_fact and var.unset then
+    self:store(var, self:read { var = var, quiet = true })
+  end
   if var.kind == "fact" then
     self:add(("%s(%s, %s, %s);"):format(self:use("set_fact"), quote(var.name), value,
       table.concat(codes, ", ")))
@@ -298,8 +304,10 @@ local function assign_default(self, node, as_value)
   local temp = self:temp()
   self:add(("local %s = %s; if %s == nil then %s = %s;"):format(temp, current, temp, temp,
     lua.argument(self, node.value)))
+  local is_fact = target.t == "var" and target.var.of_fact    -- what was the fact is a variable now
+  if is_fact then self:add("end") end
   write_target(self, target, temp)
-  self:add("end")
+  if not is_fact then self:add("end") end
   return as_value and temp
 end
 

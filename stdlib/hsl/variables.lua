@@ -6,6 +6,7 @@
 --   assigned, read: whether it ever is;  unset: it may be read while it isn't assigned
 --   captured: a closure sees it;  object: the $this of a class's function;  elements: $x[..] = is
 --   a statement somewhere;  nested: with several keys;  values: what is assigned, for its type;  opaque: other things are, too;
+--   of_fact: main code's, which is the fact of its name until it is assigned;
 --   forgotten: unset() somewhere, so that every read has to look
 --
 -- 'self' is the resolver: scope, frame, clears, host, diag.
@@ -39,8 +40,11 @@ function variables.find(self, name, at)
   if scope.func then return variables.declare(self, name, "local", at) end
   if self.shared[name] or self.role then return variables.declare(self, name, "global", at) end
   local assigns = self.main_assigns[name]
-  local is_fact = not assigns or assigns == "elements" and self.host.facts[name]   -- $context
-  return variables.declare(self, name, is_fact and "fact" or "local", at)
+  local of_fact = self.host.facts[name]
+  local is_fact = not assigns or assigns == "elements" and of_fact   -- $context
+  var = variables.declare(self, name, is_fact and "fact" or "local", at)
+  var.of_fact = of_fact
+  return var
 end
 
 -- Today's tables of facts. ("message" is one in the queue only: scripts use the word elsewhere.)
@@ -117,7 +121,7 @@ function variables.read(self, node, use)
   if var.kind == "local" and not variables.is_assigned(self, var) then
     node.check = true
     var.unset = true
-    var.unsure = var.unsure or node
+    var.unsure = var.unsure or not var.of_fact and node
   end
   variables.note_use(self, var, use)
 end

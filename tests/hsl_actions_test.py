@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from harness import key_pair
+
 SLUICE = os.environ.get("SLUICE", "build/sluice")
 
 CONFIG = """return { hostname = "mx.example.org", listen = { { smtp = "127.0.0.1:2525", server = "s" } },
@@ -37,6 +39,7 @@ FAILURES = {
 
 def run(tmp_path, scripts, test):
     (tmp_path / "sluice.lua").write_text(CONFIG)
+    (tmp_path / "keys").mkdir()
     (tmp_path / "tests").mkdir()
     for name, source in scripts.items():
         (tmp_path / name).write_text(source)
@@ -102,4 +105,26 @@ foreach (["dead.example", "silent.example", "forged.example", "gone.example"] as
 	foreach (["X-Query", "X-Old"] as $field)
 		$t->equal(array_map(function ($h) { return json_decode($h)["error"] ?? json_decode($h)["result"]; }, $t->headers($m, $field)),
 		    [[], "SERVFAIL", "TRY_AGAIN", "SERVFAIL"]);
+""")
+
+
+SIGNS = """
+function Deliver(...$args) {
+	DKIMSign("s1", "example.org", "%s");
+	DKIMSign("s1", "example.org", "%s", ["canonicalization_header" => "simple"]);
+	builtin Deliver(...$args);
+}
+Deliver(["recipient" => "copy@example.org", "done" => false]);
+"""
+
+
+def test_an_override_signs_once_whatever_leaves(tmp_path):
+    """A copy and the message itself go through it; the same signature twice would say nothing more."""
+    pem, _ = key_pair(tmp_path)
+    signs = SIGNS % ("pki:k", pem.strip().replace("\n", "\\n"))
+    run(tmp_path, {"keys/k.pem": pem, "data.hsl": signs}, """
+	$r = $t->smtp();
+	$t->expect($r, ["messages" => 1]);
+	$t->equal(count($r["messages"][0]["recipients"]), 2);
+	$t->equal(count($t->headers($r["messages"][0], "DKIM-Signature")), 2);
 """)

@@ -21,9 +21,8 @@ MISTAKES = {
         (1, 6, "'text' is no string", QUOTES), (2, 7, "'text' is no string", QUOTES),
         (2, 19, "'text' is no string", QUOTES), (3, 6, "'text' is no string", QUOTES),
         (4, 6, "'text' is no string", QUOTES)]),
-    "blanks of a page": ("$a\u00a0= 1;\n\u00a0\u00a0\u00a0echo $a;\n", [
-        (1, 3, "a no-break space can't stand here", "replace it by a blank"),
-        (2, 1, "a no-break space can't stand here", "replace it by a blank")]),
+    "zero-width blanks": ("$a\u200b\u200b = 1;\n", [
+        (1, 3, "a zero-width space can't stand here", "replace it by a blank")]),
     "operators": ("if (1 && 2 || 3)\n\techo 4;\nelse if (!1 && 2) { }\n", [
         (1, 7, "there is no operator '&&'", "write 'and' instead of '&&'"),
         (1, 12, "there is no operator '||'", "write 'or' instead of '||'"),
@@ -83,6 +82,15 @@ def test_mistake(tmp_path, name):
     found, status = told(tmp_path, source)
     assert [f for f in found if f[2][:9] != "warning: "] == wanted
     assert status == 1
+
+
+def test_blanks_of_a_page_are_blanks(tmp_path):
+    """The article that this began with has them between its words."""
+    found, status = told(tmp_path, "$a\u00a0= \"x\u00a0y\";\n\u00a0\u00a0echo\u00a0$a\u202f. 1;\n")
+    text, hint = "warning: a no-break space stands for a blank here", "replace it by one"
+    assert (found, status) == ([(1, 3, text, hint), (2, 1, text, hint)], 0)
+    result = subprocess.run([SLUICE, "exec", "a.hsl"], cwd=tmp_path, capture_output=True, text=True)
+    assert result.stdout == "x\u00a0y1\n"
 
 
 def test_the_caret_stands_below_characters(tmp_path):

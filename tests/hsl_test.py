@@ -28,16 +28,16 @@ spoofed.example. IN TXT "v=spf1 ip4:192.0.2.1 -all"
 _dmarc.spoofed.example. IN TXT "v=DMARC1; p=reject"
 """
 
-# As the article prints them.
+# As the article prints them, no-break spaces and all.
 INBOUND = """$dmarcresult = ScanDMARC();
 	if (is_array($dmarcresult))
 		foreach ($dmarcresult as $dmarcdomain => $dmarcpolicy)
 			if ($dmarcpolicy == "reject")
 				Reject("The messages violates the DMARC policy of $dmarcdomain ($messageid)");
 """
-OUTBOUND = """$dkim = api_call("?type=dkim&user=$1&domain=$2", [$saslusername, $senderdomain]);
-if (is_array($dkim))
-DKIMSign($dkim["selector"], $dkim["domain"], $dkim["rsakey"]);
+OUTBOUND = """$dkim\u00a0=\u00a0api_call("?type=dkim&user=$1&domain=$2",\u00a0[$saslusername,\u00a0$senderdomain]);
+if\u00a0(is_array($dkim))
+DKIMSign($dkim["selector"],\u00a0$dkim["domain"],\u00a0$dkim["rsakey"]);
 """
 
 

@@ -16,14 +16,20 @@ sl_same_text(const char *a, const char *b)
 }
 
 bool
+sl_same_sign(const struct sl_sign_request *a, const struct sl_sign_request *b)
+{
+	return a->dkim.key == b->dkim.key && a->discard_changes == b->discard_changes &&
+	    sl_str_eq(a->dkim.selector, b->dkim.selector) &&
+	    sl_str_eq(a->dkim.domain, b->dkim.domain) &&
+	    sl_same_text(a->options, b->options) && a->seals == b->seals && a->cv == b->cv &&
+	    sl_str_eq(a->results, b->results);
+}
+
+bool
 sl_same_signs(const struct sl_sign_request *a, const struct sl_sign_request *b)
 {
 	for (; a != NULL && b != NULL && a != b; a = a->next, b = b->next)
-		if (a->dkim.key != b->dkim.key || a->discard_changes != b->discard_changes ||
-		    !sl_str_eq(a->dkim.selector, b->dkim.selector) ||
-		    !sl_str_eq(a->dkim.domain, b->dkim.domain) ||
-		    !sl_same_text(a->options, b->options) || a->seals != b->seals || a->cv != b->cv ||
-		    !sl_str_eq(a->results, b->results))
+		if (!sl_same_sign(a, b))
 			return false;
 	return a == b;
 }

@@ -17,6 +17,10 @@ int	 sl_sign_write(struct sl_mail *mail, const struct sl_draft *draft, int64_t n
 /* Those of a draft that is chosen, on top of its header. */
 int	 sl_sign_draft(struct sl_transaction *t, const struct sl_draft *draft, struct sl_err *err);
 
+/* Whether two requests ask for the same signature. */
+bool	 sl_same_sign(const struct sl_sign_request *a, const struct sl_sign_request *b);
+/* Whether two requests ask for the same signature. */
+bool	 sl_same_sign(const struct sl_sign_request *a, const struct sl_sign_request *b);
 /* Whether two lists ask for the same signatures, over equal headers. */
 bool	 sl_same_signs(const struct sl_sign_request *a, const struct sl_sign_request *b);
 bool	 sl_same_text(const char *a, const char *b);	/* NULL is equal to NULL only */

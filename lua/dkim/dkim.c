@@ -13,6 +13,7 @@
 #include "../../core/policy/preflight.h"
 #include "../../core/policy/rotation.h"
 #include "../../core/policy/scan.h"
+#include "../../core/policy/sign.h"
 #include "../../core/policy/taps.h"
 #include "../compose/compose.h"
 
@@ -180,6 +181,18 @@ describe_options(lua_State *L, struct sl_mail *mail, int arg)
 	return keep(L, mail, sl_buf_str(text)).p;
 }
 
+/* A redefined Deliver signs whatever leaves: what was asked for already, when a copy left, is asked for once. */
+static bool
+is_queued(const struct sl_draft *draft, const struct sl_sign_request *r)
+{
+	const struct sl_sign_request *s;
+
+	for (s = draft->signs; s != NULL; s = s->next)
+		if (sl_same_sign(s, r))
+			return true;
+	return false;
+}
+
 static void
 queue_request(lua_State *L, struct sl_mail *mail, struct sl_draft *draft,
     const struct sl_sign_request *r)
@@ -229,7 +242,8 @@ sign(lua_State *L, struct sl_mail *mail, struct sl_draft *draft, struct sl_sign_
 		return sign_now(L, mail, draft, &r->dkim);
 	r->options = describe_options(L, mail, arg);
 	r->discard_changes = sl_opt_bool(L, arg, "discard_changes", false);
-	queue_request(L, mail, draft, r);
+	if (!is_queued(draft, r))
+		queue_request(L, mail, draft, r);
 	sl_bool(L, true);
 	return 1;
 }

@@ -302,11 +302,21 @@ local function describe(c)
   return ("the byte 0x%02x"):format(byte(c))
 end
 
+-- Pages have it where their code has a blank: that is what it is, told once a line.
+local function odd_blank(self, pos, character)
+  if self.odd_line ~= self.line then
+    self.diag:warn(place(self, pos), "a no-break space stands for a blank here", "replace it by one")
+    self.odd_line = self.line
+  end
+  return pos + #character
+end
+
 -- A byte or character that means nothing; more of the same behind it are told with it.
 local function strange(self, pos)
   local source = self.source
   local c = source:match("^[\xc2-\xf4][\x80-\xbf]+", pos) or sub(source, pos, pos)
   local what = strangers[c] or describe(c)
+  if what == "a no-break space" then return odd_blank(self, pos, c) end
   local is_quote = find(what, "quote", 1, true)
   self.diag:error(place(self, pos), what .. " can't stand here",
     is_quote and 'strings are in straight quotes: "text"' or

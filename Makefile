@@ -30,7 +30,7 @@ ifeq ($(WITH_CURL),1)
 LIBPKGS += libcurl
 WITHOUT += core/http/curl_none.c
 else
-WITHOUT += core/http/curl.c core/http/client_test.c core/http/api_test.c lua/http/http_test.c
+WITHOUT += core/http/curl.c core/http/client_test.c core/http/background_test.c core/http/api_test.c lua/http/http_test.c
 endif
 PKGS     = $(LIBPKGS) libmicrohttpd libedit
 ifeq ($(WITH_REPORTS),1)

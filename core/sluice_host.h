@@ -35,6 +35,7 @@ struct sl_engine_parts {
 	const struct sl_http_host *http_host;	/* answers instead of the network; NULL = nobody */
 	struct sl_state *state;		/* rates, memory_*; NULL = in this process */
 	struct sl_events *events;	/* NULL = none */
+	bool reaches_all;		/* without a policy scripts reach private addresses too */
 	bool keyless;			/* keys and secrets of policies may be missing: for replays */
 	/* Whether scripts' sockets may connect there, "192.0.2.1:25"; NULL = wherever the policy says. */
 	bool (*may_connect)(void *arg, const char *to);
@@ -65,6 +66,9 @@ struct sl_dns *sl_engine_resolver(struct sl_engine *engine);	/* the one it uses;
 void	 sl_engine_count(struct sl_engine *engine, struct sl_counters *counters,
 	    struct sl_metrics *metrics);
 unsigned sl_engine_runs(const struct sl_engine *engine);	/* alive now */
+/* HTTP requests of scripts that go on without them: how many, and 'idle', called once, when none is left. */
+size_t	 sl_engine_background_count(const struct sl_engine *engine);
+void	 sl_engine_background_drain(struct sl_engine *engine, void (*idle)(void *arg), void *arg);
 /* Ends the run that executes now, when it comes back to script code. For signal handlers. */
 void	 sl_engine_interrupt(struct sl_engine *engine);
 

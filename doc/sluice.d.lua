@@ -656,7 +656,7 @@ function Delete() end
 --- sends the message on to another recipient.
 ---
 --- In data, postdelivery.
----@param options? { recipient?: any, transportid?: any, metadata?: any, delay?: number, done?: boolean, reason?: any, reply_codes?: any } recipient, transportid, metadata, delay (seconds, 0), done (true), reason (text of the reply), reply_codes (code and enhanced of it)
+---@param options? { recipient?: any, transportid?: any, metadata?: any, delay?: number, done?: boolean, queue?: boolean, reason?: any, reply_codes?: any } recipient, transportid, metadata, delay (seconds, 0), done (true), queue (true, and nothing else), reason (text of the reply), reply_codes (code and enhanced of it)
 ---@overload fun(recipient: string, transportid?: string)
 function Deliver(options) end
 
@@ -1480,14 +1480,19 @@ function hmac_sha2(key, message, hashsize, options) end
 --- Private addresses are refused unless `http = { allow_private = true }`,
 --- link-local ones always. Certificate and host name are verified.
 ---
+--- With `background` the script goes on at once, and the request is made beside it: its answer is of use to
+--- nobody, and one that isn't of 2xx is a failure. Up to 1,000 are kept, in memory: what waits when
+--- the process ends for another reason than a drain is lost, as the event http_background says. Those
+--- with the same `background_hash` go one behind the other. A replay makes none.
+---
 --- In every phase.
 ---@param url string http or https; $1, $2, ... are filled from get, percent-encoded
----@param options? { timeout?: number, connect_timeout?: number, method?: any, headers?: any, extended_result?: boolean, response_headers?: boolean, max_body?: any, max_file_size?: any, ssl_verify_peer?: any, ssl_verify_host?: any, tls_verify_peer?: any, tls_verify_host?: boolean, ssl_default_ca?: any, tls_default_ca?: boolean, redirects?: any } timeout (seconds, 30), connect_timeout (10), method, headers (list of "Name: value"), extended_result (false), response_headers (false: with extended_result also headers), max_body, max_file_size (the same: bytes, 1 MB), ssl_verify_peer, ssl_verify_host, tls_verify_peer, tls_verify_host (true), ssl_default_ca, tls_default_ca (true, and nothing else), redirects (0, and nothing else)
+---@param options? { timeout?: number, connect_timeout?: number, method?: any, headers?: any, extended_result?: boolean, response_headers?: boolean, max_body?: any, max_file_size?: any, ssl_verify_peer?: any, ssl_verify_host?: any, tls_verify_peer?: any, tls_verify_host?: boolean, ssl_default_ca?: any, tls_default_ca?: boolean, redirects?: any, background?: boolean, background_hash?: any, background_retry_count?: number, background_retry_delay?: number } timeout (seconds, 30), connect_timeout (10), method, headers (list of "Name: value"), extended_result (false), response_headers (false: with extended_result also headers), max_body, max_file_size (the same: bytes, 1 MB), ssl_verify_peer, ssl_verify_host, tls_verify_peer, tls_verify_host (true), ssl_default_ca, tls_default_ca (true, and nothing else), redirects (0, and nothing else), background (false), background_hash (number: a row), background_retry_count (0), background_retry_delay (seconds, 0)
 ---@param get? string[] arguments for the URL
 ---@param post? string|table body, a table as a form; makes the method POST
----@return string|table? body with extended_result { status =, content = } whatever the status
+---@return string|table|boolean? body with extended_result { status =, content = } whatever the status; true in the background
 ---@return string? err
----@return string? code "timeout" "connect" "tls" "status" "size" "refused" "protocol"
+---@return string? code "timeout" "connect" "tls" "status" "size" "refused" "protocol" "limit"
 function http(url, options, get, post) end
 
 --- A domain name as people read it: labels that begin with `xn--` in UTF-8.
@@ -1679,7 +1684,7 @@ function log(number, base) end
 ---@param subject string UTF-8
 ---@param body string UTF-8
 ---@param transportid? string a name of `transports`; that of the recipient's row in the relay table
----@param options? { sender_name?: any, recipient_name?: any, plaintext?: boolean, headers?: any, metadata?: any, delay?: any, transportid?: any } sender_name, recipient_name, plaintext (false: the body is HTML; true), headers (names and values), metadata, delay, transportid
+---@param options? { sender_name?: any, recipient_name?: any, plaintext?: boolean, headers?: any, metadata?: any, delay?: any, transportid?: any, serverid?: any, rawbody?: boolean } sender_name, recipient_name, plaintext (true; in HSL false: the body is HTML), headers (names and values), metadata, delay, transportid, serverid (a name of `servers`: it is looked at, and the message is that of the server at hand), rawbody (false, and nothing else)
 ---@return string id of the new message
 function mail(sender, recipient, subject, body, transportid, options) end
 

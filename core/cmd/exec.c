@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../dns/dns.h"
 #include "../engine/builtin.h"
+#include "../http/client.h"
+#include "../net/loop.h"
 #include "../sluice_host.h"
 #include "cmd.h"
 
@@ -33,19 +36,12 @@ done(void *arg, const struct sl_err *err, const char *text)
 }
 
 static int
-run(const char *name, struct sl_str source)
+run(struct sl_engine *engine, const char *name, struct sl_str source)
 {
-	struct sl_engine_options options = { .stdlib = cmd_stdlib() };
 	struct state s = { false, 1 };
-	struct sl_engine *engine;
 	const char *report;
 	struct sl_err err;
 
-	engine = sl_engine_new(&options, &err);
-	if (engine == NULL) {
-		fprintf(stderr, "sluice: %s\n", err.text);
-		return 1;
-	}
 	sl_engine_on_echo(engine, on_echo, NULL);
 	if (sl_engine_exec_beside(engine, name, &err) != 0 ||
 	    sl_engine_exec(engine, name, source, done, &s, &err) != 0) {
@@ -53,11 +49,35 @@ run(const char *name, struct sl_str source)
 		fprintf(stderr, "%s%s", report[0] != '\0' ? report : err.text,
 		    report[0] != '\0' ? "" : "\n");
 	} else {
-		while (!s.over && sl_engine_wait(engine, -1) == 0)
+		while ((!s.over || sl_engine_background_count(engine) > 0) && sl_engine_wait(engine, -1) == 0)
 			;
 	}
-	sl_engine_free(engine);
 	return s.status;
+}
+
+/* The network is there as in a policy; what the script reaches is the user's own business. */
+static int
+run_in_world(const char *name, struct sl_str source)
+{
+	struct sl_engine_parts parts = { .reaches_all = true };
+	struct sl_engine_options options = { .stdlib = cmd_stdlib(), .parts = &parts };
+	struct sl_engine *engine = NULL;
+	struct sl_err err = { 0 };
+	int rc = 1;
+
+	parts.loop = sl_loop_new(&err);
+	parts.dns = parts.loop != NULL ? cmd_open_dns(parts.loop, NULL) : NULL;
+	parts.http = parts.dns != NULL ? sl_http_open(parts.loop, parts.dns, NULL, &err) : NULL;
+	engine = parts.http != NULL ? sl_engine_new(&options, &err) : NULL;
+	if (engine != NULL)
+		rc = run(engine, name, source);
+	else if (err.code != 0)
+		fprintf(stderr, "sluice: %s\n", err.text);
+	sl_engine_free(engine);
+	sl_http_close(parts.http);
+	sl_dns_unref(parts.dns);
+	sl_loop_free(parts.loop);
+	return rc;
 }
 
 int
@@ -70,7 +90,7 @@ cmd_exec(int argc, char **argv)
 		return cmd_usage("exec");
 	if (cmd_read(argv[1], MAX_SCRIPT, &source) != 0)
 		return 1;
-	rc = run(argv[1], sl_buf_str(&source));
+	rc = run_in_world(argv[1], sl_buf_str(&source));
 	sl_buf_clear(&source);
 	return rc;
 }

@@ -503,10 +503,11 @@ sl_gateway_drain(struct sl_gateway *g, void (*done)(void *arg), void *arg)
 {
 	g->drained = done;
 	g->drained_arg = arg;
-	g->draining = 3;
+	g->draining = 4;
 	sl_smtp_server_drain(g->smtp, part_idle, g);
 	sl_milter_server_drain(g->milter, part_idle, g);
 	sl_delivery_drain(g->delivery, part_idle, g);
+	sl_engine_background_drain(g->engine, part_idle, g);
 }
 
 void

@@ -14,6 +14,7 @@
 #include "../crypto/key.h"
 #include "../dns/dns.h"
 #include "../engine/value.h"
+#include "../http/background.h"
 #include "../tape/tape.h"
 #include "../state/state.h"
 #include "beside.h"
@@ -87,6 +88,7 @@ sl_engine_new_sized(const struct sl_engine_options *given, size_t size, struct s
 	e->keyless = parts.keyless;
 	e->may_connect = parts.may_connect;
 	e->may_connect_arg = parts.may_connect_arg;
+	e->reaches_all = parts.reaches_all;
 	e->own_state = e->state == NULL;
 	if (e->own_state && e->loop != NULL)
 		e->state = sl_state_local(e->loop);
@@ -119,6 +121,7 @@ sl_engine_free(struct sl_engine *e)
 	sl_attempts_cancel(e);
 	sl_execs_drop(e);
 	sl_sessions_drop(e);		/* those whose disconnect flow still runs */
+	sl_background_free(e->background);
 	sl_generation_unref(e->generation);
 	sl_program_unref(e->library);
 	sl_beside_free(e->beside);
@@ -309,10 +312,9 @@ engine_of(lua_State *L)
 	return sl_vm_owner(sl_vm_of(L));
 }
 
-/* The generation that the calling run belongs to, and so does what it uses:
- * resolver, HTTP client, APIs. NULL outside of a policy (exec). */
-static struct sl_generation *
-generation_of(lua_State *L)
+/* What the run uses belongs to it: resolver, HTTP client, APIs. */
+struct sl_generation *
+sl_run_generation(lua_State *L)
 {
 	const struct sl_context *ctx = sl_run_phase(L) != SL_AT_NONE ? sl_run_host(L) : NULL;
 
@@ -331,7 +333,7 @@ taps_of(lua_State *L)
 struct sl_dns *
 sl_engine_dns(lua_State *L)
 {
-	const struct sl_generation *g = generation_of(L);
+	const struct sl_generation *g = sl_run_generation(L);
 
 	struct sl_dns *real = g != NULL && g->dns != NULL ? g->dns : engine_of(L)->dns;
 	struct sl_dns *dns = sl_taps_dns(taps_of(L), real, "");
@@ -344,7 +346,7 @@ sl_engine_dns(lua_State *L)
 struct sl_dns *
 sl_engine_dns_at(lua_State *L, const char *const *servers, struct sl_err *err)
 {
-	struct sl_generation *g = generation_of(L);
+	struct sl_generation *g = sl_run_generation(L);
 	struct sl_buf whom = SL_BUF_INIT;
 	struct sl_dns *dns;
 	size_t i;
@@ -366,7 +368,7 @@ sl_engine_dns_at(lua_State *L, const char *const *servers, struct sl_err *err)
 struct sl_http *
 sl_engine_http(lua_State *L)
 {
-	const struct sl_generation *g = generation_of(L);
+	const struct sl_generation *g = sl_run_generation(L);
 
 	struct sl_http *real = g != NULL && g->http != NULL ? g->http : engine_of(L)->http;
 	struct sl_http *http = sl_taps_http(taps_of(L), real);
@@ -379,7 +381,7 @@ sl_engine_http(lua_State *L)
 bool
 sl_engine_file(lua_State *L, struct sl_str name, struct sl_str *bytes)
 {
-	const struct sl_generation *g = generation_of(L);
+	const struct sl_generation *g = sl_run_generation(L);
 	char path[SL_CONFIG_PATH];
 
 	return g != NULL && sl_config_file(g->config, name, path) &&
@@ -418,7 +420,7 @@ sl_engine_tls(lua_State *L, bool verify, struct sl_err *err)
 const char *
 sl_engine_generation_of(lua_State *L)
 {
-	const struct sl_generation *g = generation_of(L);
+	const struct sl_generation *g = sl_run_generation(L);
 	const struct sl_tape *tape = sl_taps_tape(taps_of(L));
 
 	if (sl_tape_plays(tape) && sl_tape_fact_of(tape, "policy").n > 0)
@@ -434,6 +436,12 @@ sl_engine_may_connect(lua_State *L, const char *to)
 	return e->may_connect == NULL || e->may_connect(e->may_connect_arg, to);
 }
 
+bool
+sl_engine_reaches_all(lua_State *L)
+{
+	return engine_of(L)->reaches_all && sl_run_generation(L) == NULL;
+}
+
 struct sl_thread *
 sl_engine_passwords(lua_State *L)
 {
@@ -443,7 +451,7 @@ sl_engine_passwords(lua_State *L)
 struct sl_key *
 sl_engine_key(lua_State *L, struct sl_str spec, struct sl_err *err)
 {
-	struct sl_generation *g = generation_of(L);
+	struct sl_generation *g = sl_run_generation(L);
 	struct sl_key *key;
 
 	if (sl_run_phase(L) != SL_AT_NONE)
@@ -467,7 +475,7 @@ sl_engine_pubkeys(lua_State *L)
 struct sl_api *
 sl_engine_api(lua_State *L, const char *name)
 {
-	const struct sl_generation *g = generation_of(L);
+	const struct sl_generation *g = sl_run_generation(L);
 
 	return g != NULL ? sl_dict_get(g->apis, sl_str_of(name)) : NULL;
 }
@@ -487,7 +495,7 @@ sl_engine_is_2016(lua_State *L)
 const struct sl_config *
 sl_engine_config_of(lua_State *L)
 {
-	const struct sl_generation *g = generation_of(L);
+	const struct sl_generation *g = sl_run_generation(L);
 
 	return g != NULL ? g->config : NULL;
 }

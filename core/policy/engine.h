@@ -46,6 +46,8 @@ struct sl_engine {
 	uint64_t watched;		/* how often somebody began to */
 	struct sl_tape_room *tapes;	/* that they share; NULL = none was recorded yet */
 	struct sl_repeats *repeats;	/* script errors on their way to the log */
+	struct sl_background *background;	/* requests that no script waits for; NULL = none yet */
+	bool reaches_all;		/* what no policy says: parts.reaches_all */
 	struct sl_counters *counters;	/* metrics; NULL = none */
 	struct sl_metrics *metrics;	/* of scripts; made on first use where the host gave none */
 	bool own_metrics;
@@ -113,6 +115,8 @@ void	 sl_services_drop(struct sl_generation *generation);
 void	 sl_services_open(struct sl_engine *engine);
 void	 sl_services_close(struct sl_engine *engine);
 
+/* The generation that the calling run belongs to; NULL outside of a policy (exec). */
+struct sl_generation *sl_run_generation(lua_State *L);
 struct sl_generation *sl_generation_ref(struct sl_generation *g);
 void	 sl_generation_unref(struct sl_generation *g);
 

@@ -8,6 +8,9 @@
 #include "../base/err.h"
 #include "../crypto/key.h"
 
+struct sl_http_request;
+struct sl_background_turn;
+
 /* These raise when there is no memory for the doors of a session with a tape. NULL = none. */
 struct sl_dns	*sl_engine_dns(lua_State *L);
 /* One that asks these servers ("ip[:port]", at most 8, NULL-terminated) instead; where the
@@ -24,6 +27,12 @@ struct sl_state	*sl_engine_state(lua_State *L);
 struct sl_thread *sl_engine_passwords(lua_State *L);
 /* The API profile: "" for api = {}, else a name of apis = {}. NULL = there is none. */
 struct sl_api	*sl_engine_api(lua_State *L, const char *name);
+/* Makes it when nobody waits, with the run's HTTP client (core/http/background.h); 'over' of the turn isn't
+ * the caller's. 0, SL_ERR_LIMIT, SL_ERR_NOMEM; nothing is asked where a tape plays. */
+int	 sl_engine_background(lua_State *L, const struct sl_http_request *request,
+	    const struct sl_background_turn *turn);
+/* Whether scripts reach private addresses too: those that a person runs without a policy. */
+bool	 sl_engine_reaches_all(lua_State *L);
 /* Whether the host has sockets connect there. */
 bool	 sl_engine_may_connect(lua_State *L, const char *to);
 /* A PEM or DER key, or "pki:NAME" of the policy. A reference, or NULL with the reason. */

@@ -348,12 +348,14 @@ static int
 deliver_message(lua_State *L)
 {
 	static const char *const names[] = { "recipient", "transportid", "metadata", "delay",
-	    "done", "reason", "reply_codes", NULL };
+	    "done", "queue", "reason", "reply_codes", NULL };
 	struct sl_context *ctx = sl_context_of(L);
 	struct sl_draft draft = *ctx->draft;
 	struct sl_decision *d;
 
 	sl_options(L, 1, names);
+	if (!sl_opt_bool(L, 1, "queue", true))
+		luaL_error(L, "option \"queue\": every delivery is queued, false isn't possible");
 	delivery_options(L, 1, &draft);
 	draft.delay = sl_opt_number(L, 1, "delay", 0, MAX_DELAY, draft.delay);
 	choose(L, &draft, NULL, false);
@@ -391,7 +393,7 @@ What is delivered is the message as this run edited it. With `done = false` the
 script goes on: a copy. In `postdelivery`, `Deliver(recipient, transportid)`
 sends the message on to another recipient.
 
-@param options? table  recipient, transportid, metadata, delay (seconds, 0), done (true), reason (text of the reply), reply_codes (code and enhanced of it)
+@param options? table  recipient, transportid, metadata, delay (seconds, 0), done (true), queue (true, and nothing else), reason (text of the reply), reply_codes (code and enhanced of it)
 @overload (recipient: string, transportid?: string)
 
     Deliver{ delay = 60, metadata = { customer = "42" } }

@@ -37,6 +37,8 @@ static const struct { const char *script, *reply; size_t n; } decisions[] = {
 	{ "Done()", "451 4.7.1", 0 },
 	{ "Deliver{ recipient = 'x@example.net', done = false } Done()", "250 2.0.0", 1 },
 	{ "Deliver{ recipient = 'x@example.net', done = false }", "250 2.0.0", 2 },
+	{ "Deliver{ queue = true }", "250 2.0.0", 1 },
+	{ "Deliver{ queue = false }", "451 4.3.0", 0 },		/* nothing is delivered while the client waits */
 	{ "Deliver{ done = false } Reject('after')", "550 5.7.1 after", 0 },
 };
 

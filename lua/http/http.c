@@ -5,6 +5,7 @@
 #include "../../core/engine/doors.h"
 #include "../../core/engine/value.h"
 #include "../../core/engine/vm.h"
+#include "../../core/http/background.h"
 #include "../../core/http/tap.h"
 #include "../../core/policy/config.h"
 #include "../../core/policy/context.h"
@@ -13,6 +14,8 @@
 #define MAX_URL		8192
 #define MAX_HEADERS	64
 #define MAX_FORM	(1024 * 1024)
+#define MAX_RETRIES	100
+#define MAX_DELAY	3600	/* seconds between tries in the background */
 
 /* ---- $1 .. $n ----------------------------------------------------------------------- */
 
@@ -220,8 +223,7 @@ http_answered(lua_State *L, struct sl_op *op)
 static void
 refuse_options(lua_State *L)
 {
-	static const char *const refused[] = { "background", "background_hash", "background_retry_count",
-	    "background_retry_delay", "sourceip", "sourceipid", "tls_client_cert", "proxy", NULL };
+	static const char *const refused[] = { "sourceip", "sourceipid", "tls_client_cert", "proxy", NULL };
 	size_t i;
 
 	for (i = 0; refused[i] != NULL; i++) {
@@ -290,19 +292,42 @@ take_post(lua_State *L, int arg, struct sl_http_request *r)
 	r->body = sl_arg_string(L, lua_gettop(L));
 }
 
+static int
+ask_in_background(lua_State *L, const struct sl_http_request *r)
+{
+	struct sl_background_turn turn = {
+		.in_row = sl_opt_push(L, 2, "background_hash"),
+		.row = sl_opt_number(L, 2, "background_hash", -1e300, 1e300, 0),
+		.retries = (unsigned)sl_opt_number(L, 2, "background_retry_count", 0, MAX_RETRIES, 0),
+		.delay_ms = (int64_t)(1000 * sl_opt_number(L, 2, "background_retry_delay", 0, MAX_DELAY, 0)),
+	};
+	int rc = sl_engine_background(L, r, &turn);
+
+	if (rc != 0)
+		return sl_fail(L, "limit", rc == SL_ERR_LIMIT ? "too many requests wait in the background" :
+		    "out of memory");
+	sl_bool(L, true);
+	return 1;
+}
+
 /*lua
 Make an HTTP request.
 
 Private addresses are refused unless `http = { allow_private = true }`,
 link-local ones always. Certificate and host name are verified.
 
+With `background` the script goes on at once, and the request is made beside it: its answer is of use to
+nobody, and one that isn't of 2xx is a failure. Up to 1,000 are kept, in memory: what waits when
+the process ends for another reason than a drain is lost, as the event http_background says. Those
+with the same `background_hash` go one behind the other. A replay makes none.
+
 @param url string        http or https; $1, $2, ... are filled from get, percent-encoded
-@param options? table    timeout (seconds, 30), connect_timeout (10), method, headers (list of "Name: value"), extended_result (false), response_headers (false: with extended_result also headers), max_body, max_file_size (the same: bytes, 1 MB), ssl_verify_peer, ssl_verify_host, tls_verify_peer, tls_verify_host (true), ssl_default_ca, tls_default_ca (true, and nothing else), redirects (0, and nothing else)
+@param options? table    timeout (seconds, 30), connect_timeout (10), method, headers (list of "Name: value"), extended_result (false), response_headers (false: with extended_result also headers), max_body, max_file_size (the same: bytes, 1 MB), ssl_verify_peer, ssl_verify_host, tls_verify_peer, tls_verify_host (true), ssl_default_ca, tls_default_ca (true, and nothing else), redirects (0, and nothing else), background (false), background_hash (number: a row), background_retry_count (0), background_retry_delay (seconds, 0)
 @param get? string[]     arguments for the URL
 @param post? string|table  body, a table as a form; makes the method POST
-@return string|table? body  with extended_result { status =, content = } whatever the status
+@return string|table|boolean? body  with extended_result { status =, content = } whatever the status; true in the background
 @return string? err
-@return string? code     "timeout" "connect" "tls" "status" "size" "refused" "protocol"
+@return string? code     "timeout" "connect" "tls" "status" "size" "refused" "protocol" "limit"
 
     local body, err, code = http("ftp://example.org/")
     assert(not body and code == "protocol")
@@ -333,12 +358,14 @@ http_http(lua_State *L)
 	    sl_opt_number(L, 2, "max_file_size", 1, 64e6, 1048576));
 	r.no_verify_peer = !sl_opt_bool(L, 2, "ssl_verify_peer", sl_opt_bool(L, 2, "tls_verify_peer", true));
 	r.no_verify_host = !sl_opt_bool(L, 2, "ssl_verify_host", sl_opt_bool(L, 2, "tls_verify_host", true));
-	r.allow_private = config != NULL && config->http.allow_private;
+	r.allow_private = config != NULL ? config->http.allow_private : sl_engine_reaches_all(L);
 	r.method = sl_opt_string(L, 2, "method", NULL).p;
 	take_headers(L, headers);
 	r.headers = headers;
 	take_post(L, 4, &r);
 	r.url = fill_arguments(L, url, 3);
+	if (sl_opt_bool(L, 2, "background", false))
+		return ask_in_background(L, &r);
 	op = (struct sl_op *)sl_http_start(sl_engine_http(L), &r);
 	lua_settop(L, 4);
 	return sl_await(L, op, http_answered);

@@ -429,6 +429,20 @@ add_more(lua_State *L, int arg, int options)
 	lua_settop(L, arg);
 }
 
+/* Options of the product family that change nothing here. */
+static void
+check_mail_options(lua_State *L, int options)
+{
+	struct sl_str server = sl_opt_string(L, options, "serverid", "");
+
+	if (sl_str_starts(server, SL_STR("mailserver:")))
+		server = sl_str_sub(server, 11, server.n);
+	if (server.n > 0 && sl_config_server(sl_context_config(sl_context_of(L)), server.p) == NULL)
+		luaL_error(L, "server \"%s\" is not in sluice.lua", server.p);
+	if (sl_opt_bool(L, options, "rawbody", false))
+		luaL_error(L, "option \"rawbody\": bodies are encoded here, only false is possible");
+}
+
 /*lua
 Put a new message into the queue: From, To, Subject, a text, and what else a message needs.
 
@@ -440,7 +454,7 @@ unless that one gets a 2xx reply. In `data` it is done for each recipient; in `e
 @param subject string             UTF-8
 @param body string                UTF-8
 @param transportid? string        a name of `transports`; that of the recipient's row in the relay table
-@param options? table             sender_name, recipient_name, plaintext (false: the body is HTML; true), headers (names and values), metadata, delay, transportid
+@param options? table             sender_name, recipient_name, plaintext (true; in HSL false: the body is HTML), headers (names and values), metadata, delay, transportid, serverid (a name of `servers`: it is looked at, and the message is that of the server at hand), rawbody (false, and nothing else)
 @return string id                 of the new message
 
     mail("postmaster@example.org", "abuse@example.org", "Seen", "A message of " .. (sender or "?"))
@@ -449,7 +463,7 @@ static int
 mail(lua_State *L)
 {
 	static const char *const names[] = { "sender_name", "recipient_name", "plaintext", "headers",
-	    "metadata", "delay", "transportid", NULL };
+	    "metadata", "delay", "transportid", "serverid", "rawbody", NULL };
 	int options = lua_istable(L, 5) ? 5 : 6, object;
 	struct sl_made made = { .next = NULL };
 	struct sl_buf *subject;
@@ -462,6 +476,7 @@ mail(lua_State *L)
 	if (via.n == 0)
 		via = sl_opt_string(L, options, "transportid", "");
 	take_options(L, options, &made, transport(L, via));
+	check_mail_options(L, options);
 	lua_settop(L, options);
 	sl_compose_new(L);
 	object = lua_gettop(L);
@@ -472,7 +487,7 @@ mail(lua_State *L)
 	add_written(L, object, "Subject", subject);
 	sl_compose_header(L, object, SL_STR("Auto-Submitted"), SL_STR("auto-generated"));
 	add_more(L, object, options);
-	if (!sl_opt_bool(L, options, "plaintext", true))
+	if (!sl_opt_bool(L, options, "plaintext", !sl_is_hsl(L)))
 		sl_compose_type(L, object, SL_STR("text/html"));
 	sl_compose_body(L, object, 4);
 	return enqueue(L, object, &made);

@@ -99,6 +99,8 @@ mistakes_cost_the_message_a_4xx(void **state)
 	static const char *const scripts[] = { "mail()", "mail('x', 'a@example.org', 's', 't')",
 	    "mail('', '', 's', 't')", "mail('', {}, 's', 't')", "mail('', 'a@example.org', 's\\r\\nB: c', 't', 'none')",
 	    "mail('', 'a@far.example', 's', 't')", "mail('', 'a@example.org', 's', 't', { x = 1 })",
+	    "mail('', 'a@example.org', 's', 't', { rawbody = true })",
+	    "mail('', 'a@example.org', 's', 't', { serverid = 'mailserver:none' })",
 	    "mail('', 'a@example.org', 's', 't', { headers = { ['A\\n'] = 'b' } })",
 	    "for _ = 1, 101 do mail('', 'a@example.org', 's', 't') end" };
 	const struct outcome *o;
@@ -158,6 +160,29 @@ parts_in_parts(void **state)
 	    "1.2.1 text/html,1.2.2 image/png,2 text/csv,3 message/rfc822,3.1 text/plain\n");
 }
 
+/* The manual of 2016: the body is HTML unless plaintext says otherwise. */
+static void
+mail_as_in_2016(void **state)
+{
+	const struct outcome *o;
+	char path[200];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/data.lua", rig.folder);
+	remove(path);
+	rig_write(&rig, "data.hsl", "mail(\"\", \"a@example.org\", \"s\", \"<b>t</b>\", [\"serverid\" => \"mailserver:inbound\","
+	    " \"transportid\" => \"mailtransport:other\", \"rawbody\" => false]);\n"
+	    "mail(\"\", \"b@example.org\", \"s\", \"t\", [\"plaintext\" => true]);");
+	rig_load(&rig);
+	o = rig_send(&rig, rig_message, false);
+	assert_int_equal(o->n, 3);
+	assert_has(o->copy[1].bytes, "\r\nContent-Type: text/html");
+	assert_string_equal(o->copy[1].transport, "other");
+	assert_has(o->copy[2].bytes, "\r\nContent-Type: text/plain");
+	snprintf(path, sizeof(path), "%s/data.hsl", rig.folder);
+	remove(path);
+}
+
 /* A large body is the script's once: what is written of it isn't in the script's memory. */
 static void
 a_large_body_is_not_copied(void **state)
@@ -206,6 +231,7 @@ main(void)
 		cmocka_unit_test(mistakes_cost_the_message_a_4xx),
 		cmocka_unit_test(a_subject_is_one_field),
 		cmocka_unit_test(parts_in_parts),
+		cmocka_unit_test(mail_as_in_2016),
 		cmocka_unit_test(a_large_body_is_not_copied),
 	};
 

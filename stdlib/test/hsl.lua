@@ -4,10 +4,10 @@
 local cases, begins = {}, {}
 
 -- The harness keeps what failed; here it is an error at the line of the test file: above this
--- function, the method, and what calls methods for HSL.
+-- function and the method.
 local function call(name, ...)
   local ok, text = pcall(test_call, name, select("#", ...), ...)
-  if not ok then error((text:gsub("^[^:]*:%d+: ", ""):gsub("^test_call: ", "")), 4) end
+  if not ok then error((text:gsub("^[^:]*:%d+: ", ""):gsub("^test_call: ", "")), 3) end
   return test_value(text)
 end
 

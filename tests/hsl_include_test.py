@@ -9,7 +9,12 @@ FILES = {
     "lib.hsl": 'function from_lib($x) { return "lib $x"; }\n$runs = ($runs ?? 0) + 1;\n',
     "all.hsl": 'include "lib.hsl";\ninclude_once "once.hsl";\n',
     "once.hsl": "$once = ($once ?? 0) + 1;",
-    "class.hsl": "class Box { $v = 1; }",
+    "class.hsl": "class Box { $v = 1; static $made = 0; }",
+    "inside.hsl": """$text = "got $a" . ($other ?? "");
+        $list[] = $a;
+        function counted() { global $count; $count = ($count ?? 0) + 1; return $count; }
+        if ($a == 9) return "left";""",
+    "this.hsl": '$seen = "seen " . $this->x; $this->x += 1;',
     "stop.hsl": '$r = 1;\nif ($stop ?? false) { try { return "stopped"; } catch ($e) { } }\n$r = 2;\n',
     "around.hsl": '$q = 1;\ninclude "stop.hsl";\n$q = 2;\n',
     "errors.hsl": '// first\n\nfunction thrown() {\n\tthrow "out";\n}\nfunction joined() {\n\treturn none . "x";\n}\n',
@@ -56,6 +61,40 @@ WORKS = {
         include "lib.hsl";
         function f() { function from_lib() { return "own"; } return from_lib(); }
         echo f() . from_lib(2);""", ["ownlib 2"]),
+    "classes are defined once, however often they are included": (
+        'include "class.hsl"; Box::$made = 5; include "class.hsl"; echo Box::$made;', ["5"]),
+    "in a function the variables are the function's": ("""
+        function f($a, $other = "!") {
+            $list = ["first"];
+            include "inside.hsl";
+            $list[] = "last";
+            return [$text, $list, isset($runs)];
+        }
+        echo f(1); echo isset($text) . isset($list); echo counted() . counted() . $count;""", [
+            '[0=>"got 1!",1=>[0=>"first",1=>1,2=>"last"],2=>false]', "falsefalse", "122"]),
+    "of each call": ("""
+        function f($a) {
+            if ($a > 2) return "";
+            include "inside.hsl";
+            return $text . f($a + 1) . $text . count($list);
+        }
+        echo f(1);""", ["got 1got 2got 21got 11"]),
+    "but for those that it has by global": ("""
+        function f($a) { global $list; include "inside.hsl"; return count($list); }
+        echo f(1) . f(2) . count($list);""", ["122"]),
+    "return leaves the function": ("""
+        function f($a) { try { include "inside.hsl"; } catch ($e) { } return "went on"; }
+        echo f(1) . f(9);""", ["went onleft"]),
+    "in a closure, a generator, a class's function": ("""
+        $f = function ($a) {
+            include "inside.hsl";
+            $g = function () closure ($text) { $text .= "?"; }; $g();
+            return $text;
+        };
+        function g($n) { for ($a = 0; $a < $n; $a++) { include "inside.hsl"; yield $text . count($list); } }
+        class C { $x = 1; function f() { include "this.hsl"; return $seen . $this->x; } }
+        echo $f(3); foreach (g(2) as $v) echo $v; echo C()->f();""",
+        ["got 3?", "got 01", "got 12", "seen 12"]),
     "errors know their file and line": ("""include "errors.hsl";
         try { thrown(); } catch ($e) { echo $e; }
         try { joined(); } catch ($e) { echo $e->file() . $e->line(); }""", ["out", "errors.hsl7"]),

@@ -9,6 +9,7 @@
 const char sl_hsl_unset = 0, sl_hsl_end = 0, sl_hsl_spread = 0, sl_hsl_none = 0;
 
 static const char env_key = 0;		/* in a run's environment: its HSL side */
+static const char own_key = 0;		/* in the variables of one call: true */
 static const char variables_key = 0;	/* in the functions of a REPL: its lines' variables */
 
 /* ---- functions ----------------------------------------------------------------- */
@@ -170,6 +171,37 @@ fact(lua_State *L)
 
 /* ---- variables ------------------------------------------------------------------------ */
 
+/* own_variables(shared): a table for those of one call, which shares them with a file that is included
+ * there. What the file calls it finds as in the main code; facts aren't seen. */
+static int
+own_variables(lua_State *L)
+{
+	lua_settop(L, 1);
+	lua_newtable(L);
+	lua_pushboolean(L, 1);
+	lua_rawsetp(L, 2, &own_key);
+	sl_hsl_same_functions(L, 1, 2);
+	return 1;
+}
+
+static bool
+is_of_call(lua_State *L)
+{
+	bool yes = lua_rawgetp(L, 1, &own_key) != LUA_TNIL;
+
+	lua_pop(L, 1);
+	return yes;
+}
+
+/* As sl_fact_push for the table at 1. */
+int
+sl_hsl_fact_of(lua_State *L, const char *name)
+{
+	unsigned phases;
+
+	return is_of_call(L) ? 0 : sl_fact_push(L, sl_running(L), name, &phases);
+}
+
 /* Pushes the shared variable; false = it isn't assigned. */
 static bool
 push_shared_variable(lua_State *L)
@@ -193,6 +225,8 @@ var(lua_State *L)
 {
 	if (push_shared_variable(L))
 		return 1;
+	if (is_of_call(L))
+		return luaL_error(L, "$%s is not assigned", lua_tostring(L, 2));
 	lua_settop(L, 2);
 	lua_remove(L, 1);
 	return fact(L);
@@ -205,7 +239,7 @@ peek(lua_State *L)
 	const char *name = luaL_checkstring(L, 2);
 	unsigned phases;
 
-	if (!push_shared_variable(L) && push_fact(L, name, &phases) != 1)
+	if (!push_shared_variable(L) && (is_of_call(L) || push_fact(L, name, &phases) != 1))
 		lua_pushnil(L);
 	return 1;
 }
@@ -415,7 +449,7 @@ sl_open_hsl(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 		{ "enter", enter }, { "fact", fact }, { "mine", mine }, { "mine_quiet", mine_quiet },
-		{ "var", var }, { "put", put },
+		{ "var", var }, { "put", put }, { "own_variables", own_variables },
 		{ "peek", peek }, { "let", let }, { "forget", forget }, { "get", get },
 		{ "quiet", quiet }, { "include", include }, { NULL, NULL },
 	};

@@ -37,6 +37,11 @@ void	 sl_hsl_run_functions(lua_State *L, struct sl_run *run);
 /* Pushes the functions of the module whose variables are at 'shared'; false = no module's. */
 bool	 sl_hsl_module_functions(lua_State *L, int shared);
 
+/* Gives the variables at 'to' the module's functions of those at 'from', if they are a module's. */
+void	 sl_hsl_same_functions(lua_State *L, int from, int to);
+/* As sl_fact_push, for the table of variables at 1: those of a call hide the facts. hsl.c */
+int	 sl_hsl_fact_of(lua_State *L, const char *name);
+
 /* Whether the function that called the running C function is HSL's. */
 bool	 sl_hsl_calls(lua_State *L);
 

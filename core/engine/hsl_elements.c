@@ -397,13 +397,11 @@ keep_token(lua_State *L, int shared, int name, lua_Integer token)
 static void
 push_shared(lua_State *L, const char *name)
 {
-	unsigned phases;
-
 	lua_pushvalue(L, 2);
 	if (lua_rawget(L, 1) == LUA_TLIGHTUSERDATA) {	/* none */
 		lua_pop(L, 1);
 		lua_pushnil(L);
-	} else if (lua_isnil(L, -1) && sl_fact_push(L, sl_running(L), name, &phases) == 1) {
+	} else if (lua_isnil(L, -1) && sl_hsl_fact_of(L, name) == 1) {
 		lua_remove(L, -2);
 		if (!is_reference(L, lua_gettop(L)))
 			luaL_error(L, "$%s is a fact of the phase and can't be assigned", name);

@@ -68,6 +68,13 @@ sl_hsl_module_functions(lua_State *L, int shared)
 	return false;
 }
 
+void
+sl_hsl_same_functions(lua_State *L, int from, int to)
+{
+	lua_rawgetp(L, from, &functions_key);
+	lua_rawsetp(L, to, &functions_key);
+}
+
 /* Of what a module doesn't define it sees the builtins, redefined ones too: a final action goes
  * through the run's redefinition from everywhere. */
 static int

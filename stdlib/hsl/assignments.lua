@@ -35,13 +35,19 @@ local function owns(var)
   return var.kind == "local" and var.elements and not var.captured and not var.object
 end
 
+-- The table of a variable that isn't a local: the main code's, or that of the function around.
+local function home_of(var)
+  return var.pasted and var.scope.home or "_M"
+end
+
 function M:read(node)
   local var = node.var
   if var.kind == "fact" then
     if node.quiet then return ("%s(_M, %s)"):format(self:use("peek"), quote(var.name)) end
     return ("%s(%s)"):format(self:use("fact"), quote(var.name))
   elseif var.kind == "global" then
-    return ("%s(_M, %s)"):format(self:use(node.quiet and "peek" or "var"), quote(var.name))
+    return ("%s(%s, %s)"):format(self:use(node.quiet and "peek" or "var"), home_of(var),
+      quote(var.name))
   elseif node.quiet and var.unset then
     return ("%s(%s, %s)"):format(self:use(var.of_fact and "mine_quiet" or "quiet"), place(var),
       quote(var.name))
@@ -63,8 +69,8 @@ function M:store(var, code)
     self:add(("%s = %s;"):format(place(var), code))
     if owns(var) then self:add(token(var) .. " = nil;") end
   else
-    self:add(("%s(_M, %s, %s);"):format(self:use(self.in_function and "let" or "put"),
-      quote(var.name), code))
+    self:add(("%s(%s, %s, %s);"):format(self:use(self.in_function and not var.pasted and "let" or "put"),
+      home_of(var), quote(var.name), code))
   end
 end
 
@@ -141,7 +147,7 @@ local function write_element_of(self, var, codes, value)
     self:add(("%s(%s, %s, %s);"):format(self:use("set_fact"), quote(var.name), value,
       table.concat(codes, ", ")))
   elseif var.kind == "global" then
-    self:add(("%s(_M, %s, %s, %s);"):format(self:use("set_shared"), quote(var.name), value,
+    self:add(("%s(%s, %s, %s, %s);"):format(self:use("set_shared"), home_of(var), quote(var.name), value,
       table.concat(codes, ", ")))
   elseif owns(var) and self.keeps then
     self:add(("%s, %s = %s;"):format(place(var), token(var),
@@ -367,6 +373,7 @@ end
 
 assignments.lua_name = lua_name
 assignments.place = place
+assignments.home_of = home_of
 assignments.token = token
 assignments.owns = owns
 assignments.path_of = path_of

@@ -389,7 +389,8 @@ function statements.unset(self, node)
       if target.var.kind == "local" then
         self:store(target.var, self:use("unset"))
       elseif target.var.kind == "global" then
-        self:add(("%s(_M, %s);"):format(self:use("forget"), quote(target.var.name)))
+        self:add(("%s(%s, %s);"):format(self:use("forget"), assignments.home_of(target.var),
+          quote(target.var.name)))
       end
     elseif is_slice(target) then
       write_slice(self, target)
@@ -403,8 +404,8 @@ end
 
 function statements.include(self, node)
   local left, value = self:temp(), self:temp()
-  self:add(("local %s, %s = %s(%s, _M, %s); if %s then"):format(left, value, self:use("include"),
-    quote(node.path), node.once and "3" or "2", left))
+  self:add(("local %s, %s = %s(%s, %s, %s); if %s then"):format(left, value, self:use("include"),
+    quote(node.path), self.home or "_M", node.once and "3" or "2", left))
   give_back(self, value)
   self:add("end")
 end
@@ -549,6 +550,9 @@ local function emit_body(self, body, between)
   for _, at in ipairs(order) do
     if list[at].kind == "defined" then last_defined = at end
   end
+  if between and self.role == "part" and not self.in_function then    -- defined before, for all
+    self:add(("if _mode == 2 then goto _d%d_%d end"):format(id, first_run or #list + 1))
+  end
   if between and not last_defined then self:add(between) end
   if jumps then self:add(("goto _d%d_%d;"):format(id, order[1])) end
   for i, segment in ipairs(list) do
@@ -591,6 +595,23 @@ local function declare(self, scope)
   if #tokens > 0 then self:add("local " .. table.concat(tokens, ", ") .. ";") end
 end
 
+-- A function that includes files shares its variables with them: they live in a table of the call's.
+local function share(self, node)
+  local scope, binds = node.scope, {}
+  self.home = "_I" .. self:label()
+  scope.home = self.home
+  self:add(("local %s = %s(_M);"):format(self.home, self:use("own_variables")))
+  for _, var in ipairs(scope.order) do
+    if var.pasted and var.param then
+      self:add(("%s(%s, %s, %s);"):format(self:use("put"), self.home, quote(var.name), place(var)))
+    elseif var.kind == "global" and not var.pasted and scope.pasted[var.name] then
+      binds[#binds + 1] = ("%s(%s, %s, _M, %s);"):format(self:use("bind"), self.home, quote(var.name),
+        quote(var.name))
+    end
+  end
+  self:add(table.concat(binds, " "))
+end
+
 local function nested_names(scope)
   local names = {}
   for name in pairs(scope.functions) do names[#names + 1] = "_f_" .. name end
@@ -610,8 +631,10 @@ function M:func(node)
       names[#names + 1] = place(param.var)
     end
   end
-  local saved = { self.inside, self.leaving, self.in_function, self.generator, self.has_temps, self.keeps }
-  self.inside, self.leaving, self.in_function, self.generator = nil, nil, true, node.generator
+  local saved = { self.inside, self.leaving, self.in_function, self.generator, self.home, self.has_temps,
+    self.keeps }
+  self.inside, self.leaving, self.in_function, self.generator, self.home = nil, nil, true, node.generator,
+    nil
   self:push()
   if rest then
     self:add(("local %s = %s(...);"):format(place(rest.var), self:use("list")))
@@ -625,6 +648,7 @@ function M:func(node)
         lua.argument(self, param.default)))
     end
   end
+  if node.scope.pasted then share(self, node) end
   if node.generator then
     self:add(("do return %s(function() local _y = %s();"):format(self:use("generator"),
       self:use("yielder")))
@@ -632,8 +656,8 @@ function M:func(node)
   emit_body(self, node.body.body)
   if node.generator then self:add("end) end") end
   local code = self:pop()
-  self.inside, self.leaving, self.in_function, self.generator, self.has_temps, self.keeps =
-    table.unpack(saved, 1, 6)
+  self.inside, self.leaving, self.in_function, self.generator, self.home, self.has_temps, self.keeps =
+    table.unpack(saved, 1, 7)
   -- made where it ends, as Lua does: to who steps it is no line of its body
   code = ("%sfunction(%s) %s %send"):format(self:mark(node), table.concat(names, ", "), code,
     self:mark{ line = node.body.last })

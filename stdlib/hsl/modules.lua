@@ -134,7 +134,7 @@ end
 
 -- The statements by which a file needs others.
 local function needs_of(file)
-  local list = survey.includes(file)
+  local list = survey.all_includes(file)
   for _, statement in ipairs(file.body) do
     if imports_names(statement) then list[#list + 1] = statement end
   end
@@ -165,25 +165,40 @@ function modules.check_cycles(self, file)
   end
 end
 
--- Variables of an included file are the main code's: they live where both find them.
-local function share_names(self, included)
-  for _, names in ipairs { survey.names(included) } do
-    for name in pairs(names) do self.shared[name] = true end
+-- Names of variables in a file and in what its main code includes.
+local function add_names(self, path, names, seen)
+  local file = not seen[path] and self.host.parse(path)
+  seen[path] = true
+  if not file then return end
+  for _, some in ipairs { survey.names(file) } do
+    for name in pairs(some) do names[name] = true end
   end
-  survey.each_node({ body = included.body }, function(node)
-    if node.t == "var" then self.shared[node.name] = true end
-    if node.t == "interp" then
-      for _, part in ipairs(node.parts) do
-        if type(part) == "table" then self.shared[part.name] = true end
-      end
+  survey.each_node({ body = file.body }, function(node)
+    if node.t == "var" then names[node.name] = true end
+    for _, part in ipairs(node.t == "interp" and node.parts or {}) do
+      if type(part) == "table" then names[part.name] = true end
     end
   end)
+  for _, statement in ipairs(survey.includes(file)) do
+    add_names(self, statement.path, names, seen)
+  end
 end
 
---- What an included file brings along: functions, and names it shares with the main code. 'at': the
+--- Names of the variables that files share with the code that includes them, a file's or a function's
+--- body; nil if it includes none.
+function modules.shared_names(self, body)
+  local names, seen = nil, {}
+  for _, statement in ipairs(survey.includes(body)) do
+    names = names or {}
+    add_names(self, statement.path, names, seen)
+  end
+  return names
+end
+
+--- What included files bring along: functions and classes, wherever the statement stands. 'at': the
 --- statement of the file that is compiled which leads there.
 function modules.look_into(self, file, seen, at)
-  for _, statement in ipairs(survey.includes(file)) do
+  for _, statement in ipairs(survey.all_includes(file)) do
     local path = statement.path
     local included = self.host.parse(path)
     if included and seen[path] == "open" then
@@ -193,7 +208,7 @@ function modules.look_into(self, file, seen, at)
       modules.look_into(self, included, seen, at or statement)
       callees.hoist(self, included.body, self.included_functions, path, at or statement)
       modules.take(self, included, self.included_functions)
-      share_names(self, included)
+      for name in pairs((survey.names(included))) do self.shared[name] = true end
       seen[path] = "done"
     end
   end

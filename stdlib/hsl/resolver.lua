@@ -336,6 +336,7 @@ function walk_function(self, node)
   local known = bind_captures(self, node, outer)
   self.scope = node.scope
   self.frame = known
+  node.scope.pasted = modules.shared_names(self, node.body)
   if node.method then
     local this = variables.declare(self, "this", "local", node)
     this.param, this.assigned, this.opaque, this.read = true, true, true, true
@@ -587,6 +588,9 @@ function resolver.resolve(file, diag, host, role)
     exports = {}, cache_names = {}, accesses = {}, calls = {}, callers = {}, frame = {}, clears = {} }
   self.shared, self.main_assigns = survey.names(file)
   modules.look_into(self, file, { [diag.path] = "open" })
+  for name in pairs(#diag.errors == 0 and modules.shared_names(self, file) or {}) do
+    self.shared[name] = true
+  end
   callees.hoist(self, file.body, self.functions)
   if #diag.errors == 0 then modules.check_cycles(self, file) end
   modules.open_namespaces(self, file)

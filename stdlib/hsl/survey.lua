@@ -19,20 +19,24 @@ function survey.each_node(node, visit)
   end
 end
 
---- The include statements of a file's main code, in blocks too.
-function survey.includes(file)
+-- The include statements below a node, in order; 'deep': those in functions too.
+local function includes_below(top, deep)
   local list = {}
   local function go(node)
-    if node.t == "func" then return end
+    if node.t == "func" and not deep then return end
     if node.t == "include" then list[#list + 1] = node end
     for _, child in pairs(node) do
       if type(child) == "table" then go(child) end
     end
   end
-  go(file)
+  go(top)
   table.sort(list, function(a, b) return a.line < b.line or a.line == b.line and a.col < b.col end)
   return list
 end
+
+--- Those of a file's main code, or of a function's body; and all of a file.
+function survey.includes(node) return includes_below(node, false) end
+function survey.all_includes(file) return includes_below(file, true) end
 
 --- Names that functions import, and that the main code assigns.
 function survey.names(file)

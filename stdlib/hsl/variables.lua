@@ -5,7 +5,9 @@
 --   name, kind: "local" | "global" (in the main scope's table) | "fact"
 --   assigned, read: whether it ever is;  unset: it may be read while it isn't assigned
 --   captured: a closure sees it;  object: the $this of a class's function;  elements: $x[..] = is
---   a statement somewhere;  nested: with several keys;  values: what is assigned, for its type;  opaque: other things are, too;
+--   a statement somewhere;  nested: with several keys;  values: what is assigned, for its type;
+--   opaque: other things are, too;
+--   pasted: a function's "global", which a file included in the function shares;
 --   of_fact: main code's, which is the fact of its name until it is assigned;
 --   forgotten: unset() somewhere, so that every read has to look
 --
@@ -14,7 +16,8 @@ local variables = {}
 
 -- ---- scopes ---------------------------------------------------------------------
 
---- A function's scope, in the one that is open; the main code's has no 'func'.
+--- A function's scope, in the one that is open; the main code's has no 'func'. 'pasted', set later:
+--- names of variables in files that the function includes.
 function variables.scope(self, func)
   return { func = func, outer = self.scope, vars = {}, order = {}, functions = {},
     count = 0 }
@@ -25,7 +28,10 @@ function variables.declare(self, name, kind, at)
   local scope = self.scope
   local var = scope.vars[name]
   if var then return var end
-  var = { name = name, kind = kind, values = {}, line = at.line, col = at.col, scope = scope }
+  local pasted = kind == "local" and scope.pasted and scope.pasted[name]
+  if pasted then kind = "global" end
+  var = { name = name, kind = kind, values = {}, line = at.line, col = at.col, scope = scope,
+    pasted = pasted }
   scope.vars[name] = var
   scope.order[#scope.order + 1] = var
   return var

@@ -253,6 +253,7 @@ function Deliver() { global $x; if ($x) $y = 1; echo $y; echo $senderip; }
 function dnstxt($name) { return ["injected"]; }
 function uuid() { return builtin uuid(); }
 if (true) { function conditional() { } }
+echo $a & 1 == 0; echo ($a & 1) == 0; echo 2 > 1 << 3; echo "\\d \\\\d ${}";
 """)
     result = subprocess.run([SLUICE, "check", tmp_path], capture_output=True, text=True)
     assert result.returncode == 0
@@ -264,9 +265,13 @@ if (true) { function conditional() { } }
                   "Deliver is redefined and never calls builtin Deliver",
                   "a.hsl:4:1: warning: dnstxt is redefined and never calls builtin dnstxt",
                   "functions see facts by: global $senderip;",
+                  "a.hsl:7:13: warning: '&' binds tighter than '=='",
+                  "a.hsl:7:46: warning: '<<' binds tighter than '>'",
+                  "a.hsl:7:62: warning: \\\\d is no escape: the backslash stays",
+                  "a.hsl:7:69: warning: '${' without a name and } stays as it is",
                   "a.hsl:6:13: warning: this function is there wherever it stands, whether its block is run"):
         assert words in result.stdout, words + "\n" + result.stdout
-    assert "uuid" not in result.stdout
+    assert "uuid" not in result.stdout and result.stdout.count("a.hsl:7:") == 5, result.stdout
 
 
 WRONG_CALLS = """$ips = dns4("a.example", ["timeot" => 5]);
@@ -443,6 +448,14 @@ def test_a_builtin_without_its_argument_gives_none_and_an_event(world):
     assert w.receive() == "550 5.7.1 none"
     w.logged("none_argument")
     w.logged("builtin=json_decode where=inbound.hsl:2")
+
+
+def test_what_scripts_echo_is_in_the_log(world):
+    w = world(inbound='echo ["k" => [1, none]]; echo "of $messageid"; Reject($messageid);',
+              keys='  log = { level = "debug" },\n')
+    id_ = w.receive().split()[-1]
+    w.logged(f'id={id_} text="of {id_}"')
+    assert f'id={id_} text="[\\"k\\"=>[0=>1,1=>none]]"' in w.server.text(), w.server.text()
 
 
 def test_the_lua_of_a_script_can_be_read(tmp_path):

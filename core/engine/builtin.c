@@ -59,7 +59,7 @@ wrong_phase(lua_State *L, const struct sl_builtin *row, const struct sl_run *run
 
 /*
  * In HSL none for an argument that is needed isn't an error: published scripts
- * hand on what a dead API gave. The builtin gives none, and an event says so. Only
+ * hand on what a dead API gave. The builtin gives none, or false, and an event says so. Only
  * calls with a none among their arguments are made in this way.
  */
 static int
@@ -84,7 +84,10 @@ none_given(lua_State *L, int status, lua_KContext ctx)
 	sl_event(sl_vm_events(run->vm), SL_NOTICE, "none_argument", SL_FIELDS(
 	    SL_F_TEXT("id", sl_vm_run_id(L)), SL_F_TEXT("builtin", row->name),
 	    SL_F_TEXT("where", sl_where(L))));
-	return 0;
+	if ((row->flags & SL_YES_NO) == 0)
+		return 0;
+	lua_pushboolean(L, 0);
+	return 1;
 }
 
 static int

@@ -183,6 +183,27 @@ index_value(lua_State *L)
 	return 1;
 }
 
+/* has(value, key, ...): whether the keys lead to something; numbers and the like have no elements. */
+static int
+has(lua_State *L)
+{
+	int key, type, last = lua_gettop(L);
+
+	lua_pushvalue(L, 1);
+	for (key = 2; key <= last; key++) {
+		type = lua_type(L, -1);
+		if (type == LUA_TNUMBER || type == LUA_TBOOLEAN || type == LUA_TFUNCTION) {
+			lua_pushboolean(L, 0);
+			return 1;
+		}
+		lua_pushvalue(L, key);
+		sl_hsl_index(L, -2);
+		lua_remove(L, -2);
+	}
+	lua_pushboolean(L, !lua_isnil(L, -1));
+	return 1;
+}
+
 /* $a[...["x", "y"]] */
 static int
 index_all(lua_State *L)
@@ -513,7 +534,7 @@ sl_hsl_open_arrays(lua_State *L)
 	static const luaL_Reg functions[] = {
 		{ "list", list }, { "map", map }, { "long_list", long_list }, { "long_map", long_map },
 		{ "unpack", unpack }, { "index", index_value },
-		{ "index_all", index_all }, { "at", at }, { "rest", rest }, { "slice", slice },
+		{ "has", has }, { "index_all", index_all }, { "at", at }, { "rest", rest }, { "slice", slice },
 		{ "set_slice", set_slice }, { "spreads", spreads }, { NULL, NULL },
 	};
 

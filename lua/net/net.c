@@ -241,10 +241,10 @@ net_publicsuffix(lua_State *L)
 }
 
 const struct sl_builtin sl_module_net[] = {
-	{ "in_network", net_in_network, SL_AT_ANY },
-	{ "inet_includes", net_in_network, SL_AT_ANY },
-	{ "is_subdomain", net_is_subdomain, SL_AT_ANY },
-	{ "domain_includes", net_is_subdomain, SL_AT_ANY },
+	{ "in_network", net_in_network, SL_AT_ANY | SL_YES_NO },
+	{ "inet_includes", net_in_network, SL_AT_ANY | SL_YES_NO },
+	{ "is_subdomain", net_is_subdomain, SL_AT_ANY | SL_YES_NO },
+	{ "domain_includes", net_is_subdomain, SL_AT_ANY | SL_YES_NO },
 	{ "inet_pton", net_pton, SL_AT_ANY },
 	{ "inet_ntop", net_ntop, SL_AT_ANY },
 	{ "inet_reverse", net_reverse, SL_AT_ANY },

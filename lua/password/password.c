@@ -48,6 +48,6 @@ password_verify(lua_State *L)
 }
 
 const struct sl_builtin sl_module_password[] = {
-	{ "password_verify", password_verify, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "password_verify", password_verify, SL_AT_ANY | SL_WAITS | SL_IMPURE | SL_YES_NO },
 	{ NULL, NULL, 0 },
 };

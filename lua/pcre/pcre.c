@@ -546,6 +546,6 @@ const struct sl_builtin sl_module_pcre[] = {
 	{ "pcre_split", pcre_split, SL_AT_ANY },
 	{ "pcre_quote", pcre_quote, SL_AT_ANY },
 	{ "pcre_compile", pcre_compile, SL_AT_ANY },
-	{ "__regex_test", pcre_test, SL_AT_ANY },
+	{ "__regex_test", pcre_test, SL_AT_ANY | SL_YES_NO },
 	{ NULL, NULL, 0 },
 };

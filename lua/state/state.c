@@ -385,7 +385,7 @@ const struct sl_builtin sl_module_state[] = {
 	{ "memory_store", state_store, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ "memory_fetch", state_fetch, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ "memory_dec", state_dec, SL_AT_ANY | SL_WAITS | SL_IMPURE },
-	{ "memory_exists", state_exists, SL_AT_ANY | SL_WAITS | SL_IMPURE },
+	{ "memory_exists", state_exists, SL_AT_ANY | SL_WAITS | SL_IMPURE | SL_YES_NO },
 	{ "memory_inc", state_inc, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ "memory_delete", state_delete, SL_AT_ANY | SL_WAITS | SL_IMPURE },
 	{ "__barrier_enter", barrier_enter, SL_AT_ANY | SL_WAITS | SL_IMPURE },

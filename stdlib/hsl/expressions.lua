@@ -121,10 +121,23 @@ function by_node.coalesce(self, node, before)
   return with_other(self, a, "_1 == nil", node.b, first)
 end
 
+-- What keys lead to: it may lie in what has no elements, which isn't there then.
+local function has_element(self, target)
+  local codes = {}
+  while (target.t == "index" or target.t == "prop") and not target.static do
+    local name = target.name
+    if name and self.private[name] then break end
+    table.insert(codes, 1, name and quote(name) or expressions.key(self, target.key))
+    target = target.base
+  end
+  if #codes == 0 or #codes == 1 and types.of(target) == "array" then return nil end
+  return ("%s(%s, %s)"):format(self:use("has"), argument(self, target), table.concat(codes, ", "))
+end
+
 function by_node.isset(self, node)
   local codes = {}
   for i, target in ipairs(node.targets) do
-    codes[i] = operand(self, target, nil, COMPARE + 1) .. " ~= nil"
+    codes[i] = has_element(self, target) or operand(self, target, nil, COMPARE + 1) .. " ~= nil"
   end
   return table.concat(codes, " and "), #codes > 1 and AND or COMPARE
 end

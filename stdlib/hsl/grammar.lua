@@ -364,6 +364,19 @@ local function operator_level(token)
   end
 end
 
+local of_bits = { ["|"] = true, ["^"] = true, ["&"] = true, ["<<"] = true, [">>"] = true, [">>>"] = true }
+
+local function is_of_bits(n) return n.t == "binary" and of_bits[n.op] and n.op end
+
+-- In other languages 'flags & 1 == 0' compares first.
+local function warn_of_bits(self, token, left, right)
+  local op = is_of_bits(left) or is_of_bits(right)
+  if op then
+    self.diag:warn(token, ("'%s' binds tighter than '%s': parentheses would say what is meant")
+      :format(op, token.value))
+  end
+end
+
 local function combine(self, token, left, level)
   local op = token.value
   if op == "??" then
@@ -379,6 +392,7 @@ local function combine(self, token, left, level)
     end
     return node(self, "logic", token, { op = op, a = left, b = right })
   end
+  if level == COMPARE then warn_of_bits(self, token, left, right) end
   return node(self, "binary", token, { op = op, a = left, b = right })
 end
 

@@ -151,8 +151,12 @@ local function add_escape(self, text, pos)
 end
 
 -- "$name" or "${name}"; a $ before anything else, a digit too, is a $.
+-- Names had no underscores in 2016: "$a_b" is $a then, unless $a_b stood somewhere before.
 local function interpolated(self, pos)
   local name = self.source:match("^[%a_][%w_]*", pos + 1)
+  if name and self.diag.level == 2016 and not self.named[name] then
+    name = self.source:match("^%a%w*", pos + 1)
+  end
   if name then return name, pos + 1 + #name end
   name = self.source:match("^{([%a_][%w_]*)}", pos + 1)
   if name then return name, pos + 3 + #name end
@@ -193,6 +197,9 @@ local function read_string(self, start)
         parts[#parts + 1] = { name = name, line = self.line, col = column(self, stop) }
         pos = after
       else
+        if byte(source, stop + 1) == 123 then
+          self.diag:warn(place(self, stop), "'${' without a name and } stays as it is")
+        end
         text[#text + 1] = "$"
         pos = stop + 1
       end
@@ -337,6 +344,7 @@ local function read_variable(self, pos)
     return close + 1
   end
   push(self, "var", name, pos)
+  self.named[name] = true
   return pos + 1 + #name
 end
 
@@ -362,7 +370,7 @@ end
 --- All tokens of a source; the last one is of type "eof".
 function lexer.tokens(source, diag)
   local self = setmetatable({ source = source, diag = diag, tokens = {}, n = 0, line = 1,
-    line_start = 1 }, L)
+    line_start = 1, named = {} }, L)
   local pos, size = 1, #source
   local opening = source:match("^<%?%a*")
   if opening then

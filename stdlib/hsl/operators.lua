@@ -216,7 +216,7 @@ local function regex(self, node, before)
   local code = ("%s(%s, %s)"):format(self:original("__regex_test"), argument(self, node.a, before),
     argument(self, node.b, before))
   if node.op == "!~" then return "not " .. code, UNARY end
-  return code .. " == true", COMPARE       -- of none it has no answer
+  return code, ATOM
 end
 
 -- Lua's has the sign of the divisor.

@@ -148,7 +148,14 @@ class Interpreter:
         return self.value(b) if a is None else a
 
     def e_isset(self, target):
-        return self.quietly(target) is not None
+        return self.there(target) is not None
+
+    def there(self, n):
+        """As quietly, but what has no elements has none of that name either."""
+        if n[0] != "idx":
+            return self.quietly(n)
+        base, k = clone(self.there(n[1])), self.value(n[2])
+        return index(base, k) if isinstance(base, (Array, str)) else None
 
     def e_arr(self, items):
         out = Array()
@@ -411,7 +418,8 @@ class Interpreter:
         if target[0] == "var":
             self.cell(target[1]).value = UNSET
         elif target[0] == "slice":
-            self.store(target, Array())
+            if self.quietly(target[1]) is not None:
+                self.store(target, Array())
         else:
             self.store_element(target, None, remove=True)
 

@@ -25,6 +25,8 @@ class Array:
 
     def append(self, value):
         numbers = [k for k in self.items if isinstance(k, int)]
+        if numbers and max(numbers) == 2 ** 31 - 1:
+            raise Failure("there is no key behind the last")
         self.items[max(numbers) + 1 if numbers else 0] = value
 
     def get(self, k):
@@ -84,10 +86,10 @@ def key(k):
     if isinstance(k, bool):
         return int(k)
     if isinstance(k, float):
-        return int(k)
+        return bits(k)
     if isinstance(k, str):
         if k == "0" or k.lstrip("-").isdigit() and k.lstrip("-")[0] != "0" and \
-                k.count("-") <= 1 and abs(int(k)) < 2 ** 31:
+                k.count("-") <= 1 and -2 ** 31 <= int(k) < 2 ** 31:
             return int(k)
         return k
     raise Failure("key")
@@ -172,7 +174,7 @@ def shown(v, depth=0):
     if v is None:
         return "none"
     if isinstance(v, Array):
-        if depth > 5:
+        if depth > 31:
             raise Undefined("echo leaves out what is nested deeper")
         return "[" + ",".join(shown(shown_key(k)) + "=>" + shown(x, depth + 1)
                               for k, x in v.items.items()) + "]"
@@ -206,11 +208,9 @@ def equal(a, b):
     kinds = {type(a), type(b)}
     if bool in kinds and float in kinds or str in kinds and float in kinds:
         return to_number(a) == to_number(b)
-    if bool in kinds:
+    if bool in kinds or float in kinds:
         return truth(a) == truth(b)
-    if str in kinds:
-        return False
-    return truth(a) == truth(b)
+    return False
 
 
 def less(a, b):

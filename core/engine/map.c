@@ -278,6 +278,13 @@ is_there(lua_State *L, int order, int key)
 }
 
 static void
+forget_next(lua_State *L, int order)
+{
+	lua_pushnil(L);
+	lua_rawseti(L, order, ORDER_NEXT);
+}
+
+static void
 add_to_order(lua_State *L, int order, int key)
 {
 	lua_Integer n = (lua_Integer)lua_rawlen(L, order) + 1, next;
@@ -296,6 +303,8 @@ add_to_order(lua_State *L, int order, int key)
 		next = lua_tointeger(L, -1);
 		if (lua_tointeger(L, key) >= next)
 			set_field(L, order, ORDER_NEXT, lua_tointeger(L, key) + 1);
+		else if (lua_tointeger(L, key) < 0)
+			forget_next(L, order);		/* 0 may have stood for no number at all */
 	}
 	lua_pop(L, 1);
 }
@@ -305,6 +314,7 @@ static lua_Integer
 next_number(lua_State *L, int order)
 {
 	lua_Integer i, n = (lua_Integer)lua_rawlen(L, order), next = 0;
+	bool any = false;
 
 	if (lua_rawgeti(L, order, ORDER_NEXT) != LUA_TNIL) {
 		next = lua_tointeger(L, -1);
@@ -315,8 +325,10 @@ next_number(lua_State *L, int order)
 	sl_charge(L, (uint64_t)n * SCAN_COST);
 	for (i = 1; i <= n; i++) {
 		lua_rawgeti(L, order, i);
-		if (lua_isinteger(L, -1) && lua_tointeger(L, -1) >= next)
+		if (lua_isinteger(L, -1) && (!any || lua_tointeger(L, -1) >= next)) {
 			next = lua_tointeger(L, -1) + 1;
+			any = true;
+		}
 		lua_pop(L, 1);
 	}
 	set_field(L, order, ORDER_NEXT, next);

@@ -294,6 +294,6 @@ file_in_file(lua_State *L)
 const struct sl_builtin sl_module_file[] = {
 	{ "file", file_lines, SL_AT_ANY },
 	{ "file_get_contents", file_get_contents, SL_AT_ANY },
-	{ "in_file", file_in_file, SL_AT_ANY | SL_YES_NO },
+	{ "in_file", file_in_file, SL_AT_ANY },
 	{ NULL, NULL, 0 },
 };

@@ -74,7 +74,7 @@ static const struct expression rows[] = {
 static const struct expression in_hsl[] = {
 	{ "in_file(\"ann@example.org\", \"file:1\")", "[0=>\"ann@example.org\"]" },
 	{ "[in_file(\"x\", \"file:1\"), in_file(\"x\", \"file:2\"), in_file(none, \"file:1\")]",
-	    "[0=>[],1=>nil,2=>false]" },
+	    "[0=>[],1=>nil,2=>nil]" },
 	{ "in_file(\"bob@example.org\", \"file://people.csv\", [\"type\" => \"text/csv\"])",
 	    "[\"address\"=>\"bob@example.org\",\"name\"=>\"Bob\"]" },
 	{ "in_file(function($row) { return $row[1] == \"Bob\"; }, \"people.csv\", "

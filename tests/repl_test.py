@@ -73,6 +73,7 @@ PIPED = {
     "both languages have the functions": (
         "function f(n) return n * 2 end\n:hsl\nfunction g($n) { return f($n) + 1; }\n:lua\ng(2)\n", "5\n"),
     "quit": ("1\n:quit\n2\n", "1\n"),
+    "a command's beginning": (":hs\n\"x\" . 1\n:q\n2\n", "x1\n"),
 }
 
 
@@ -93,7 +94,9 @@ FAILED = {
     "steps": ("while true do end\n", "more than 10000000 steps"),
     "memory": ("t = ('x'):rep(1e6) while true do t = t .. t end\n", "out of memory"),
     "HSL: a variable": (":hsl\n$nope\n:lua\n", "$nope is not"),
-    "HSL: syntax": (":hsl\n$x = = 1;\n:lua\n", "input 1.hsl:1:6: '=' can't begin a value"),
+    "a column of an expression": ("nope()\n", "input 1:1:1: nope is not defined"),
+    "HSL: a column of an expression": (":hsl\n1 + $nope;\n:lua\n", "input 1.hsl:1:5: $nope is not defined"),
+    "a beginning of several commands": (":he\n", "there is no such command"),
     "a wrong phase": ("Reject()\n", "Reject can't be called in exec"),
     "an unknown command": (":nope\n", "there is no such command"),
     "an unknown builtin": (":builtins nope\n", "there is no such builtin"),
@@ -108,6 +111,27 @@ def test_a_failed_line_is_the_exit_status(name):
     assert result.returncode == 1
     assert error in result.stderr and result.stderr.count("\n") == 1 and "\033" not in result.stderr
     assert "unfinished" in name or result.stdout.endswith('"on"\n')
+
+
+def test_hsl_syntax_errors_are_shown():
+    result = repl(":hsl\n$x = = 1;\nif (1 && 2 || 3) echo 4;\n")
+    assert result.stderr == """input 1.hsl:1:6: '=' can't begin a value
+    $x = = 1;
+         ^
+input 2.hsl:1:7: there is no operator '&&'
+    if (1 && 2 || 3) echo 4;
+          ^
+    write 'and' instead of '&&'
+input 2.hsl:1:12: there is no operator '||'
+    if (1 && 2 || 3) echo 4;
+               ^
+    write 'or' instead of '||'
+"""
+
+
+def test_the_functions_that_led_to_an_error():
+    result = repl(":hsl\nfunction g($x) {\nreturn $x + none; }\ng(1)\n")
+    assert result.stderr == "input 1.hsl:2: none, no number\nin g, called at input 2.hsl:1\n"
 
 
 def test_each_line_has_its_limits():

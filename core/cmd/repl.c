@@ -70,6 +70,54 @@ on_interrupt(int signal_number)
 	sl_engine_interrupt(interruptible);
 }
 
+/* An error of the chunk, with the column as it was typed. */
+static void
+complain_of_input(struct repl *r, const char *text)
+{
+	char head[48], shown[sizeof(((struct sl_err *)NULL)->text) + 16];
+	size_t n = (size_t)snprintf(head, sizeof(head), "input %u%s:1:", r->chunks, r->hsl ? ".hsl" : "");
+	long column = 0;
+	char *end = NULL;
+
+	if (strncmp(text, head, n) == 0)
+		column = strtol(text + n, &end, 10);
+	if (column <= r->prefix || *end != ':') {
+		repl_complain(r, text);
+		return;
+	}
+	snprintf(shown, sizeof(shown), "%s%ld%s", head, column - r->prefix, end);
+	repl_complain(r, shown);
+}
+
+/* Without the newline at its end. */
+static void
+complain_of(struct repl *r, const char *text)
+{
+	struct sl_buf shown = SL_BUF_INIT;
+	size_t n = strlen(text);
+
+	sl_buf_putstr(&shown, (struct sl_str){ text, n > 0 && text[n - 1] == '\n' ? n - 1 : n });
+	repl_complain(r, shown.p != NULL ? shown.p : "");
+	sl_buf_clear(&shown);
+}
+
+/* Source line and stack of an error, where it isn't the line that was just typed. */
+static void
+show_stack(struct repl *r, const char *text)
+{
+	if (text != NULL && (strncmp(text, "in ", 3) == 0 || strstr(text, "\nin ") != NULL))
+		complain_of(r, text);
+}
+
+/* Every error of what doesn't compile, with its source lines. */
+static void
+complain_of_source(struct repl *r, const struct sl_err *err)
+{
+	const char *report = sl_engine_exec_report(desk_engine(r->desk));
+
+	complain_of(r, err->code == SL_ERR_SYNTAX && report[0] != '\0' ? report : err->text);
+}
+
 /* A chunk that runs; another may run where it is stopped. */
 struct chunk {
 	struct repl *r;
@@ -82,10 +130,12 @@ on_result(void *arg, const struct sl_err *err, const char *text)
 	struct chunk *c = arg;
 	struct repl *r = c->r;
 
-	if (err != NULL)
-		repl_complain(r, err->text);
-	else if (text != NULL)
+	if (err != NULL) {
+		complain_of_input(r, err->text);
+		show_stack(r, text);
+	} else if (text != NULL) {
 		print(stdout, sl_str_of(text));
+	}
 	c->over = true;
 }
 
@@ -150,7 +200,9 @@ evaluate(struct repl *r, bool last)
 	int rc;
 
 	put_expression(r, &expression);
+	r->prefix = r->hsl ? (long)strlen("echo (") : (long)strlen("return ");
 	rc = repl_execute(r, sl_buf_str(&expression), &err);
+	r->prefix = 0;
 	sl_buf_clear(&expression);
 	if (rc == SL_ERR_SYNTAX) {
 		more = is_incomplete(r, &err);
@@ -160,7 +212,7 @@ evaluate(struct repl *r, bool last)
 	if (more)
 		return false;
 	if (rc != 0)
-		repl_complain(r, err.text);
+		complain_of_source(r, &err);
 	else
 		repl_complete_learn(r, sl_buf_str(&r->input));
 	repl_tell_unanswered(r);

@@ -15,6 +15,7 @@ struct repl {
 	char *line;			/* of getline */
 	size_t line_size;
 	unsigned chunks;
+	long prefix;			/* columns before what was typed, in the chunk made of it */
 	bool quit, failed;
 	bool color, trace, live;
 	bool hsl;			/* the language of lines; else Lua */

@@ -434,7 +434,8 @@ help(struct repl *r, int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	printf("A line is Lua, or HSL: an expression prints its value, a chunk goes on until it is complete.\n"
-	    "Names stay; a local is known in its own chunk only. Ctrl-C ends what runs.\n");
+	    "Names stay; a local is known in its own chunk only. Ctrl-C ends what runs.\n"
+	    "A command may be shortened: \":n\" is :next.\n");
 	for (i = 0; (c = command_at(i)) != NULL; i++) {
 		snprintf(head, sizeof(head), "%s %s", c->name, c->usage);
 		printf("  %-31s %s\n", head, c->text);
@@ -472,12 +473,29 @@ is_of_session(const struct repl_command *c)
 	return own == c || strcmp(c->name, ":reload") == 0;
 }
 
+/* The command of that name, or the only one that begins so; else NULL. */
+static const struct repl_command *
+find_command(const char *word)
+{
+	const struct repl_command *c, *found = NULL;
+	size_t i, n = 0;
+
+	for (i = 0; (c = command_at(i)) != NULL; i++) {
+		if (strcmp(c->name, word) == 0)
+			return c;
+		if (word[1] != '\0' && strncmp(c->name, word, strlen(word)) == 0) {
+			found = c;
+			n++;
+		}
+	}
+	return n == 1 ? found : NULL;
+}
+
 void
 repl_command(struct repl *r, const char *line)
 {
 	char copy[MAX_LINE], *argv[MAX_WORDS], text[200];
 	const struct repl_command *c;
-	size_t i;
 	int argc;
 
 	if (snprintf(copy, sizeof(copy), "%s", line) >= (int)sizeof(copy)) {
@@ -485,9 +503,7 @@ repl_command(struct repl *r, const char *line)
 		return;
 	}
 	argc = split(copy, argv);
-	for (i = 0; (c = command_at(i)) != NULL && strcmp(c->name, argv[0]) != 0; i++)
-		;
-	if (c == NULL) {
+	if ((c = find_command(argv[0])) == NULL) {
 		repl_complain(r, "there is no such command; :help lists them");
 		return;
 	}

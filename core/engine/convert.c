@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "hsl.h"
 
 #define MAX_DEPTH	100	/* of arrays that are compared */
 
@@ -15,6 +15,8 @@ sl_type_name(lua_State *L, int index)
 		return "array";
 	if (sl_is_hsl(L) && lua_isnil(L, index))
 		return "none";
+	if (sl_hsl_has_class(L, index) || sl_hsl_is_exception(L, index))
+		return "object";
 	return luaL_typename(L, index);
 }
 

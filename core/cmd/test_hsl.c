@@ -109,7 +109,7 @@ drop(lua_State *L)
 	return 0;
 }
 
-/* begin(answer): a fresh engine, whose calls 'answer' gets. */
+/* begin(answer, policy): a fresh engine, whose calls 'answer' gets; it reads files of that folder. */
 static int
 begin(lua_State *L)
 {
@@ -117,14 +117,16 @@ begin(lua_State *L)
 	struct sl_engine_options o = { .stdlib = cmd_stdlib() };
 	struct test_hsl *h = hsl_of(L);
 	struct sl_err err = { .text = "out of memory" };
+	const char *inside = lua_pushfstring(L, "%s/", luaL_checkstring(L, 2));
 
 	luaL_checktype(L, 1, LUA_TFUNCTION);
 	luaL_unref(L, LUA_REGISTRYINDEX, h->answer);
-	lua_settop(L, 1);
+	lua_pushvalue(L, 1);
 	h->answer = luaL_ref(L, LUA_REGISTRYINDEX);
 	sl_engine_free(h->engine);
 	h->engine = sl_engine_new(&o, &err);
 	if (h->engine == NULL || sl_engine_exec_keep(h->engine) != 0 ||
+	    sl_engine_exec_beside(h->engine, inside, &err) != 0 ||
 	    sl_engine_add_builtin(h->engine, &builtin, &err) != 0)
 		return luaL_error(L, "%s", err.text);
 	sl_engine_exec_operations(h->engine, MAX_CALLS);

@@ -328,7 +328,7 @@ verify_dkim(lua_State *L)
 		return scan(L, SL_SCAN_MESSAGE, judged_verified);
 	}
 	if (sl_engine_dns(L) == NULL)
-		return luaL_error(L, "DNS isn't to be had here");
+		return luaL_error(L, "MailMessage:verifyDKIM asks DNS, which isn't to be had here");
 	mail = sl_part_mail(L, 1);
 	sl_charge(L, VERIFY_STEPS + mail->message->bytes.n / 4);
 	return sl_await(L, verify_start(L, mail->message), text_verified);

@@ -571,7 +571,7 @@ local function load_hsl(name, text)
     if packed[1] then return true, packed[2] end
     running.failure = packed[2]
     return false
-  end)
+  end, options.policy)
   exec("values.hsl", "function test_value($text) { return json_decode($text); }")
   exec("stdlib/test/hsl.lua", read_file(options.stdlib .. "/test/hsl.lua"))
   exec(name, text)

@@ -9,7 +9,7 @@ return {
   quarantine = { "suspicious" },
   servers = {
     inbound = {
-      flows = { rcptto = { "batv-check.hsl", "greylist.hsl" }, data = { "dmarc.hsl", "forward.hsl" } },
+      flows = { rcptto = { "batv-check.hsl", "greylist.hsl" }, data = { "dmarc.hsl", "complaints.hsl", "forward.hsl" } },
       relay = { ["example.org"] = { transport = "mailstore" }, ["lists.example.org"] = { transport = "mailstore" } },
     },
     outbound = {

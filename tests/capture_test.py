@@ -109,6 +109,10 @@ if GetHeader("X-Copy") then
   report:queue("robot@example.org", "reports@example.org")
   report:send("robot@example.org", "reports@example.net")
 end
+local about = MailMessage.String("From: a@example.org\\n\\nx\\n")
+about:signDKIM("s1", "example.org", "pki:example.org")
+AddHeader("X-Text", sha1(about:toString()) .. MailMessage.String(about:toString()):verifyDKIM()[1].result)
+if GetHeader("X-Copy") then about:queue("", "reports@example.org") end
 local socket = Socket("AF_INET"):settimeout(5)
 local ok, err, code = socket:connect("127.0.0.1", 1)
 AddHeader("X-Refused", tostring(ok) .. code .. socket:errno())

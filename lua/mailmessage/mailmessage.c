@@ -15,6 +15,8 @@
 #include "../../core/policy/sign.h"
 #include "../../core/policy/snapshot.h"
 
+#define SIGN_STEPS	20000		/* what a signature costs, about */
+
 /* ---- states ------------------------------------------------------------------ */
 
 /*lua
@@ -196,7 +198,18 @@ modify_content(lua_State *L)
 	return 1;
 }
 
-#define SIGN_STEPS	20000		/* what a signature costs, about */
+/* What writing the message costs, about. */
+static uint64_t
+steps_of(const struct sl_mail *mail, const struct sl_draft *draft)
+{
+	uint64_t bytes = mail->message->bytes.n, signatures = 0;
+
+	for (size_t i = 0; draft->body != NULL && i < draft->body->n; i++)
+		bytes += draft->body->splice[i].bytes.n;
+	for (const struct sl_sign_request *r = draft->signs; r != NULL; r = r->next)
+		signatures++;
+	return bytes / 8 + signatures * SIGN_STEPS;
+}
 
 struct sl_buf *
 sl_mail_text(lua_State *L, int arg)
@@ -205,17 +218,15 @@ sl_mail_text(lua_State *L, int arg)
 	struct sl_draft draft = *sl_part_draft(L, arg);
 	struct sl_buf *text;
 	struct sl_err err;
-	uint64_t size = mail->message->bytes.n;
+	int64_t now = 0;
 
 	if (sl_part_is_judged(L, arg))
 		draft.signs = NULL;		/* made when it leaves */
-	for (size_t i = 0; draft.body != NULL && i < draft.body->n; i++)
-		size += draft.body->splice[i].bytes.n;
-	for (const struct sl_sign_request *r = draft.signs; r != NULL; r = r->next)
-		size += SIGN_STEPS * 8;
-	sl_charge(L, size / 8);
+	if (draft.signs != NULL)
+		now = sl_run_time(L) / 1000000;
+	sl_charge(L, steps_of(mail, &draft));
 	text = sl_scratch(L);
-	if (sl_sign_write(mail, &draft, draft.signs != NULL ? sl_run_time(L) / 1000000 : 0, text, &err) != 0)
+	if (sl_sign_write(mail, &draft, now, text, &err) != 0)
 		luaL_error(L, "%s", err.text);
 	return text;
 }
@@ -245,8 +256,8 @@ the test of a function that takes a message.
 It is read, changed and written as the one that is judged, which it has nothing to do with, and lives
 as long as the run. verifyDKIM looks at its own signatures; toString and queue have those that
 signDKIM asked for; queue makes a new message of it. Lines end by CR LF, as in mail; a text that has
-none, as scripts and files write it, gets them in the place of its LFs. At most 32 MB, a header as the server takes it (1000 fields,
-1 MB), 1000 messages in one run.
+none, as scripts and files write it, gets them in the place of its LFs. At most 32 MB, a header as
+the server takes it (1000 fields, 1 MB), 1000 messages in one run.
 
 @param data string            header, empty line, body
 @return MailMessage? message  none: larger than that
@@ -256,7 +267,8 @@ none, as scripts and files write it, gets them in the place of its LFs. At most 
     -- the message that somebody complains of, in a report of theirs (RFC 5965)
     for _, part in ipairs(MIME("0"):findByType("message/rfc822")) do
       local message = MailMessage.String(part:getBody())
-      if message then syslog("notice", "complaint about " .. (message:getHeader("Message-ID") or "?")) end
+      local id = message and message:getHeader("Message-ID")
+      if id then syslog("notice", "complaint about " .. id) end
     end
 */
 static int

@@ -731,8 +731,8 @@ MailMessage = {}
 --- It is read, changed and written as the one that is judged, which it has nothing to do with, and lives
 --- as long as the run. verifyDKIM looks at its own signatures; toString and queue have those that
 --- signDKIM asked for; queue makes a new message of it. Lines end by CR LF, as in mail; a text that has
---- none, as scripts and files write it, gets them in the place of its LFs. At most 32 MB, a header as the server takes it (1000 fields,
---- 1 MB), 1000 messages in one run.
+--- none, as scripts and files write it, gets them in the place of its LFs. At most 32 MB, a header as
+--- the server takes it (1000 fields, 1 MB), 1000 messages in one run.
 ---
 --- In every phase.
 ---@param data string header, empty line, body

@@ -19,8 +19,6 @@ int	 sl_sign_draft(struct sl_transaction *t, const struct sl_draft *draft, struc
 
 /* Whether two requests ask for the same signature. */
 bool	 sl_same_sign(const struct sl_sign_request *a, const struct sl_sign_request *b);
-/* Whether two requests ask for the same signature. */
-bool	 sl_same_sign(const struct sl_sign_request *a, const struct sl_sign_request *b);
 /* Whether two lists ask for the same signatures, over equal headers. */
 bool	 sl_same_signs(const struct sl_sign_request *a, const struct sl_sign_request *b);
 bool	 sl_same_text(const char *a, const char *b);	/* NULL is equal to NULL only */

@@ -141,6 +141,9 @@ class Interpreter:
         if n[0] == "idx":
             base = clone(self.quietly(n[1]))
             return index(base, self.value(n[2]))
+        if n[0] == "slice":
+            base = clone(self.quietly(n[1]))
+            return sliced(base, *(None if v is None else self.value(v) for v in n[2:]))
         return self.value(n)
 
     def e_coal(self, a, b):

@@ -21,9 +21,12 @@ from hsl_values import Undefined  # noqa: E402
 # ---- random trees ------------------------------------------------------------------------------------
 
 STRINGS = ["", "a", "b", "ab", "abc", "0", "1", "12", "-3", "1.5", "0x1f", "x y", "k", "foo", "A\"q",
-           "a\\b", "$1", "$", "\t", "it's", "007", "byte", "len"]
-KEYS = ["k", "a", "b", "0", "1", "foo", "len", "01", "1.9"]
-NUMBERS = [0.0, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 255.0, 0.5, 1.5, 0.1, 1e6, 4294967296.0, 2147483648.0]
+           "a\\b", "$1", "$", "\t", "it's", "007", "byte", "len", "+5", " 7 ", "0x", "0x-5", "-", "- 1", ".5", "5."]
+KEYS = ["k", "a", "b", "0", "1", "foo", "len", "01", "1.9", "-1", "-0", "+1", "", "2147483647", "-2147483648",
+        "2147483648"]
+KEY_NUMBERS = [1.9, 2147483647.0, 2147483648.0, 4294967297.0]
+NUMBERS = [0.0, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 255.0, 0.5, 1.5, 0.1, 1e6, 4294967296.0, 2147483648.0,
+           2147483647.0, 1e15]
 
 
 class Scope:
@@ -142,7 +145,10 @@ class Maker:
         return self.pick((3, lambda: ("num", float(self.r.randrange(5)))),
                          (3, lambda: ("str", self.r.choice(KEYS))),
                          (1, lambda: self.counted(depth)),
-                         (0.3, lambda: ("const", True)), (0.3, lambda: ("num", 1.9)))
+                         (0.3, lambda: ("const", self.chance(0.5))),
+                         (0.4, lambda: ("num", self.r.choice(KEY_NUMBERS))),
+                         (0.4, lambda: ("un", "-", ("num", self.r.choice([1.0, 2.0] + KEY_NUMBERS)))),
+                         (0.6, lambda: self.var(self.r.choice("ns"), 0)))
 
     def counted(self, depth):
         names = [n for n in self.have("n") if n[1] == "i"]
@@ -154,7 +160,8 @@ class Maker:
         if base[1] not in self.scope.sure and not self.chance(0.5):
             base = self.leaf("a")
         for _ in range(self.r.randrange(1, 3)):
-            base = ("idx", base, self.key(depth))
+            base = ("idx", base, self.key(depth)) if self.chance(0.95) else \
+                ("slice", base, self.edge(), self.edge(), None)
         return base
 
     # -- by type
@@ -218,7 +225,8 @@ class Maker:
         return None if self.chance(0.3) else self.pick(
             (3, lambda: ("num", float(self.r.randrange(5)))),
             (2, lambda: ("un", "-", ("num", float(self.r.randrange(1, 5))))),
-            (1, lambda: self.counted(0)))
+            (1, lambda: self.counted(0)),
+            (0.3, lambda: self.r.choice([("num", 1.9), ("str", "1"), ("const", True), ("const", None)])))
 
     def stride(self):
         return None if self.chance(0.8) else self.r.choice(
@@ -383,7 +391,11 @@ class Maker:
             name = self.name("x")
             self.scope.sure.add(name)
             default = self.leaf("x") if self.chance(0.4) else None
-            targets.append((self.key(0) if keyed else None, ("var", name), default, False))
+            target = ("var", name)
+            if self.chance(0.15):
+                target = ("pattern", [(self.key(0) if self.chance(0.5) else None, target, default, False)])
+                default = self.leaf("a") if self.chance(0.5) else None
+            targets.append((self.key(0) if keyed else None, target, default, False))
         value = self.calm(lambda: self.expr(self.r.choice("aaax"), d))
         if not keyed and self.chance(0.3):
             name = self.name("a")

@@ -170,6 +170,20 @@ local function write_element(self, root, codes, value)
   end
 end
 
+-- Keeps code in a temporary unless it is a name or a literal already.
+local function kept(self, code, node)
+  if node and lua.is_literal(node) then return code end
+  local temp = self:temp()
+  self:add(("local %s = %s;"):format(temp, code))
+  return temp
+end
+
+-- A root that is read and written: what is no variable is evaluated once.
+local function fixed(self, root)
+  if root.t == "var" or root.static then return root end
+  return { t = "kept", code = kept(self, lua.argument(self, root)) }
+end
+
 -- The value that codes lead to, none where something is missing.
 local function read_element(self, root, codes)
   if root.t == "var" then root = setmetatable({ quiet = true }, { __index = root }) end
@@ -180,30 +194,35 @@ local function read_element(self, root, codes)
   return code
 end
 
--- Keeps code in a temporary unless it is a name or a literal already.
-local function kept(self, code, node)
-  if node and lua.is_literal(node) then return code end
-  local temp = self:temp()
-  self:add(("local %s = %s;"):format(temp, code))
-  return temp
+-- A slice of an array whose keys and bounds are evaluated once: the array, the bounds, and what writes
+-- the array back.
+local function slice_parts(self, target)
+  local function part(n)
+    if not n then return "nil" end
+    return kept(self, lua.argument(self, n), n)
+  end
+  local root, path = path_of(target.base)
+  root = fixed(self, root)
+  local codes = path_codes(self, path, true)
+  local current = kept(self, read_element(self, root, codes))
+  local bounds = part(target.from) .. ", " .. part(target.to)
+  return current, bounds, function(code)
+    if #codes > 0 then
+      write_element(self, root, codes, code)
+    elseif root.static then
+      write_static(self, root, code)
+    elseif root.t == "var" and root.var.kind ~= "fact" then
+      self:store(root.var, code)
+    end
+  end
 end
 
 -- With a value, or without what is there of the slice.
 local function write_slice(self, target, value)
-  local function part(n) return n and lua.argument(self, n) or "nil" end
-  local root, path = path_of(target.base)
-  local codes = path_codes(self, path, true)
-  local current = kept(self, read_element(self, root, codes))
+  local current, bounds, write = slice_parts(self, target)
   if not value then self:add(("if %s ~= nil then"):format(current)) end
-  local code = ("%s(%s, %s, %s, %s)"):format(self:use("set_slice"), current, part(target.from),
-    part(target.to), value or self:use("list") .. "()")
-  if #codes > 0 then
-    write_element(self, root, codes, code)
-  elseif root.static then
-    write_static(self, root, code)
-  elseif root.t == "var" and root.var.kind ~= "fact" then
-    self:store(root.var, code)
-  end
+  write(("%s(%s, %s, %s)"):format(self:use("set_slice"), current, bounds,
+    value or self:use("list") .. "()"))
   if not value then self:add("end") end
 end
 
@@ -267,52 +286,63 @@ end
 
 local one = { t = "num", value = 1.0 }
 
-local function compound(self, node, before, as_value, op, operand_code, operand_node)
+-- What a target has, and what writes it: keys, bounds and calls are evaluated once.
+local function read_and_write(self, target)
+  if target.t == "var" or target.static then
+    return lua.argument(self, target), function(code) write_target(self, target, code) end
+  elseif is_slice(target) then
+    local current, bounds, write = slice_parts(self, target)
+    return ("%s(%s, %s)"):format(self:use("slice"), current, bounds), function(code)
+      write(("%s(%s, %s, %s)"):format(self:use("set_slice"), current, bounds, code))
+    end
+  end
+  local root, path = path_of(target)
+  root = fixed(self, root)
+  local codes = path_codes(self, path, true)
+  return read_element(self, root, codes), function(code) write_element(self, root, codes, code) end
+end
+
+-- 'as_value': "new" or "old", the value that is needed afterwards, or nil.
+local function compound(self, node, as_value, op, operand_code, operand_node)
   local target = node.target
   if target.t == "var" and target.var.low then
+    local old = as_value == "old" and kept(self, self:read(target))
     self:store(target.var, ("%s %s %d"):format(place(target.var), op, operand_node.value))
-    return self:read(target)
+    return old or self:read(target)
   end
   if target.t == "var" and target.var.kind == "local" then
     local type = types.of(target)
+    local old = as_value == "old" and kept(self, self:read(target))
     local code = operators.apply(self, op, self:read(target),
       operand_code(type == "number" or type == "string" and op == "."),
       type == "string" and operators.is_text(operand_node))
     self:store(target.var, code)
-    return place(target.var)
+    return old or place(target.var)
   end
-  if is_slice(target) or target.static then
-    local value = kept(self, operators.apply(self, op, lua.argument(self, target),
-      operand_code()))
-    write_target(self, target, value)
-    return value
-  end
-  local root, path = path_of(target)
-  local codes = path_codes(self, path, true)
-  local current = #codes > 0 and read_element(self, root, codes) or self:read(root)
-  if operand_node == one and #codes > 0 then      -- an element's counting begins at 0
-    current = "(" .. current .. " or 0.0)"
+  local current, write = read_and_write(self, target)
+  local old = as_value == "old" and kept(self, current)
+  current = old or current
+  if operand_node == one and (target.t == "index" or target.t == "prop") and not target.static then
+    current = "(" .. current .. " or 0.0)"          -- an element's counting begins at 0
   end
   local code = operators.apply(self, op, current, operand_code())
-  if as_value or changes_array(target, operand_node) then code = kept(self, code) end
-  if #codes > 0 then
-    keeping(self, not as_value, function() write_element(self, root, codes, code) end)
-  else
-    write_target(self, root, code)
+  if as_value == "new" or target.static or is_slice(target) or changes_array(target, operand_node) then
+    code = kept(self, code)
   end
-  return code
+  keeping(self, not as_value, function() write(code) end)
+  return old or code
 end
 
 -- $x ??= value
 local function assign_default(self, node, as_value)
   local target = node.target
-  local current = lua.argument(self, target)
+  local current, write = read_and_write(self, target)
   local temp = self:temp()
   self:add(("local %s = %s; if %s == nil then %s = %s;"):format(temp, current, temp, temp,
     lua.argument(self, node.value)))
   local is_fact = target.t == "var" and target.var.of_fact    -- what was the fact is a variable now
   if is_fact then self:add("end") end
-  write_target(self, target, temp)
+  keeping(self, not as_value, function() write(temp) end)
   if not is_fact then self:add("end") end
   return as_value and temp
 end
@@ -322,7 +352,7 @@ function M:assign(node, before, as_value)
   local target = node.target
   if node.op == "??=" then return assign_default(self, node, as_value) end
   if node.op ~= "=" then
-    return compound(self, node, before, as_value, node.op:sub(1, -2), function(any)
+    return compound(self, node, as_value and "new", node.op:sub(1, -2), function(any)
       if any then return lua.number(self, node.value, nil, 0) end   -- an integer will do
       return lua.argument(self, node.value)
     end, node.value)
@@ -346,15 +376,9 @@ function M:assign(node, before, as_value)
 end
 
 --- ++ and --; the value is the old one unless the operator stands in front.
-function M:step(node, before, as_value)
-  local op = node.op == "++" and "+" or "-"
-  local old
-  if as_value and not node.prefix then
-    old = kept(self, lua.argument(self, node.target))
-  end
-  local value = compound(self, node, before, as_value and node.prefix, op,
-    function() return "1.0" end, one)
-  return old or value
+function M:step(node, _, as_value)
+  return compound(self, node, as_value and (node.prefix and "new" or "old"),
+    node.op == "++" and "+" or "-", function() return "1.0" end, one)
 end
 
 --- Emits 'write(code)' for a value; a choice between values becomes an if.

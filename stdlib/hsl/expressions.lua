@@ -33,6 +33,9 @@ function by_node.var(self, node, before)
   return self:read(node), ATOM
 end
 
+-- What assignments.lua has evaluated.
+function by_node.kept(_, node) return node.code, ATOM end
+
 function by_node.paren(self, node, before) return E(self, node.value, before) end
 
 -- ---- choices ------------------------------------------------------------------------------

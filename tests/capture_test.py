@@ -80,7 +80,7 @@ if not page then Defer("The directory doesn't answer") end
 if json_decode(page).blocked then Reject("Blocked") end
 """,
     "count.hsl": """
-function lookup($a) { return [ "at" => round(time()), "uuid" => uuid(), "of" => $a ]; }
+function lookup($a) { return [ "at" => round(time()), "uuid" => uuid(), "of" => $a, "bytes" => ["\\xff"] ]; }
 $n = memory_inc("recipients");
 $r = cache [ "ttl" => 60 ] lookup($recipient);
 if ($r["of"] != $recipient) Defer("cache");

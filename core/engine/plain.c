@@ -212,6 +212,7 @@ sl_plain_push(lua_State *L, json_t *value)
 
 /* A tag, the number of bytes that follow, these bytes. */
 #define HEAD	(1 + sizeof(uint32_t))
+#define MAX_DEPTH	100	/* of arrays in arrays */
 
 static int
 put(const char *p, size_t n, void *out)
@@ -303,8 +304,31 @@ sl_plain_copy(lua_State *L, int index)
 	return true;
 }
 
-int
-sl_plain_encode(lua_State *L, int index, struct sl_buf *out, struct sl_err *err)
+static int encode(lua_State *L, int index, int depth, struct sl_buf *out, struct sl_err *err);
+
+/* Keys and values of an array whose texts aren't JSON's, for HSL's are bytes. */
+static int
+encode_pairs(lua_State *L, int index, int depth, struct sl_buf *out, struct sl_err *err)
+{
+	size_t at;
+	int rc;
+
+	if (depth > MAX_DEPTH)
+		return sl_err_set(err, SL_ERR_INVAL, "arrays are nested deeper than %d", MAX_DEPTH);
+	luaL_checkstack(L, 8, NULL);
+	sl_charge(L, sl_map_count(L, index));
+	for (at = 0; sl_map_each(L, index, &at); lua_pop(L, 2)) {
+		rc = encode(L, lua_gettop(L) - 1, depth + 1, out, err);
+		if (rc == 0)
+			rc = encode(L, lua_gettop(L), depth + 1, out, err);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int
+encode(lua_State *L, int index, int depth, struct sl_buf *out, struct sl_err *err)
 {
 	char head[HEAD] = { tag_of(L, index) };
 	size_t at = out->n;
@@ -318,6 +342,11 @@ sl_plain_encode(lua_State *L, int index, struct sl_buf *out, struct sl_err *err)
 		rc = encode_table(L, index, out, err);
 	else
 		encode_scalar(L, index, out);
+	if (rc == SL_ERR_INVAL && sl_is_map(L, index)) {
+		out->n = at + HEAD;
+		out->p[at] = 'm';
+		rc = encode_pairs(L, index, depth, out, err);
+	}
 	if (rc == 0 && (out->failed || out->n - at > UINT32_MAX))
 		rc = sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	if (rc != 0)
@@ -325,6 +354,30 @@ sl_plain_encode(lua_State *L, int index, struct sl_buf *out, struct sl_err *err)
 	n = (uint32_t)(out->n - at - HEAD);
 	memcpy(out->p + at + 1, &n, sizeof(n));
 	return 0;
+}
+
+int
+sl_plain_encode(lua_State *L, int index, struct sl_buf *out, struct sl_err *err)
+{
+	return encode(L, index, 0, out, err);
+}
+
+static int
+decode_pairs(lua_State *L, struct sl_str bytes, struct sl_err *err)
+{
+	int rc = 0, map;
+
+	luaL_checkstack(L, 8, NULL);
+	sl_map_make(L);
+	map = lua_gettop(L);
+	while (rc == 0 && bytes.n > 0) {
+		rc = sl_plain_decode(L, &bytes, err);
+		if (rc == 0)
+			rc = sl_plain_decode(L, &bytes, err);
+		if (rc == 0)
+			sl_map_put(L, map);
+	}
+	return rc;
 }
 
 int
@@ -342,6 +395,8 @@ sl_plain_decode(lua_State *L, struct sl_str *bytes, struct sl_err *err)
 	switch (*tag) {
 	case 't':
 		return sl_json_decode(L, s, 0, err);
+	case 'm':
+		return decode_pairs(L, s, err);
 	case 's':
 		sl_string(L, s);
 		break;
@@ -365,21 +420,36 @@ sl_plain_decode(lua_State *L, struct sl_str *bytes, struct sl_err *err)
 	return 0;
 }
 
+static bool
+to_parts(struct sl_str bytes, int depth, struct sl_buf *out)
+{
+	struct sl_buf inner = SL_BUF_INIT;
+	char tag[2] = "";
+	struct sl_str s;
+	uint32_t n;
+	bool ok = true;
+
+	while (ok && bytes.n >= HEAD) {
+		tag[0] = bytes.p[0];
+		memcpy(&n, bytes.p + 1, sizeof(n));
+		if (strchr("0binstm", tag[0]) == NULL || tag[0] == '\0' || n > bytes.n - HEAD)
+			return false;
+		s = sl_str_sub(bytes, HEAD, HEAD + n);
+		if (tag[0] == 'm') {
+			ok = depth <= MAX_DEPTH && to_parts(s, depth + 1, &inner) && !inner.failed;
+			s = sl_buf_str(&inner);
+		}
+		sl_tape_put(out, tag, s);
+		sl_buf_clear(&inner);
+		bytes = sl_str_sub(bytes, HEAD + n, bytes.n);
+	}
+	return ok && bytes.n == 0;
+}
+
 bool
 sl_plain_to_parts(struct sl_str bytes, struct sl_buf *out)
 {
-	char tag[2] = "";
-	uint32_t n;
-
-	while (bytes.n >= HEAD) {
-		tag[0] = bytes.p[0];
-		memcpy(&n, bytes.p + 1, sizeof(n));
-		if (strchr("0binst", tag[0]) == NULL || tag[0] == '\0' || n > bytes.n - HEAD)
-			return false;
-		sl_tape_put(out, tag, sl_str_sub(bytes, HEAD, HEAD + n));
-		bytes = sl_str_sub(bytes, HEAD + n, bytes.n);
-	}
-	return bytes.n == 0;
+	return to_parts(bytes, 0, out);
 }
 
 /* Values of a wrong size would be read beyond their end. */
@@ -387,29 +457,56 @@ static bool
 is_whole(char tag, size_t n)
 {
 	return tag == '0' ? n == 0 : tag == 'b' ? n == 1 : tag == 'i' || tag == 'n' ? n == 8 :
-	    tag == 's' || tag == 't';
+	    tag == 's' || tag == 't' || tag == 'm';
 }
 
-bool
-sl_plain_from_part(struct sl_str name, struct sl_str value, struct sl_buf *out)
+static bool from_parts(struct sl_str parts, int depth, size_t *count, struct sl_buf *out);
+
+static bool
+from_part(struct sl_str name, struct sl_str value, int depth, struct sl_buf *out)
 {
+	size_t at = out->n, pairs = 0;
 	uint32_t n = (uint32_t)value.n;
 
 	if (name.n != 1 || !is_whole(name.p[0], value.n) || value.n > UINT32_MAX)
 		return false;
 	sl_buf_putc(out, name.p[0]);
 	sl_buf_put(out, &n, sizeof(n));
-	sl_buf_putstr(out, value);
+	if (name.p[0] != 'm') {
+		sl_buf_putstr(out, value);
+		return true;
+	}
+	if (depth > MAX_DEPTH || !from_parts(value, depth + 1, &pairs, out) || pairs % 2 != 0 ||
+	    out->failed || out->n - at - HEAD > UINT32_MAX)
+		return false;
+	n = (uint32_t)(out->n - at - HEAD);
+	memcpy(out->p + at + 1, &n, sizeof(n));
 	return true;
+}
+
+static bool
+from_parts(struct sl_str parts, int depth, size_t *count, struct sl_buf *out)
+{
+	struct sl_str name, value;
+
+	while (sl_tape_part(&parts, &name, &value)) {
+		if (!from_part(name, value, depth, out))
+			return false;
+		(*count)++;
+	}
+	return parts.n == 0;
+}
+
+bool
+sl_plain_from_part(struct sl_str name, struct sl_str value, struct sl_buf *out)
+{
+	return from_part(name, value, 0, out);
 }
 
 bool
 sl_plain_from_parts(struct sl_str parts, struct sl_buf *out)
 {
-	struct sl_str name, value;
+	size_t count = 0;
 
-	while (sl_tape_part(&parts, &name, &value))
-		if (!sl_plain_from_part(name, value, out))
-			return false;
-	return parts.n == 0;
+	return from_parts(parts, 0, &count, out);
 }

@@ -69,6 +69,9 @@ WRONG = {
     "too many": (
         "data", "Delete('x')\n",
         (1, 1, "warning", "arguments", "Delete takes 0 arguments, 1 given")),
+    "of a class's function": (
+        "data", "local t = { String = tostring } t.String()\nlocal m = MailMessage.String()\n",
+        (2, 23, "error", "arguments", "MailMessage.String takes 1 argument, 0 given")),
     "a builtin of another phase": (
         "rcptto", "AddHeader('X', 'y')\n",
         (1, 1, "error", "wrong-phase", "AddHeader can't be called in rcptto")),

@@ -84,22 +84,25 @@ job_free(struct job *j)
 		sl_task_post(b->loop, &b->idle_task, tell_idle);
 }
 
+static void
+end_jobs(struct sl_list *list)
+{
+	while (!sl_list_empty(list)) {
+		struct job *j = sl_list_entry(list->next, struct job, link);
+
+		tell(j, "the process ends");
+		job_free(j);
+	}
+}
+
 void
 sl_background_free(struct sl_background *b)
 {
-	struct sl_list *lists[] = { &b->asking, &b->waiting };
-	size_t i;
-
 	if (b == NULL)
 		return;
 	b->idle = NULL;
-	for (i = 0; i < 2; i++)
-		while (!sl_list_empty(lists[i])) {
-			struct job *j = sl_list_entry(lists[i]->next, struct job, link);
-
-			tell(j, "the process ends");
-			job_free(j);
-		}
+	end_jobs(&b->asking);
+	end_jobs(&b->waiting);
 	sl_task_cancel(&b->idle_task);
 	sl_free(b);
 }

@@ -297,6 +297,49 @@ limits(void **state)
 	must_deliver(o, "limits");
 }
 
+struct done {
+	bool over, failed;
+};
+
+static void
+on_done(void *arg, const struct sl_err *err, const char *text)
+{
+	struct done *d = arg;
+
+	(void)text;
+	d->over = true;
+	d->failed = err != NULL;
+}
+
+/* The n-th allocation fails, for every n: an error or none, and nothing is lost (ASan looks). */
+static void
+memory_that_is_not_there(void **state)
+{
+	static const char script[] =
+	    "local m = MailMessage.String('From: a@example.com\\nContent-Type: multipart/mixed; boundary=b\\n\\n'\n"
+	    "  .. '--b\\n\\none\\n--b\\n\\ntwo\\n--b--\\n')\n"
+	    "if not m then return end\n"
+	    "local id = m:snapshot() m:setHeader('Subject', 'x') m:getByID('2'):setBody('y') m:getByID('1'):remove()\n"
+	    "m:appendPart(MIME():setBody('z')) m:restore(id) m:reset() m:renameHeader('From', 'Z')\n"
+	    "assert(MailMessage.String(m:toString()):getParts()[2]:getBody() == 'two')";
+	unsigned long n, failures = 0;
+	struct sl_err err;
+	struct done d;
+
+	(void)state;
+	for (n = 1; n < 1200; n++) {
+		d = (struct done){ false, false };
+		sl_alloc_fail_at(n / 2, n % 2);		/* that one, or all from there on */
+		if (sl_engine_exec(rig.engine, "x.lua", sl_str_of(script), on_done, &d, &err) != 0)
+			d = (struct done){ true, true };
+		while (!d.over && sl_engine_wait(rig.engine, -1) == 0)
+			;
+		sl_alloc_fail_at(0, 0);
+		failures += d.failed;
+	}
+	assert_true(failures > 100 && !d.failed);
+}
+
 int
 main(void)
 {
@@ -308,6 +351,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(attached, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(memory_is_the_runs, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(limits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(memory_that_is_not_there, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

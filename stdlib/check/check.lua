@@ -198,7 +198,7 @@ end
 
 local function check_call(file, found, assigned, call)
   local b = known.builtins[call.name]
-  if assigned[call.name] and not call.original then return end
+  if assigned[call.of or call.name] and not call.original then return end
   check_names(call, found)
   if not b then return end
   check_phases(file, found, "can't be called", call.name, b.phases, call.line, call.column)

@@ -134,11 +134,11 @@ local function parse(source, on)
     return { keys = keys, others = others }
   end
 
-  -- name, line, column, 'original' (of builtin.NAME); n arguments ('many': the last one may be several);
-  -- 'last' of it, a table literal if that is one. An argument with a 'text' is a plain string.
+  -- name ("Class.name" is 'of' the Class), line, column, 'original' (of builtin.NAME); n arguments ('many': the
+  -- last one may be several); 'last' of it, a table literal if that is one. An argument with a 'text' is a plain string.
   local function finish_call(fn, arguments)
     if not fn.name then return {} end
-    local call = { name = fn.name, line = fn.line, column = fn.column, original = fn.original,
+    local call = { name = fn.name, line = fn.line, column = fn.column, original = fn.original, of = fn.of,
       arguments = arguments, n = #arguments,
       many = #arguments > 0 and arguments[#arguments].many, last = arguments[#arguments] }
     on.call(call)
@@ -154,9 +154,10 @@ local function parse(source, on)
       if kind == "." then
         take()
         local field = take()
-        local original = value.name == "builtin"
-        value = { name = original and field.value or nil, line = field.line, column = field.column,
-          original = original, field = true }
+        -- builtin.NAME, or Class.name: a table's own field is no builtin's name
+        local original, class = value.name == "builtin", not value.field and value.name
+        value = { name = original and field.value or class and class .. "." .. field.value or nil,
+          line = field.line, column = field.column, original = original, field = true, of = class or nil }
       elseif kind == "[" then
         take() expression() accept("]")
         value = { field = true }

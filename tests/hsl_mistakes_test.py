@@ -108,6 +108,7 @@ $b = ['a' => 1]; echo $b['a'];
 while ($line = strpos("x", "y")) break;
 if (empty($a) or is_null($line) or NULL) echo preg_match("x", "y");
 isset($a);
+echo "$a[0] $a->b ${a}[1] $a[$a] $a[x] [$a] $a [] $a->";
 """
 
 
@@ -124,7 +125,9 @@ def test_what_loads_and_is_seldom_meant(tmp_path):
         (7, 18, "warning: there is no function is_null here", "write $x === none"),
         (7, 36, "warning: there is no function NULL here", "write none"),
         (7, 47, "warning: there is no function preg_match here", "write pcre_match"),
-        (8, 1, "warning: this does nothing", None)]
+        (8, 1, "warning: this does nothing", None),
+        *[(9, column, f"warning: {element} stays as it is: only $a is replaced in a string", "join texts with '.'")
+          for column, element in ((9, "[0]"), (15, "->b"), (23, "[1]"), (29, "[$a]"), (36, "[x]"))]]
 
 
 QUIET = """switch ($arguments["retry"] ?? 1) {
@@ -148,6 +151,17 @@ FAILURES = {
     "none in arithmetic": ('$a = ["n" => 1];\n$b = none;\necho $a["n"] + $b;', "a.hsl:3:17: $b is none, no number\n"),
     "an element": ('$a = ["n" => 1];\necho 1 + $a["m"];', 'a.hsl:2:14: "m" is none, no number\n'),
     "two arrays": ("echo [1] < [2];", "a.hsl:1: an array and an array can't be compared\n"),
+    "through generators": ("""function fails() { return 1 + none; }
+function inner() { yield 1; fails(); }
+function outer() {
+	foreach (inner() as $x) yield $x;
+}
+function main() {
+	try { foreach (outer() as $x) { } } catch ($e) { }
+	foreach (outer() as $x) { }
+}
+main();
+""", "\nin fails, called by inner at a.hsl:2, called by outer at a.hsl:4, called by main at a.hsl:8, called at a.hsl:10\n"),
     "what is caught": ('try { echo none + 1; } catch ($e) { throw $e->message() . " / " . $e->toString(); }',
                        "none, no number / a.hsl:1: none, no number"),
 }

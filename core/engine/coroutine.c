@@ -63,6 +63,7 @@ failed(lua_State *L, lua_State *co, bool wrapped)
 		lua_xmove(co, L, 1);
 		return 2;
 	}
+	sl_error_passes(co, sl_running(L));
 	lua_resetthread(co);		/* closes its variables; leaves the error on top */
 	if (sl_running(L)->ending)
 		return sl_go_on_ending(L);
@@ -169,6 +170,20 @@ static int
 generated(lua_State *L)
 {
 	return is_over(target(L, true)) ? 0 : co_wrapped(L);
+}
+
+bool
+sl_co_passed(lua_State *co)
+{
+	lua_CFunction raised;
+	lua_Debug ar;
+
+	if (lua_getstack(co, 0, &ar) == 0)
+		return false;
+	lua_getinfo(co, "f", &ar);
+	raised = lua_tocfunction(co, -1);
+	lua_pop(co, 1);
+	return raised == co_wrapped || raised == generated;
 }
 
 int

@@ -158,7 +158,7 @@ add_stack(lua_State *co, const struct sl_run *run, struct sl_buf *out)
 			line = ar.currentline;
 		if (!name_of(run, &ar, &name))
 			continue;
-		add_level(out, name, &ar, line, levels++ == 0);
+		add_level(out, name, &ar, line, levels++ == 0 && out->n == 0);
 		line = 0;
 	}
 	if (out->n > 0 && run->element > run->spec.n)
@@ -313,21 +313,33 @@ add_message(lua_State *co, struct sl_run *run, struct sl_str message, struct sl_
 	show_source(run, at.source, column);
 }
 
+static struct sl_str
+error_text(lua_State *co, int index)
+{
+	struct sl_str text = SL_STR("the script raised a value that isn't a text");
+
+	if (!sl_hsl_thrown(co, index, &text) && lua_type(co, index) == LUA_TSTRING)
+		text.p = lua_tolstring(co, index, &text.n);
+	return text;
+}
+
+void
+sl_error_passes(lua_State *co, struct sl_run *run)
+{
+	if (!sl_co_passed(co))
+		sl_buf_reset(&run->stack);
+	add_stack(co, run, &run->stack);
+}
+
 /* 'index' on co: the error value. Allocates nothing of Lua's. */
 void
 sl_error_describe(lua_State *co, struct sl_run *run, struct sl_err *err, int index)
 {
 	struct sl_buf text = SL_BUF_INIT, clean = SL_BUF_INIT;
-	struct sl_str message;
+	struct sl_str message = error_text(co, index);
 
-	if (sl_hsl_thrown(co, index, &message))
-		;
-	else if (lua_type(co, index) == LUA_TSTRING)
-		message.p = lua_tolstring(co, index, &message.n);
-	else
-		message = sl_str_of("the script raised a value that isn't a text");
 	add_message(co, run, message, &text);
-	add_stack(co, run, &run->stack);
+	sl_error_passes(co, run);
 	sl_vm_redact(run->vm, sl_buf_str(&text), &clean);
 	sl_err_set(err, SL_ERR_INVAL, "%.*s", (int)clean.n, clean.p != NULL ? clean.p : "");
 	sl_buf_clear(&text);

@@ -162,6 +162,16 @@ local function interpolated(self, pos)
   if name then return name, pos + 3 + #name end
 end
 
+-- Elements and members are replaced in other languages' strings: "$a[0]", "$a->b".
+local function warn_of_element(self, name, pos)
+  local source = self.source
+  local more = source:match("^%[%$?%-?[%w_]+%]", pos) or source:match("^%['[%w_]+'%]", pos) or
+    source:match("^%->[%a_][%w_]*", pos)
+  if not more then return end
+  self.diag:warn(place(self, pos), ("%s stays as it is: only $%s is replaced in a string"):format(more, name),
+    "join texts with '.'")
+end
+
 local function close_text(parts, text)
   if #text > 0 then parts[#parts + 1] = table.concat(text) end
 end
@@ -195,6 +205,7 @@ local function read_string(self, start)
         close_text(parts, text)
         text = {}
         parts[#parts + 1] = { name = name, line = self.line, col = column(self, stop) }
+        warn_of_element(self, name, after)
         pos = after
       else
         if byte(source, stop + 1) == 123 then

@@ -32,6 +32,7 @@ FAILURES = {
     "no enhanced code": ("rcptto", 'Reject("x", ["enhanced" => [5, 1]]);', "a list of three numbers"),
     "an option of another phase": ("mailfrom", 'Accept(["recipient" => "a@example.org"]);', "is one of rcptto"),
     "no address": ("rcptto", 'Accept(["recipient" => ["localpart" => "a"]]);', 'option "recipient"'),
+    "one recipient's option in eod": ("eod", 'Quarantine("spam", ["done" => false]);', 'option "done" is one of data'),
     "no transport": ("rcptto", 'Accept(["transportid" => "three"]);', "three"),
     "an unknown option": ("rcptto", 'Accept(["username" => "x"]);', "username"),
 }
@@ -89,6 +90,18 @@ def test_the_null_sender(tmp_path):
 	$m = $t->smtp()["messages"][0];
 	$t->equal($m["sender"], "");
 	$t->equal($t->header($m, "X-Seen"), "[]");
+""")
+
+
+def test_a_quarantine_of_eod_keeps_what_is_said_of_it(tmp_path):
+    run(tmp_path, {"eod.hsl": """
+Quarantine("spam", ["reject" => false, "metadata" => ["score" => "11"], "transportid" => "two"]);
+"""}, """
+	$r = $t->smtp(["to" => ["ann@example.org", "bob@example.org"]]);
+	$t->expect($r, ["code" => 250, "messages" => 1]);
+	$t->equal($r["messages"][0]["quarantine"], "spam");
+	foreach ($r["messages"][0]["recipients"] as $to)
+		$t->equal([$to["metadata"], $to["transport"]], [["score" => "11"], "two"]);
 """)
 
 

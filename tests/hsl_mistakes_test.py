@@ -137,6 +137,10 @@ QUIET = """switch ($arguments["retry"] ?? 1) {
 	default:
 		echo $transaction["id"], $connection["remoteip"];
 }
+$walk = function ($n) closure ($walk) {
+	return $n > 0 ? $walk($n - 1) : 0;
+};
+echo $walk(3);
 """
 
 

@@ -253,7 +253,7 @@ quarantine_all(struct sl_transaction *t, struct sl_context *ctx)
 		draft = t->base;
 		draft.recipient = t->rcpts[i].address;
 		draft.recipientdomain = t->rcpts[i].domain;
-		draft.transport = t->rcpts[i].transport;
+		draft.transport = t->base.transport != NULL ? t->base.transport : t->rcpts[i].transport;
 		rc = sl_context_choose(ctx, &draft, ctx->decision.quarantine, ctx->decision.rejects);
 		if (rc != 0)
 			return rc;

@@ -406,11 +406,21 @@ action_deliver(lua_State *L)
 	return deliver_message(L);
 }
 
+/* What is one recipient's has no meaning in eod. */
+static void
+refuse_option(lua_State *L, int arg, const char *name)
+{
+	if (sl_opt_push(L, arg, name))
+		luaL_error(L, "option \"%s\" is one of data", name);
+	lua_pop(L, 1);
+}
+
 /*lua
 Keep the message in a quarantine instead of delivering it, and end the flow.
 
 With `reject = true` (the default) the client hears a rejection although a copy
-is kept; nothing of it is delivered without a release.
+is kept; nothing of it is delivered without a release. In `eod` it is kept for all
+recipients, without `recipient` and `done`.
 
 @param quarantineid string  a name of `quarantine` in sluice.lua
 @param options? table  recipient, transportid, metadata, done (true), reject (true), reason, reply_codes (code and enhanced of the reply)
@@ -441,6 +451,10 @@ action_quarantine(lua_State *L)
 		choose(L, &draft, quarantine, rejects);
 		if (!sl_opt_bool(L, 2, "done", true))
 			return 0;
+	} else {
+		refuse_option(L, 2, "recipient");
+		refuse_option(L, 2, "done");
+		delivery_options(L, 2, ctx->draft);
 	}
 	d = decide(L, SL_QUARANTINE);
 	d->quarantine = quarantine;

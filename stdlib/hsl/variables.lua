@@ -127,7 +127,8 @@ function variables.read(self, node, use)
   if var.kind == "local" and not variables.is_assigned(self, var) then
     node.check = true
     var.unset = true
-    var.unsure = var.unsure or not var.of_fact and node
+    -- What a closure shares may be assigned before it is called.
+    var.unsure = var.unsure or not var.of_fact and var.scope == self.scope and node
   end
   variables.note_use(self, var, use)
 end

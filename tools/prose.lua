@@ -112,6 +112,7 @@ prose.phases = {
     actions = {
       Try = "Makes the attempt.",
       Reschedule = "Puts the attempt off.",
+      Queue = "Reschedule, with options.",
       Delete = "Drops the message for this recipient; nobody is told.",
     },
   },
@@ -122,6 +123,8 @@ prose.phases = {
       "tries again while the schedule lasts.",
     actions = {
       Retry = "Tries again, although the result may say otherwise.",
+      Queue = "Retry, with options.",
+      Default = "Leaves it at what the server does without an action.",
       GenerateDSN = "Gives up and tells the sender.",
       Deliver = "Sends the message on to another recipient: `Deliver(recipient, transportid)`.",
       Delete = "Gives up and tells nobody.",

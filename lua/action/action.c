@@ -8,6 +8,7 @@
 #include "../../core/engine/value.h"
 #include "../../core/policy/context.h"
 #include "../../core/policy/transaction.h"
+#include "../address/option.h"
 
 #define MAX_DELAY	(30.0 * 86400)
 #define MAX_LINES	20
@@ -159,32 +160,6 @@ transport_name(lua_State *L, struct sl_str name)
 
 /* ---- Accept, Reject, Defer -------------------------------------------- */
 
-/* An address, or its parts: { localpart = "a", domain = "b" }. Empty where there may be none. */
-static struct sl_str
-address_option(lua_State *L, int arg, const char *name, bool null_ok)
-{
-	static const char *const parts[] = { "localpart", "domain", NULL };
-	struct sl_str text, local, domain;
-	struct sl_address a;
-	struct sl_err err;
-	int top = lua_gettop(L);
-
-	if (!sl_opt_push(L, arg, name)) {
-		lua_settop(L, top);
-		return (struct sl_str){ NULL, 0 };
-	}
-	if (lua_istable(L, top + 1)) {
-		sl_options(L, top + 1, parts);
-		local = sl_opt_string(L, top + 1, "localpart", "");
-		domain = sl_opt_string(L, top + 1, "domain", "");
-		lua_pushfstring(L, domain.n > 0 ? "%s@%s" : "%s", local.p, domain.p);
-	}
-	text = sl_arg_string(L, lua_gettop(L));
-	if ((text.n > 0 || !null_ok) && sl_address_parse(&a, text, &err) != 0)
-		luaL_error(L, "option \"%s\": %s", name, err.text);
-	return text;
-}
-
 /* Options of one phase; where another mail server has the envelope, it stays as it is. */
 static void
 check_envelope_option(lua_State *L, const char *name, enum sl_phase phase)
@@ -200,17 +175,16 @@ check_envelope_option(lua_State *L, const char *name, enum sl_phase phase)
 static void
 take_envelope(lua_State *L, int arg, struct sl_decision *d)
 {
-	struct sl_str sender = address_option(L, arg, "sender", true);
-	struct sl_str recipient = address_option(L, arg, "recipient", false);
 	struct sl_str transport = sl_opt_string(L, arg, "transportid", NULL);
+	struct sl_address a;
 
-	if (sender.p != NULL) {
+	if (sl_opt_address(L, arg, "sender", true, &a)) {
 		check_envelope_option(L, "sender", SL_MAILFROM);
-		d->address = keep(L, sender);
+		d->address = keep(L, sl_str_of(a.address));
 	}
-	if (recipient.p != NULL) {
+	if (sl_opt_address(L, arg, "recipient", false, &a)) {
 		check_envelope_option(L, "recipient", SL_RCPTTO);
-		d->address = keep(L, recipient);
+		d->address = keep(L, sl_str_of(a.address));
 	}
 	if (transport.p != NULL) {
 		check_envelope_option(L, "transportid", SL_RCPTTO);
@@ -312,14 +286,10 @@ metadata_option(lua_State *L, int arg)
 static void
 recipient_option(lua_State *L, int arg, struct sl_draft *draft)
 {
-	struct sl_str text = sl_opt_string(L, arg, "recipient", NULL);
 	struct sl_address a;
-	struct sl_err err;
 
-	if (text.p == NULL)
+	if (!sl_opt_address(L, arg, "recipient", false, &a))
 		return;
-	if (sl_address_parse(&a, text, &err) != 0)
-		luaL_error(L, "option \"recipient\": %s", err.text);
 	draft->recipient = keep(L, sl_str_of(a.address));
 	draft->recipientdomain = keep(L, sl_str_of(a.domain));
 }
@@ -534,6 +504,43 @@ action_retry(lua_State *L)
 }
 
 /*lua
+Put the message back into the queue, and end the flow: what Reschedule does in `predelivery`, and
+Retry in `postdelivery`.
+
+@param options? table  delay (seconds; as Reschedule of 300, or by the schedule), reason (for the log), increment_retry (true; predelivery: counts as an attempt)
+
+    Queue{ delay = 600, reason = "too many at once" }
+*/
+static int
+action_queue(lua_State *L)
+{
+	static const char *const names[] = { "delay", "reason", "increment_retry", NULL };
+	bool before = sl_context_of(L)->phase == SL_PREDELIVERY;
+	struct sl_decision *d = decide(L, before ? SL_RESCHEDULE : SL_RETRY);
+
+	sl_options(L, 1, names);
+	d->delay = sl_opt_number(L, 1, "delay", 0, MAX_DELAY, before ? 300 : -1);
+	d->counted = sl_opt_bool(L, 1, "increment_retry", true);
+	if (!before && !d->counted)
+		return luaL_error(L, "option \"increment_retry\" is one of predelivery");
+	take_reason_option(L, 1, d);
+	return sl_end(L);
+}
+
+/*lua
+Leave to the server what becomes of the message, as at the end of a script without an action,
+and end the flow.
+
+    Default()
+*/
+static int
+action_default(lua_State *L)
+{
+	decide(L, SL_NO_ACTION);
+	return sl_end(L);
+}
+
+/*lua
 Give up and send the sender a delivery status notification, and end the flow.
 
     GenerateDSN()
@@ -561,5 +568,8 @@ const struct sl_builtin sl_module_action[] = {
 	{ "Reschedule", action_reschedule, SL_FINAL | SL_AT_PREDELIVERY },
 	{ "Retry", action_retry, SL_FINAL | SL_AT_POSTDELIVERY },
 	{ "GenerateDSN", action_generate_dsn, SL_FINAL | SL_AT_POSTDELIVERY },
+	{ "Bounce", action_generate_dsn, SL_FINAL | SL_AT_POSTDELIVERY },
+	{ "Queue", action_queue, SL_FINAL | SL_AT_PREDELIVERY | SL_AT_POSTDELIVERY },
+	{ "Default", action_default, SL_FINAL | SL_AT_POSTDELIVERY },
 	{ NULL, NULL, 0 },
 };

@@ -8,6 +8,7 @@
 #include "../../core/engine/builtin.h"
 #include "../../core/engine/value.h"
 #include "../../core/policy/context.h"
+#include "../address/option.h"
 
 static struct sl_attempt_changes *
 changes_of(lua_State *L)
@@ -220,16 +221,25 @@ static void
 take_envelope(lua_State *L, const char *name, bool null_ok,
     int (*set)(struct sl_queued *q, const struct sl_address *a))
 {
-	struct sl_str text = sl_opt_string(L, 1, name, NULL);
-	struct sl_address a = { 0 };
-	struct sl_err err;
+	struct sl_address a;
 
-	if (text.p == NULL)
+	if (!sl_opt_address(L, 1, name, null_ok, &a))
 		return;
-	if (!(null_ok && text.n == 0) && sl_address_parse(&a, text, &err) != 0)
-		luaL_error(L, "option \"%s\": %s", name, err.text);
 	if (set(sl_context_of(L)->attempt, &a) != 0)
 		luaL_error(L, "out of memory");
+}
+
+/* One address, or a list of them, of which the first counts. */
+static void
+take_source(lua_State *L, struct sl_attempt_changes *c)
+{
+	int top = lua_gettop(L);
+
+	if (sl_opt_push(L, 1, "sourceip") && lua_istable(L, -1) && !sl_list_get(L, top + 1, 1))
+		luaL_error(L, "option \"sourceip\": an empty list");
+	if (!lua_isnil(L, -1))
+		c->sourceip = source_address(L, sl_arg_string(L, lua_gettop(L)));
+	lua_settop(L, top);
 }
 
 static void
@@ -245,8 +255,7 @@ take_way(lua_State *L)
 		c->port = (int)port;
 	if ((s = sl_opt_string(L, 1, "helo", NULL)).p != NULL)
 		c->helo = helo_name(L, s);
-	if ((s = sl_opt_string(L, 1, "sourceip", NULL)).p != NULL)
-		c->sourceip = source_address(L, s);
+	take_source(L, c);
 	if ((s = sl_opt_string(L, 1, "tls", NULL)).p != NULL)
 		c->tls = tls_mode(L, s);
 	if ((s = sl_opt_string(L, 1, "protocol", NULL)).p != NULL)
@@ -258,10 +267,10 @@ take_way(lua_State *L)
 /*lua
 Make the delivery attempt now, and end the flow.
 
-The options change this attempt only; SetDestination and its like do the same
+Addresses are texts, or tables of localpart and domain. The options change this attempt only; SetDestination and its like do the same
 one by one.
 
-@param options? table  host, port, sender, recipient, helo, sourceip, saslusername, saslpassword, tls ("disabled" "optional" "require" "require_verify"), protocol ("smtp" "lmtp")
+@param options? table  host, port, sender, recipient, helo, sourceip (an address, or a list: the first), saslusername, saslpassword, tls ("disabled" "optional" "require" "require_verify"), protocol ("smtp" "lmtp")
 
     Try{ host = "relay.example.org", port = 587, tls = "require_verify" }
 */

@@ -6,6 +6,8 @@ static struct rig rig;
 static struct attempted {
 	bool done, failed;
 	enum sl_action action;
+	double delay;
+	bool counted;
 	char where[60];
 	int port;
 	bool lmtp, smtp;
@@ -23,7 +25,11 @@ set_up(void **state)
 static int
 tear_down(void **state)
 {
+	char path[300];
+
 	(void)state;
+	snprintf(path, sizeof(path), "%s/postdelivery.lua", rig.folder);
+	unlink(path);
 	rig_clear(&rig);
 	return 0;
 }
@@ -41,6 +47,8 @@ attempted(void *arg, const struct sl_verdict *v, const struct sl_attempt_changes
 	got.done = true;
 	got.failed = v->failed;
 	got.action = v->action;
+	got.delay = v->delay;
+	got.counted = v->counted;
 	take(got.where, sizeof(got.where), v->where);
 	got.port = c->port;
 	got.lmtp = c->lmtp;
@@ -65,6 +73,22 @@ run(const char *script)
 	rig_load(&rig);
 	memset(&got, 0, sizeof(got));
 	assert_int_equal(sl_engine_predelivery(rig.engine, &attempt, attempted, NULL), 0);
+	while (!got.done)
+		assert_int_equal(sl_engine_wait(rig.engine, -1), 0);
+}
+
+/* Of postdelivery, after a failure for good. */
+static void
+run_after(const char *script)
+{
+	struct sl_attempt attempt = { .id = "m1", .sender = "ann@example.com", .recipient = "bob@example.org",
+	    .transport = "box", .facts = "{\"serverid\":\"inbound\"}", .code = 550, .enhanced = "5.1.1",
+	    .text = "no such user", .dflt = SL_GENERATE_DSN };
+
+	rig_write(&rig, "postdelivery.lua", script);
+	rig_load(&rig);
+	memset(&got, 0, sizeof(got));
+	assert_int_equal(sl_engine_postdelivery(rig.engine, &attempt, attempted, NULL), 0);
 	while (!got.done)
 		assert_int_equal(sl_engine_wait(rig.engine, -1), 0);
 }
@@ -112,11 +136,39 @@ one_by_one_and_at_once(void **state)
 	    "saslusername = 'me', saslpassword = 's3cret-word', helo = 'out.example.org',\n"
 	    "sourceip = '192.0.2.25', sender = '', recipient = 'eve@example.net' }");
 	all_is_changed();
+	run("Try{ host = 'Relay.Example.NET', port = 587, protocol = 'lmtp', tls = 'require_verify',\n"
+	    "saslusername = 'me', saslpassword = 's3cret-word', helo = 'out.example.org',\n"
+	    "sourceip = { '192.0.2.25', '192.0.2.26' }, sender = {},\n"
+	    "recipient = { localpart = 'eve', domain = 'example.net' } }");
+	all_is_changed();
 	run("SetDestination('2001:db8::1') SetProtocol('smtp') SetTLS{} Try()");
 	assert_string_equal(got.host, "2001:db8::1");
 	assert_true(got.smtp && !got.lmtp);
 	assert_string_equal(got.tls, "disabled");
 	assert_int_equal(got.port, -1);
+}
+
+static void
+put_back(void **state)
+{
+	(void)state;
+	run("Queue{ delay = 20, reason = 'x', increment_retry = false }");
+	assert_int_equal(got.action, SL_RESCHEDULE);
+	assert_true(got.delay == 20 && !got.counted && !got.failed);
+	run("Queue()");
+	assert_int_equal(got.action, SL_RESCHEDULE);
+	assert_true(got.delay == 300 && got.counted);
+	run_after("Queue{ delay = 20 }");
+	assert_int_equal(got.action, SL_RETRY);
+	assert_true(got.delay == 20 && !got.failed);
+	run_after("Queue()");
+	assert_true(got.action == SL_RETRY && got.delay == -1);
+	run_after("Queue{ increment_retry = false }");
+	assert_true(got.failed);
+	run_after("Default() Retry()");
+	assert_true(got.action == SL_NO_ACTION && !got.failed);
+	run_after("Bounce() Retry()");
+	assert_true(got.action == SL_GENERATE_DSN && !got.failed);
 }
 
 /* What can't be sent as it is: the attempt is put off, nothing of it reaches a command. */
@@ -130,7 +182,8 @@ mistakes_put_it_off(void **state)
 		"SetSASL('me')", "SetSASL('me\\0you', 'x')", "SetSASL('me', 'x\\0')", "SetHELO('a\\r\\nRCPT')",
 		"SetHELO('')", "SetSourceIP('netaddr:1')", "SetSourceIP('192.0.2')", "Try{ hosts = 'x' }",
 		"Try{ host = 5 }", "Try{ port = 'x' }", "Try{ sender = 'nobody' }", "Try{ recipient = '' }",
-		"Try{ protocol = '' }",
+		"Try{ protocol = '' }", "Try{ recipient = { localpart = 'eve' } }", "Try{ recipient = { name = 'eve' } }",
+		"Try{ sourceip = {} }", "Try{ sourceip = { 5 } }", "Queue{ hold = true }", "Default()", "Bounce()",
 	};
 	size_t i;
 
@@ -149,6 +202,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_changed),
 		cmocka_unit_test(one_by_one_and_at_once),
+		cmocka_unit_test(put_back),
 		cmocka_unit_test(mistakes_put_it_off),
 	};
 

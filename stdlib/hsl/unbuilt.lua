@@ -12,8 +12,6 @@ return {
   -- phases
   Authenticate = api, Deny = api,
   Pass = "proxying isn't built", Reply = "Accept, Reject and Defer take code and enhanced",
-  Queue = "use Reschedule (predelivery) or Retry (postdelivery)",
-  Bounce = "use GenerateDSN in postdelivery", Default = "end the script without an action",
   CurrentConnections = queue,
   GetMailMessage = 'it is arguments["mail"] of eod', GetTLS = "its parts are variables: tlsprotocol, tlscipher, tlskeysize",
   SetSenderHELO = "what the client said stays", SetSenderIP = "the client's address stays",

@@ -586,6 +586,11 @@ function AppendHeader(name, text, refold) end
 ---@param options? { code?: number, enhanced?: string, disconnect?: boolean, reply_codes?: any } code (550), enhanced ("5.7.1", or { 5, 7, 1 }), disconnect (false), reply_codes (a table of code and enhanced)
 function Block(reason, options) end
 
+--- Give up and send the sender a delivery status notification, and end the flow.
+---
+--- In postdelivery.
+function Bounce() end
+
 --- The domains that signed the message (DKIM's signing domain identifiers), each with the best of its results.
 ---
 --- In eod, data.
@@ -629,6 +634,12 @@ function DKIMSign(selector, domain, key, options) end
 ---@return string? err with false: why it can't be signed
 ---@return string? code "absent": dkim doesn't have the domain; "unpublished": DNS has none of its keys; "temperror": DNS doesn't answer
 function DKIMSignFor(domain, options) end
+
+--- Leave to the server what becomes of the message, as at the end of a script without an action,
+--- and end the flow.
+---
+--- In postdelivery.
+function Default() end
 
 --- Refuse for now (4xx), so that the client tries again, and end the flow.
 ---
@@ -753,12 +764,20 @@ function PrependHeader(name, text, refold) end
 --- Keep the message in a quarantine instead of delivering it, and end the flow.
 ---
 --- With `reject = true` (the default) the client hears a rejection although a copy
---- is kept; nothing of it is delivered without a release.
+--- is kept; nothing of it is delivered without a release. In `eod` it is kept for all
+--- recipients, without `recipient` and `done`.
 ---
 --- In eod, data.
 ---@param quarantineid string a name of `quarantine` in sluice.lua
 ---@param options? { recipient?: any, transportid?: any, metadata?: any, done?: boolean, reject?: boolean, reason?: any, reply_codes?: any } recipient, transportid, metadata, done (true), reject (true), reason, reply_codes (code and enhanced of the reply)
 function Quarantine(quarantineid, options) end
+
+--- Put the message back into the queue, and end the flow: what Reschedule does in `predelivery`, and
+--- Retry in `postdelivery`.
+---
+--- In predelivery, postdelivery.
+---@param options? { delay?: number, reason?: any, increment_retry?: boolean } delay (seconds; as Reschedule of 300, or by the schedule), reason (for the log), increment_retry (true; predelivery: counts as an attempt)
+function Queue(options) end
 
 --- Refuse for good (5xx), and end the flow.
 ---
@@ -933,11 +952,11 @@ function TLSSocket(socket, options) end
 
 --- Make the delivery attempt now, and end the flow.
 ---
---- The options change this attempt only; SetDestination and its like do the same
+--- Addresses are texts, or tables of localpart and domain. The options change this attempt only; SetDestination and its like do the same
 --- one by one.
 ---
 --- In predelivery.
----@param options? { host?: any, port?: any, sender?: any, recipient?: any, helo?: any, sourceip?: any, saslusername?: any, saslpassword?: any, tls?: string, protocol?: string } host, port, sender, recipient, helo, sourceip, saslusername, saslpassword, tls ("disabled" "optional" "require" "require_verify"), protocol ("smtp" "lmtp")
+---@param options? { host?: any, port?: any, sender?: any, recipient?: any, helo?: any, sourceip?: any, saslusername?: any, saslpassword?: any, tls?: string, protocol?: string } host, port, sender, recipient, helo, sourceip (an address, or a list: the first), saslusername, saslpassword, tls ("disabled" "optional" "require" "require_verify"), protocol ("smtp" "lmtp")
 function Try(options) end
 
 --- A number without its sign.
@@ -2358,9 +2377,11 @@ builtin = {
   Allow = Allow,
   AppendHeader = AppendHeader,
   Block = Block,
+  Bounce = Bounce,
   DKIMSDID = DKIMSDID,
   DKIMSign = DKIMSign,
   DKIMSignFor = DKIMSignFor,
+  Default = Default,
   Defer = Defer,
   DelHeader = DelHeader,
   Delete = Delete,
@@ -2376,6 +2397,7 @@ builtin = {
   MailMessage = MailMessage,
   PrependHeader = PrependHeader,
   Quarantine = Quarantine,
+  Queue = Queue,
   Reject = Reject,
   Reschedule = Reschedule,
   Retry = Retry,

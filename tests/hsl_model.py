@@ -223,6 +223,7 @@ class Interpreter:
             value = clone(self.value(value))
             self.store(target, value)
             return value
+        target = self.once(target)
         if op == "??=":
             old = self.quietly(target)
             if old is not None:
@@ -235,7 +236,18 @@ class Interpreter:
         self.store(target, value)
         return value
 
+    def once(self, target):
+        """A target that is read and written, its keys evaluated."""
+        if target[0] not in ("idx", "slice"):
+            return target
+        base = self.once(target[1])
+        return (target[0], base, *(None if n is None else ("done", self.value(n)) for n in target[2:]))
+
+    def e_done(self, value):
+        return value
+
     def e_inc(self, op, prefix, target):
+        target = self.once(target)
         old = self.value(target) if target[0] == "var" else self.quietly(target)
         if isinstance(old, Array):
             raise Undefined("inc")

@@ -148,7 +148,8 @@ class Maker:
                          (0.3, lambda: ("const", self.chance(0.5))),
                          (0.4, lambda: ("num", self.r.choice(KEY_NUMBERS))),
                          (0.4, lambda: ("un", "-", ("num", self.r.choice([1.0, 2.0] + KEY_NUMBERS)))),
-                         (0.6, lambda: self.var(self.r.choice("ns"), 0)))
+                         (0.6, lambda: self.var(self.r.choice("ns"), 0)),
+                         (0.3, lambda: self.embedded("n", 0)))
 
     def counted(self, depth):
         names = [n for n in self.have("n") if n[1] == "i"]

@@ -54,8 +54,9 @@ function by_node.unary(self, node, before)
     local code = literal(node.op == "-" and -inner.value or inner.value)
     return code, UNARY
   end
-  if node.op == "+" then return E(self, node.value, before) end
-  return "- " .. operand(self, node.value, before, POWER), UNARY
+  if node.op == "+" and types.of(inner) == "number" then return E(self, node.value, before) end
+  local sign = node.op == "+" and "- - " or "- "        -- of a text: its number
+  return sign .. operand(self, node.value, before, POWER), UNARY
 end
 
 -- ---- texts joined -------------------------------------------------------------------

@@ -42,11 +42,12 @@ end
 
 function M:read(node)
   local var = node.var
+  local quiet = node.quiet or var.absent
   if var.kind == "fact" then
-    if node.quiet then return ("%s(_M, %s)"):format(self:use("peek"), quote(var.name)) end
+    if quiet then return ("%s(_M, %s)"):format(self:use("peek"), quote(var.name)) end
     return ("%s(%s)"):format(self:use("fact"), quote(var.name))
   elseif var.kind == "global" then
-    return ("%s(%s, %s)"):format(self:use(node.quiet and "peek" or "var"), home_of(var),
+    return ("%s(%s, %s)"):format(self:use(quiet and "peek" or "var"), home_of(var),
       quote(var.name))
   elseif node.quiet and var.unset then
     return ("%s(%s, %s)"):format(self:use(var.of_fact and "mine_quiet" or "quiet"), place(var),

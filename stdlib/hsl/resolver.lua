@@ -611,7 +611,7 @@ function resolver.resolve(file, diag, host, role)
   types.infer(file.scope)
   for _, var in ipairs(file.scope.order) do
     if var.kind == "fact" then
-      if not variables.is_of_phase(self, var.name) then
+      if not variables.is_of_phase(self, var.name) and not var.absent then
         diag:warn(var, "$" .. var.name .. " is never assigned, and no fact of that name is known",
           host.near_fact(var.name))
       end

@@ -8,6 +8,7 @@
 --   a statement somewhere;  nested: with several keys;  values: what is assigned, for its type;
 --   opaque: other things are, too;
 --   pasted: a function's "global", which a file included in the function shares;
+--   absent: the $error of 2016, a fact that is never set: reading it gives none
 --   of_fact: main code's, which is the fact of its name until it is assigned;
 --   forgotten: unset() somewhere, so that every read has to look
 --
@@ -31,7 +32,7 @@ function variables.declare(self, name, kind, at)
   local pasted = kind == "local" and scope.pasted and scope.pasted[name]
   if pasted then kind = "global" end
   var = { name = name, kind = kind, values = {}, line = at.line, col = at.col, scope = scope,
-    pasted = pasted }
+    pasted = pasted, absent = kind ~= "local" and name == "error" and self.diag.level == 2016 }
   scope.vars[name] = var
   scope.order[#scope.order + 1] = var
   return var

@@ -394,7 +394,8 @@ struct sl_changes {
 struct sl_outcome {
 	const struct sl_verdict *verdict;	/* the one reply */
 	const char *facts;		/* JSON for the queue: senderip senderhelo saslusername serverid ... */
-	/* What is to be stored or passed on before a 2xx is sent. With 5xx: copies for a quarantine only. */
+	/* What is to be stored or passed on before a 2xx is sent. With 4xx and 5xx: copies for a quarantine, and
+	 * new messages of scripts that are sent in any case. */
 	const struct sl_out_message *messages;
 	size_t n;
 	/*

@@ -26,7 +26,8 @@ function MIME_methods:appendPart(part) end
 --- Put what was built into the queue, as a message of its own.
 ---
 --- It shares the fate of the message that is being judged: if that gets a 2xx reply
---- both are stored before the reply is sent, else neither is. Date and Message-ID are
+--- both are stored before the reply is sent, else neither is. With `always`, which is so in HSL unless it says
+--- otherwise, it is sent though the message is rejected or deferred, but not if a script failed. Date and Message-ID are
 --- added if they are missing. At most 100 new messages for one received; not behind another mail
 --- server (milter), which has the queue then. An address is a string, or a table with localpart and domain.
 ---
@@ -34,7 +35,7 @@ function MIME_methods:appendPart(part) end
 ---@param sender string|table reverse-path; "" for messages that nobody should answer
 ---@param recipient string|table an address, or a list of up to 100
 ---@param transportid? string a name of `transports`; that of the recipient's row in the relay table
----@param options? { metadata?: any, delay?: number } metadata (strings by name), delay (seconds; 0)
+---@param options? { metadata?: any, delay?: number, always?: boolean } metadata (strings by name), delay (seconds; 0), always (false; in HSL true)
 ---@return string id of the new message
 function MIME_methods:queue(sender, recipient, transportid, options) end
 
@@ -44,7 +45,7 @@ function MIME_methods:queue(sender, recipient, transportid, options) end
 ---@param sender string|table
 ---@param recipient string|table
 ---@param transportid? string
----@param options? { metadata?: any, delay?: any } metadata, delay
+---@param options? { metadata?: any, delay?: any, always?: any } metadata, delay, always
 ---@return string id
 function MIME_methods:send(sender, recipient, transportid, options) end
 
@@ -344,7 +345,7 @@ function MailMessage_methods:modifyContent(start, count, data) end
 ---@param sender string|table reverse-path: a string, or a table with localpart and domain
 ---@param recipient string|table in the same way; one made of a text takes a list, too
 ---@param transportid? string a name of `transports`; the recipient's, or that of its row in the relay table
----@param options? { metadata?: any, delay?: number } metadata (strings by name), delay (seconds; 0)
+---@param options? { metadata?: any, delay?: number, always?: boolean } metadata (strings by name), delay (seconds; 0), always (of one made of a text, as MIME:queue: false; in HSL true)
 ---@return table id transaction: the engine's id; of a new message its own
 function MailMessage_methods:queue(sender, recipient, transportid, options) end
 
@@ -1695,7 +1696,7 @@ function log(number, base) end
 --- Put a new message into the queue: From, To, Subject, a text, and what else a message needs.
 ---
 --- It shares the fate of the message that is being judged, see MIME:queue: nothing is sent
---- unless that one gets a 2xx reply. In `data` it is done for each recipient; in `eod` once.
+--- unless that one gets a 2xx reply, or `always` says so. In `data` it is done for each recipient; in `eod` once.
 ---
 --- In eod, data.
 ---@param sender string also From; "" for messages that nobody should answer
@@ -1703,7 +1704,7 @@ function log(number, base) end
 ---@param subject string UTF-8
 ---@param body string UTF-8
 ---@param transportid? string a name of `transports`; that of the recipient's row in the relay table
----@param options? { sender_name?: any, recipient_name?: any, plaintext?: boolean, headers?: any, metadata?: any, delay?: any, transportid?: any, serverid?: any, rawbody?: boolean } sender_name, recipient_name, plaintext (true; in HSL false: the body is HTML), headers (names and values), metadata, delay, transportid, serverid (a name of `servers`: it is looked at, and the message is that of the server at hand), rawbody (false, and nothing else)
+---@param options? { sender_name?: any, recipient_name?: any, plaintext?: boolean, headers?: any, metadata?: any, delay?: any, always?: boolean, transportid?: any, serverid?: any, rawbody?: boolean } sender_name, recipient_name, plaintext (true; in HSL false: the body is HTML), headers (names and values), metadata, delay, always (false; in HSL true: also if the message at hand is refused), transportid, serverid (a name of `servers`: it is looked at, and the message is that of the server at hand), rawbody (false, and nothing else)
 ---@return string id of the new message
 function mail(sender, recipient, subject, body, transportid, options) end
 

@@ -105,6 +105,23 @@ Quarantine("spam", ["reject" => false, "metadata" => ["score" => "11"], "transpo
 """)
 
 
+def test_who_is_told_of_a_refusal_is_told(tmp_path):
+    """Notifications before a Reject or Defer are what mail() is for; a script that fails sends none."""
+    run(tmp_path, {"data.hsl": """
+mail("postmaster@example.org", "abuse@example.org", "Blocked", "$senderip\n");
+mail("", "ann@example.org", "Not told", "x", "", ["always" => false]);
+MIME()->setBody("x")->queue("", "log@example.org");
+if (GetHeader("X-Fail")) echo none . "";
+Defer("Blocked");
+"""}, """
+	$r = $t->smtp();
+	$t->expect($r, ["code" => 451, "reply" => "Blocked", "messages" => 2]);
+	$t->equal(array_map(function ($m) { return $m["recipients"][0]["recipient"]; }, $r["messages"]), ["abuse@example.org", "log@example.org"]);
+	$t->script_error("none can't be made a string");
+	$t->expect($t->smtp(["message" => ["From" => "bob@client.example", "X-Fail" => "y"]]), ["failed" => true, "messages" => 0]);
+""")
+
+
 def test_words_of_dns(tmp_path):
     """Published scripts tell by them whether mail has to wait: a failure must not look like "no record"."""
     run(tmp_path, {"data.hsl": """

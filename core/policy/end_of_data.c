@@ -150,8 +150,10 @@ conclude(struct sl_transaction *t)
 	/* Who can't quarantine and reject at once keeps all of it: nothing may get lost then. */
 	if (v->code >= 300 && !(s->changes && v->action == SL_QUARANTINE))
 		drop_chosen(t, v->code >= 500);
-	if (v->code >= 300)
+	if (v->failed)
 		sl_made_drop(t);
+	else if (v->code >= 300)
+		sl_made_refuse(t);
 	if (commit(t, &err) != 0)
 		commit_failed(t, &err);
 	tell_outcome(t);

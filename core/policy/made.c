@@ -86,9 +86,28 @@ sl_made_add(struct sl_context *ctx, const struct sl_made *made, struct sl_buf *t
 	return 0;
 }
 
+static void
+forget(struct sl_made **at)
+{
+	sl_free((char *)(uintptr_t)(*at)->bytes.p);
+	*at = (*at)->next;
+}
+
+void
+sl_made_refuse(struct sl_transaction *t)
+{
+	struct sl_made **at = &t->made;
+
+	while (*at != NULL)
+		if ((*at)->stays)
+			at = &(*at)->next;
+		else
+			forget(at);
+}
+
 void
 sl_made_drop(struct sl_transaction *t)
 {
-	for (; t->made != NULL; t->made = t->made->next)
-		sl_free((char *)(uintptr_t)t->made->bytes.p);
+	while (t->made != NULL)
+		forget(&t->made);
 }

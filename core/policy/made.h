@@ -1,7 +1,8 @@
 /*
  * New messages of scripts. They share the fate of the message that is being
  * judged: the outcome has them beside its copies if the reply is 2xx, so that they
- * are stored with it or not at all.
+ * are stored with it or not at all. One that stays is in the outcome of a refused
+ * message too, unless it is refused because a script failed.
  */
 #ifndef SL_POLICY_MADE_H
 #define SL_POLICY_MADE_H
@@ -18,6 +19,7 @@ struct sl_made {
 	struct sl_out_recipient *recipients;
 	size_t n;
 	struct sl_str bytes;		/* header, empty line, body; its own memory */
+	bool stays;			/* though the message that is judged is refused */
 };
 
 /*
@@ -30,6 +32,8 @@ struct sl_made {
 int	 sl_made_add(struct sl_context *ctx, const struct sl_made *made, struct sl_buf *text,
 	    const char **id, struct sl_err *err);
 
+/* The message is refused: forgets those that don't stay. */
+void	 sl_made_refuse(struct sl_transaction *t);
 /* Forgets all. */
 void	 sl_made_drop(struct sl_transaction *t);
 

@@ -153,6 +153,7 @@ take_options(lua_State *L, int arg, struct sl_made *made, const char *transporti
 	const char *metadata = metadata_option(L, arg);
 	double delay = sl_opt_number(L, arg, "delay", 0, MAX_DELAY, 0);
 
+	made->stays = sl_opt_bool(L, arg, "always", sl_is_hsl(L));
 	for (size_t i = 0; i < made->n; i++) {
 		made->recipients[i].transport = transportid;
 		made->recipients[i].metadata = metadata;
@@ -207,7 +208,7 @@ enqueue(lua_State *L, int arg, struct sl_made *made)
 static int
 queue_object(lua_State *L)
 {
-	static const char *const names[] = { "metadata", "delay", NULL };
+	static const char *const names[] = { "metadata", "delay", "always", NULL };
 	struct sl_made made = { .next = NULL };
 
 	sl_arg_object(L, 1, SL_COMPOSED);
@@ -222,14 +223,15 @@ queue_object(lua_State *L)
 Put what was built into the queue, as a message of its own.
 
 It shares the fate of the message that is being judged: if that gets a 2xx reply
-both are stored before the reply is sent, else neither is. Date and Message-ID are
+both are stored before the reply is sent, else neither is. With `always`, which is so in HSL unless it says
+otherwise, it is sent though the message is rejected or deferred, but not if a script failed. Date and Message-ID are
 added if they are missing. At most 100 new messages for one received; not behind another mail
 server (milter), which has the queue then. An address is a string, or a table with localpart and domain.
 
 @param sender string|table        reverse-path; "" for messages that nobody should answer
 @param recipient string|table     an address, or a list of up to 100
 @param transportid? string        a name of `transports`; that of the recipient's row in the relay table
-@param options? table             metadata (strings by name), delay (seconds; 0)
+@param options? table             metadata (strings by name), delay (seconds; 0), always (false; in HSL true)
 @return string id                 of the new message
 
     MIME():addHeader("From", "postmaster@example.org"):addHeader("Subject", "A report")
@@ -247,7 +249,7 @@ The same as queue: its name in the dialect of 2016.
 @param sender string|table
 @param recipient string|table
 @param transportid? string
-@param options? table  metadata, delay
+@param options? table  metadata, delay, always
 @return string id
 
     MIME():addHeader("From", "a@example.org"):setBody("Hello"):send("a@example.org", "b@example.org", "mx")
@@ -304,7 +306,7 @@ Message-ID are those it has.
 @param sender string|table     reverse-path: a string, or a table with localpart and domain
 @param recipient string|table  in the same way; one made of a text takes a list, too
 @param transportid? string     a name of `transports`; the recipient's, or that of its row in the relay table
-@param options? table          metadata (strings by name), delay (seconds; 0)
+@param options? table          metadata (strings by name), delay (seconds; 0), always (of one made of a text, as MIME:queue: false; in HSL true)
 @return table id               transaction: the engine's id; of a new message its own
 
     for _, to in ipairs(transaction.recipients) do
@@ -314,7 +316,7 @@ Message-ID are those it has.
 static int
 queue_message(lua_State *L)
 {
-	static const char *const names[] = { "metadata", "delay", NULL };
+	static const char *const names[] = { "metadata", "delay", "always", NULL };
 	struct sl_context *ctx;
 	struct sl_address from, to;
 	struct sl_draft draft;
@@ -447,14 +449,14 @@ check_mail_options(lua_State *L, int options)
 Put a new message into the queue: From, To, Subject, a text, and what else a message needs.
 
 It shares the fate of the message that is being judged, see MIME:queue: nothing is sent
-unless that one gets a 2xx reply. In `data` it is done for each recipient; in `eod` once.
+unless that one gets a 2xx reply, or `always` says so. In `data` it is done for each recipient; in `eod` once.
 
 @param sender string              also From; "" for messages that nobody should answer
 @param recipient string|string[]  an address, or up to 100
 @param subject string             UTF-8
 @param body string                UTF-8
 @param transportid? string        a name of `transports`; that of the recipient's row in the relay table
-@param options? table             sender_name, recipient_name, plaintext (true; in HSL false: the body is HTML), headers (names and values), metadata, delay, transportid, serverid (a name of `servers`: it is looked at, and the message is that of the server at hand), rawbody (false, and nothing else)
+@param options? table             sender_name, recipient_name, plaintext (true; in HSL false: the body is HTML), headers (names and values), metadata, delay, always (false; in HSL true: also if the message at hand is refused), transportid, serverid (a name of `servers`: it is looked at, and the message is that of the server at hand), rawbody (false, and nothing else)
 @return string id                 of the new message
 
     mail("postmaster@example.org", "abuse@example.org", "Seen", "A message of " .. (sender or "?"))
@@ -463,7 +465,7 @@ static int
 mail(lua_State *L)
 {
 	static const char *const names[] = { "sender_name", "recipient_name", "plaintext", "headers",
-	    "metadata", "delay", "transportid", "serverid", "rawbody", NULL };
+	    "metadata", "delay", "always", "transportid", "serverid", "rawbody", NULL };
 	int options = lua_istable(L, 5) ? 5 : 6, object;
 	struct sl_made made = { .next = NULL };
 	struct sl_buf *subject;

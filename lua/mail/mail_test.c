@@ -94,6 +94,28 @@ nothing_is_queued_unless_it_is_accepted(void **state)
 }
 
 static void
+what_is_sent_always_is_sent_unless_a_script_fails(void **state)
+{
+	static const struct { const char *script; size_t n; } cases[] = {
+		{ "mail('', 'x@example.org', 's', 't', { always = true }) Reject('no')", 1 },
+		{ "mail('', 'x@example.org', 's', 't', { always = true }) mail('', 'x@example.org', 's', 't') Defer('no')", 1 },
+		{ "MIME():setBody('x'):queue('', 'x@example.org', nil, { always = true }) Reject('no')", 1 },
+		{ "mail('', 'x@example.org', 's', 't', { always = true }) Deliver()", 2 },
+		{ "mail('', 'x@example.org', 's', 't', { always = true }) error('x')", 0 },
+	};
+	const struct outcome *o;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		o = rig_run(&rig, cases[i].script);
+		if (o->n != cases[i].n)
+			fail_msg("%s: %s, %zu", cases[i].script, o->text, o->n);
+		if (o->n > 0)
+			assert_string_equal(o->copy[o->n - 1].recipient, "x@example.org");
+	}
+}
+
+static void
 mistakes_cost_the_message_a_4xx(void **state)
 {
 	static const char *const scripts[] = { "mail()", "mail('x', 'a@example.org', 's', 't')",
@@ -228,6 +250,7 @@ main(void)
 		cmocka_unit_test(mail_is_a_whole_message),
 		cmocka_unit_test(built_messages_are_queued),
 		cmocka_unit_test(nothing_is_queued_unless_it_is_accepted),
+		cmocka_unit_test(what_is_sent_always_is_sent_unless_a_script_fails),
 		cmocka_unit_test(mistakes_cost_the_message_a_4xx),
 		cmocka_unit_test(a_subject_is_one_field),
 		cmocka_unit_test(parts_in_parts),

@@ -134,7 +134,7 @@ return {
   json_encode = { least = 1, most = 2, position = 2, options = { "ensure_ascii", "pretty_print" } },
   length = { least = 1, most = 1 },
   log = { least = 1, most = 2 },
-  mail = { least = 4, most = 6, position = 6, options = { "sender_name", "recipient_name", "plaintext", "headers", "metadata", "delay", "transportid", "serverid", "rawbody" } },
+  mail = { least = 4, most = 6, position = 6, options = { "sender_name", "recipient_name", "plaintext", "headers", "metadata", "delay", "always", "transportid", "serverid", "rawbody" } },
   md5 = { least = 1, most = 2, position = 2, options = { "binary" } },
   memory_add = { least = 2, most = 3 },
   memory_dec = { least = 1, most = 2 },

@@ -335,7 +335,7 @@ local function with(first, args) return args ~= "" and first .. ", " .. args or 
 
 -- A function of an object, which gets it as its first argument.
 local function call_of_object(self, node, before)
-  local callee, args = node.callee, node.args
+  local callee, args = strip(node.callee), node.args
   local base = argument(self, callee.base, before)
   local name = quote(expressions.member_name(self, callee.name))
   if has_spread(args) then

@@ -234,6 +234,7 @@ end
 
 function expressions.call(self, node, use)
   local callee = node.callee
+  while callee.t == "paren" do callee = callee.value end
   local keep = "value"
   if callee.t == "name" then
     local func = callees.check_name(self, callee, callee.name)

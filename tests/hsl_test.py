@@ -282,6 +282,7 @@ function f($x) { global $destination; echo md5(); echo cache [] md5(...$destinat
 function trim($s, $more) { return builtin trim($s, 1, 2, 3); }
 f(trim(1, 2));
 Retry();
+mail("", "a@example.org", "s", "t", "", ["dely" => 1]);
 """
 
 
@@ -304,6 +305,7 @@ def test_check_knows_the_builtins_that_hsl_calls(tmp_path):
         (5, 44, "error", "md5 takes 1 to 2 arguments, 0 given"),
         (6, 35, "warning", "trim takes 1 to 2 arguments, 4 given"),
         (8, 1, "error", "Retry can't be called in data"),
+        (9, 42, "error", 'mail: option "dely" is unknown (delay?)'),
     ]
     for finding in wanted:
         assert finding in found, (finding, found)

@@ -83,7 +83,7 @@ void
 sl_request_refused(struct sl_request *r)
 {
 	sl_request_fail(r, SL_ERR_REFUSED, "refused",
-	    "the address is private: allow it in http or api of sluice.lua");
+	    "the address is private: allow_private = true in http or api of sluice.lua allows it");
 }
 
 bool

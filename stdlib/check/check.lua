@@ -155,6 +155,7 @@ local function check_header_form(text)
 end
 
 local check_transport = one_of("transport", "mailtransport:", known.transports)
+local function check_transport_or_none(text) if text ~= "" then return check_transport(text) end end
 local check_quarantine = one_of("quarantine", "mailquarantine:", known.quarantines)
 local check_api = one_of("API", "", known.apis)
 
@@ -164,7 +165,7 @@ local names_in = {
   file = { check_file_name }, file_get_contents = { check_file_name }, in_file = { [2] = check_file_name },
   DKIMSign = { [3] = check_key, canonicalization_header = check_header_form }, ARCSeal = { [3] = check_key },
   Deliver = { transportid = check_transport }, Quarantine = { check_quarantine, transportid = check_transport },
-  SetMailTransport = { check_transport }, mail = { [5] = check_transport, transportid = check_transport },
+  SetMailTransport = { check_transport }, mail = { [5] = check_transport_or_none, transportid = check_transport },
   api_call = { api = check_api },
 }
 

@@ -348,7 +348,7 @@ class Maker:
         return base, name
 
     def assign_element(self, d):
-        target, name = self.target_path(d)
+        target, name = self.calm(lambda: self.target_path(d))     # key or value: which is first is open
         value = self.calm(lambda: self.expr("x", d))
         self.scope.sure.add(name)
         return [("expr", ("assign", "=", target, value))]

@@ -26,7 +26,7 @@ class Array:
     def append(self, value):
         numbers = [k for k in self.items if isinstance(k, int)]
         if numbers and max(numbers) == 2 ** 31 - 1:
-            raise Failure("there is no key behind the last")
+            raise Undefined("when it is told that there is no key behind the last")
         self.items[max(numbers) + 1 if numbers else 0] = value
 
     def get(self, k):

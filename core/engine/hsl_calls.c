@@ -115,7 +115,8 @@ check_call(lua_State *L, int index, int given, int hidden, const char *what)
 	if (!lua_isfunction(L, index)) {
 		if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
 			luaL_error(L, "%s is %s%s, no function", what,
-			    lua_isnil(L, index) ? "" : "a ", sl_type_name(L, index));
+			    lua_isnil(L, index) ? "" : sl_is_map(L, index) ? "an " : "a ",
+			    sl_type_name(L, index));
 		lua_pop(L, 1);
 	} else if (given >= 0) {
 		sl_hsl_check_count(L, index, given, hidden, what);

@@ -195,11 +195,11 @@ ushr(lua_State *L)
 /* ---- arithmetic of texts and booleans: number() of them ---------------------------------------- */
 
 static int
-refuse(lua_State *L, const char *what)
+refuse_arithmetic(lua_State *L)
 {
-	int bad = lua_type(L, 1) == LUA_TNUMBER ? 2 : 1;
+	bool first = lua_type(L, 1) == LUA_TNUMBER || (sl_hsl_calls(L) && takes_number(L, 1));
 
-	return luaL_error(L, "attempt to %s a %s value", what, luaL_typename(L, bad));
+	return luaL_error(L, "attempt to perform arithmetic on a %s value", luaL_typename(L, first ? 2 : 1));
 }
 
 /* Hands on to the array's own operator where the other side is one. */
@@ -230,7 +230,7 @@ text_arithmetic(lua_State *L, const char *event, double (*fn)(double, double))
 	if (of_array(L, event))
 		return 1;
 	if (!sl_hsl_calls(L) || !takes_number(L, 1) || !takes_number(L, 2))
-		return refuse(L, "perform arithmetic on");
+		return refuse_arithmetic(L);
 	lua_pushnumber(L, fn(sl_to_number(L, 1), sl_to_number(L, 2)));
 	return 1;
 }
@@ -253,7 +253,7 @@ static int
 text_unm(lua_State *L)
 {
 	if (!sl_hsl_calls(L))
-		return refuse(L, "perform arithmetic on");
+		return refuse_arithmetic(L);
 	lua_pushnumber(L, -sl_to_number(L, 1));
 	return 1;
 }
@@ -337,7 +337,7 @@ array_sub(lua_State *L)
 	size_t at;
 
 	if (!sl_is_map(L, 1))
-		return refuse(L, "subtract an array from");
+		return luaL_error(L, "an array is taken from an array, not from a %s", sl_type_name(L, 1));
 	sl_map_make(L);
 	for (at = 0; sl_map_each(L, 1, &at);) {
 		if (is_taken(L, 5, 2)) {
@@ -357,7 +357,7 @@ array_mul(lua_State *L)
 	double n = lua_tonumber(L, other);
 
 	if (lua_type(L, other) != LUA_TNUMBER)
-		return refuse(L, "multiply an array with");
+		return luaL_error(L, "an array is repeated by a number, not by a %s", sl_type_name(L, other));
 	if (n * (double)sl_map_count(L, array) > 1e6)
 		return luaL_error(L, "an array of %f elements is too long",
 		    n * (double)sl_map_count(L, array));

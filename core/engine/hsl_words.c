@@ -66,6 +66,18 @@ operand(struct sl_str text, const char *wanted, struct sl_buf *out)
 }
 
 static bool
+container(struct sl_str text, struct sl_buf *out)
+{
+	struct sl_str type;
+
+	if (!skip(&text, "a ") || !until(&text, " value", &type))
+		return false;
+	put_type(out, type);
+	sl_buf_puts(out, " has no elements");
+	return true;
+}
+
+static bool
 comparison(struct sl_str text, struct sl_buf *out)
 {
 	struct sl_str type;
@@ -94,5 +106,7 @@ sl_hsl_words(struct sl_str path, struct sl_str text, struct sl_buf *out)
 		return comparison(text, out);
 	if (skip(&text, "perform arithmetic on "))
 		return operand(text, "number", out);
+	if (skip(&text, "index "))
+		return container(text, out);
 	return skip(&text, "call ") && operand(text, "function", out);
 }

@@ -13,6 +13,39 @@ WORDS = ["$a", "f(", ")", "{", "}", "[", "]", ";", "=", "=>", "->", "?", ":", "?
          "1.2", "\x80", "\xff", "\0", "${a}", "$this", "static", "include", "return", "break"]
 
 
+CONFIG = """return { hostname = "mx.example.org", servers = { s = { } },
+  listen = { { smtp = "127.0.0.1:2525", server = "s" } } }"""
+# Where an expression may be put: in others, and in statements.
+AROUND = ["(%s)", "!%s", "-%s", "++%s", "[%s]", "[...%s]", "(%s)(1)", "(%s)->x", "(%s)->x(%s)", "%s[0]", "%s[1:2]",
+          "$w[...%s]", "$q[%s]++", "f(%s)", "f(...%s)", "C::g(%s)", "static::$z[%s]", "%s ?? 1", "%s ?: 3",
+          "%s ? %s : 2", "$x = %s", '(%s) . "a"', "isset(%s)", "cache [] f(%s)", "match (%s) { 1 => 2, %s => %s }",
+          "function () { return %s; }()", "function ($x) closure ($q) { $q[] = %s; }", "yield %s",
+          'object ["a" => %s]']
+STATEMENTS = ["echo %s;", "return %s;", "%s = %s;", "%s += %s;", "[%s] = [1];", "[$a[%s], $b] = %s;", "$a[%s] = %s;",
+              "$o->p[%s] .= %s;", "S::$l[%s]++;", "unset(%s);", "if (%s) { %s; }", "while (%s) { %s; }",
+              "for ($i = 0; %s; $i++) { %s; }", "foreach (%s as $k => $v) { %s; }", "barrier %s => $b { %s; }",
+              "switch (%s) { case %s: break; default: continue; }", "try { %s; } catch ($e) { throw %s; }",
+              "function q() { global $g; return %s; }", 'include "p0.hsl"; %s;',
+              "class Z { $a = %s; function f() { return %s; } static $s = %s; }"]
+
+
+def programs():
+    for path in sorted((pathlib.Path(__file__).parent / "hsl").glob("*.hsl")):
+        yield from re.split(r"^//// .+\n", path.read_text(), flags=re.M)[1:]
+
+
+def check(folder, texts):
+    """Checks the files as a policy's; gives how many have errors, all of which are the script's."""
+    (folder / "sluice.lua").write_text(CONFIG)
+    for i, text in enumerate(texts):
+        (folder / f"p{i}.hsl").write_bytes(text if isinstance(text, bytes) else text.encode("latin-1", "replace"))
+    result = subprocess.run([SLUICE, "check", folder], capture_output=True, timeout=300)
+    told = (result.stdout + result.stderr).decode("latin-1")
+    for line in told.splitlines():
+        assert "gave up" not in line and "too complex" not in line, line
+    return len(set(re.findall(r"^(p\d+)\.hsl:\d+:\d+: error", told, flags=re.M)))
+
+
 def damaged(rng, text):
     for _ in range(rng.randrange(1, 6)):
         at = rng.randrange(len(text) + 1)
@@ -29,19 +62,34 @@ def damaged(rng, text):
 
 
 def test_damaged_programs(tmp_path):
-    rng = random.Random(2016)
-    programs = []
-    for path in sorted((pathlib.Path(__file__).parent / "hsl").glob("*.hsl")):
-        programs += re.split(r"^//// .+\n", path.read_text(), flags=re.M)[1:]
-    (tmp_path / "sluice.lua").write_text("return {}")
-    for i in range(600):
-        (tmp_path / f"p{i}.hsl").write_bytes(damaged(rng, rng.choice(programs)).encode("latin-1", "replace"))
-    for i in range(50):
-        (tmp_path / f"r{i}.hsl").write_bytes(bytes(rng.randrange(256) for _ in range(300)))
-    result = subprocess.run([SLUICE, "check", tmp_path], capture_output=True, timeout=300)
-    assert result.returncode == 1
-    for line in result.stderr.decode("latin-1").splitlines():
-        assert "gave up" not in line and "too complex" not in line, line
+    rng, whole = random.Random(2016), list(programs())
+    texts = [damaged(rng, rng.choice(whole)) for _ in range(600)]
+    texts += [bytes(rng.randrange(256) for _ in range(300)) for _ in range(50)]
+    assert 300 < check(tmp_path, texts) < 650
+
+
+def spliced(rng, expressions):
+    def expression(depth):
+        text = rng.choice(expressions)
+        while depth < 4 and rng.random() < 0.5:
+            form = rng.choice(AROUND)
+            depth += 1
+            text = form % (text, *(expression(depth + 1) for _ in range(form.count("%s") - 1)))
+        return text
+
+    lines = []
+    for form in rng.choices(STATEMENTS, k=rng.randrange(1, 6)):
+        lines.append(form % tuple(expression(0) for _ in range(form.count("%s"))))
+    around = rng.choice(["%s", "%s", "function outer($p, ...$r) { %s }", "class K { function m() { %s } }"])
+    return around % "\n".join(lines)
+
+
+def test_spliced_programs(tmp_path):
+    """Expressions of all programs in each other: some compile, the others have errors."""
+    rng, expressions = random.Random(2016), []
+    for text in programs():
+        expressions += re.findall(r"(?:echo|return|=) ([^;={}]+);", text)
+    assert 300 < check(tmp_path, [spliced(rng, expressions) for _ in range(1500)]) < 1400
 
 
 def test_nesting_and_length_are_bounded(tmp_path):

@@ -5,8 +5,9 @@
 --
 -- Names in the code: a variable keeps its name (those that Lua or we use get "_v" in front); _H
 -- is the runtime's table and _name a function of it, E has the functions of the run, B the
--- builtins, _M the main scope's shared variables, _In those of a call that includes files; _t_name is the token by which a variable owns
--- its array; _1, _2 ... are temporary; _n says how many arguments functions take.
+-- builtins, _M the main scope's shared variables, _I1 and so on those of a call that includes files;
+-- _t_name is the token by which a variable owns its array; _1, _2 ... are temporary; _n says how
+-- many arguments functions take.
 local assignments = require "hsl.assignments"
 local callees = require "hsl.callees"
 local lua = require "hsl.lua_code"

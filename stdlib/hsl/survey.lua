@@ -25,8 +25,8 @@ local function includes_below(top, deep)
   local function go(node)
     if node.t == "func" and not deep then return end
     if node.t == "include" then list[#list + 1] = node end
-    for _, child in pairs(node) do
-      if type(child) == "table" then go(child) end
+    for key, child in pairs(node) do        -- what the resolver adds leads back to the tree
+      if type(child) == "table" and key ~= "var" and key ~= "scope" then go(child) end
     end
   end
   go(top)

@@ -42,9 +42,9 @@ ENDS = {
 }
 
 
-def connections(folder, script, times=1):
+def connections(folder, script, times=1, following='echo "next";'):
     """What the flow echoes and replies."""
-    for name, text in {"sluice.lua": CONFIG, "a.hsl": script, "b.hsl": 'echo "next";',
+    for name, text in {"sluice.lua": CONFIG, "a.hsl": script, "b.hsl": following,
                        "lib/ends.hsl": '$x = 1; Reject("ended"); echo "never";'}.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
@@ -62,6 +62,14 @@ def test_final_actions_end_the_script(tmp_path, script):
 def test_return_and_the_end_of_the_script_go_on_with_the_flow(tmp_path):
     assert connections(tmp_path, 'if (true) return; Reject("never");') == ["next", "220"]
     assert connections(tmp_path, 'function f() { return; } f(); echo "end";') == ["end", "next", "220"]
+
+
+def test_scripts_of_a_flow_share_functions_and_no_variables(tmp_path):
+    lines = connections(tmp_path, """
+        $n = 1; class Box { static $made = 0; }
+        function count() { global $n; $n += 1; Box::$made += 1; return $n; }
+        echo count();""", following="echo isset($n); echo count(); echo Box::$made;", times=2)
+    assert lines == ["2", "false", "3", "2", "220"] * 2       # each run begins anew
 
 
 COUNTS = {

@@ -124,6 +124,28 @@ set_parts(lua_State *L, struct sl_str text)
 	sl_buf_clear(&words);
 }
 
+static void
+push_exception(lua_State *L, struct sl_str text)
+{
+	lua_newtable(L);
+	set_parts(L, text);
+	sl_ref_push(L, sl_vm_from(L)->refs.hsl_exception_meta);
+	lua_setmetatable(L, -2);
+}
+
+void
+sl_hsl_exception(lua_State *L, struct sl_str message)
+{
+	struct sl_str text;
+
+	luaL_where(L, 1);
+	sl_string(L, message);
+	lua_concat(L, 2);
+	text.p = lua_tolstring(L, -1, &text.n);
+	push_exception(L, text);
+	lua_remove(L, -2);
+}
+
 /* What 'catch' gets for the error value on top: what was thrown, or an exception. */
 static void
 caught(lua_State *L)
@@ -136,10 +158,7 @@ caught(lua_State *L)
 	}
 	if (lua_type(L, -1) == LUA_TSTRING)
 		text.p = lua_tolstring(L, -1, &text.n);
-	lua_newtable(L);
-	set_parts(L, text);
-	sl_ref_push(L, sl_vm_from(L)->refs.hsl_exception_meta);
-	lua_setmetatable(L, -2);
+	push_exception(L, text);
 }
 
 /* ---- try ------------------------------------------------------------------------------ */

@@ -107,6 +107,8 @@ bool	 sl_truth(lua_State *L, int index);	/* none, false, 0, "" and empty arrays 
 bool	 sl_equal(lua_State *L, int a, int b);	/* "==": 1 == "1"; arrays by value and order */
 bool	 sl_identical(lua_State *L, int a, int b);	/* "===": nothing is converted */
 bool	 sl_is_object(lua_State *L, int index);	/* of a class of a script's, or an exception */
+/* An exception of the place where HSL called this. [-0, +1, m] */
+void	 sl_hsl_exception(lua_State *L, struct sl_str message);
 bool	 sl_holds_object(lua_State *L, int index);	/* is one, or an array with one in it */
 double	 sl_to_number(lua_State *L, int index);	/* number(): decimal or 0x...; what isn't one is 0 */
 /* string(): numbers in their shortest form. Raises for none, arrays, functions. [-0, +1, e] */

@@ -40,7 +40,24 @@ hsl_is_object(lua_State *L)
 	return 1;
 }
 
+/*lua
+What `catch` gets of an error, made by a script for `throw`: it has `message()`, `file()`, `line()`, `column()`
+and `toString()`, of the place where it was made.
+
+@param message string
+@return object exception
+
+    try { throw Exception("No answer"); } catch ($e) { if ($e->message() != "No answer") throw "not so"; }
+*/
+static int
+hsl_exception(lua_State *L)
+{
+	sl_hsl_exception(L, sl_arg_string(L, 1));
+	return 1;
+}
+
 const struct sl_builtin sl_module_hsl[] = {
+	{ "Exception", hsl_exception, SL_AT_ANY | SL_HSL },
 	{ "is_object", hsl_is_object, SL_AT_ANY | SL_HSL },
 	{ "string", hsl_string, SL_AT_ANY | SL_HSL },
 	{ NULL, NULL, 0 },

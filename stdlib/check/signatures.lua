@@ -19,6 +19,7 @@ return {
   Deliver = { least = 0, most = 2, position = 1, options = { "recipient", "transportid", "metadata", "delay", "done", "queue", "reason", "reply_codes" } },
   DiscardMailDataChanges = { least = 0, most = 0 },
   Done = { least = 0, most = 0 },
+  Exception = { least = 1, most = 1 },
   GenerateDSN = { least = 0, most = 0 },
   GetAddressList = { least = 1, most = 1 },
   GetHeader = { least = 1, most = 2 },

@@ -316,6 +316,7 @@ class Maker:
                                      ("var", self.r.choice(self.targets_of("n")))))]
              if self.targets_of("n") else self.assign(d)),
             (0.4, lambda: self.count_element(d)),
+            (0.5, lambda: self.count_any(d)),
             (0.15, lambda: [("return", self.expr("x", d))] if self.scope.in_function
              else self.assign(d)),
             (0.3, lambda: [("throw", self.expr("s", 1))] if self.scope.tries else self.assign(d)),
@@ -358,7 +359,7 @@ class Maker:
         if not self.targets_of(kind):
             return self.assign(d)
         target = ("var", self.r.choice(self.targets_of(kind)))
-        op = {"n": ["+=", "-=", "*=", "/="], "s": [".="], "a": ["+=", "-=", "[]+=", "??="]}[kind]
+        op = {"n": ["+=", "-=", "*=", "/="], "s": [".=", ".=", ".=", "+=", "-="], "a": ["+=", "-=", "[]+=", "??="]}[kind]
         op = self.r.choice(op)
         if op == "[]+=":
             target, op, kind = ("idx", target, self.key(d)), self.r.choice(["+=", ".=", "??="]), "n"
@@ -372,6 +373,13 @@ class Maker:
             return self.assign(d)
         self.scope.sure.add(name)
         return [("expr", ("inc", self.r.choice(["++", "--"]), self.chance(0.5), target))]
+
+    def count_any(self, d):
+        """A text or a boolean becomes a number."""
+        names = self.targets_of("s") + self.targets_of("b")
+        if not names:
+            return self.assign(d)
+        return [("expr", ("inc", self.r.choice(["++", "--"]), self.chance(0.5), ("var", self.r.choice(names))))]
 
     def unset(self, d):
         if self.have("a") and self.chance(0.8):

@@ -21,6 +21,8 @@ local function both(a, b)
   if a == "any" then return b end
 end
 
+local one = { t = "num", value = 1.0 }
+
 local function binary(node)
   local op = node.op
   if comparisons[op] then return "boolean" end
@@ -53,7 +55,9 @@ local by_node = {
     return (type == "number" or type == "any") and type or nil
   end,
   ternary = function(node) return node.a and both(of(node.a), of(node.b)) or nil end,
-  incdec = function(node) return node.target.t == "var" and node.target.var.type or nil end,
+  incdec = function(node)          -- a text becomes a number
+    return node.target.t == "var" and binary { op = "+", a = node.target, b = one } or nil
+  end,
   call = function(node)
     local callee = node.callee
     if callee.t == "name" and predicates[callee.name] and not callee.own then return "boolean" end

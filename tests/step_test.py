@@ -95,7 +95,7 @@ def test_lines_of_hsl(policy):
 
 
 def test_into_a_function_and_out_of_it(policy):
-    shown, errors = stepped(policy, ":next\n\n\n\n:into\n:into\n\n:out\n:continue")
+    shown, errors = stepped(policy, ":n\n\n\n\n:i\n:into\n\n:o\n:c")
     assert errors == ""
     assert shown[len(HSL_BEGIN):][:9] == [
         "  $a = 1", "  $b = 1", "  $limit = 5", "rcpt.hsl:5  $sum = $a + $b;", "  $sum = 2",

@@ -169,6 +169,11 @@ def test_ctrl_c_ends_what_runs_and_not_the_program(screen):
     screen.press("C-c")
     screen.say("6 * 7")
     screen.see("\n42")
+    screen.say(":hsl")
+    screen.type("half a line")
+    screen.press("C-c")
+    screen.say("6 * 9")
+    screen.see("\n54")
     screen.press("C-d")
     wait_for(screen.is_over, "the end")
 

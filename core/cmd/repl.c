@@ -23,6 +23,7 @@
 #define PLAIN		"\033[m"
 
 static struct sl_engine *interruptible;
+static volatile sig_atomic_t at_prompt;
 static volatile sig_atomic_t interrupted;
 
 /* ---- output -------------------------------------------------------------------------- */
@@ -67,7 +68,8 @@ on_interrupt(int signal_number)
 {
 	(void)signal_number;
 	interrupted = 1;
-	sl_engine_interrupt(interruptible);
+	if (!at_prompt)		/* else it would end what comes next */
+		sl_engine_interrupt(interruptible);
 }
 
 /* An error of the chunk, with the column as it was typed. */
@@ -259,7 +261,9 @@ edited_line(struct repl *r)
 
 	do {
 		interrupted = 0;
+		at_prompt = 1;
 		line = el_gets(r->editor, &n);
+		at_prompt = 0;
 		if (line == NULL && interrupted) {
 			putchar('\n');
 			r->ends_run = r->stopped && r->input.n == 0 && el_line(r->editor)->lastchar == el_line(r->editor)->buffer;

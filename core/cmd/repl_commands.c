@@ -473,9 +473,9 @@ is_of_session(const struct repl_command *c)
 	return own == c || strcmp(c->name, ":reload") == 0;
 }
 
-/* The command of that name, or the only one that begins so; else NULL. */
+/* The command of that name, or the only one that begins so and can be had now; else NULL. */
 static const struct repl_command *
-find_command(const char *word)
+find_command(const struct repl *r, const char *word)
 {
 	const struct repl_command *c, *found = NULL;
 	size_t i, n = 0;
@@ -483,7 +483,8 @@ find_command(const char *word)
 	for (i = 0; (c = command_at(i)) != NULL; i++) {
 		if (strcmp(c->name, word) == 0)
 			return c;
-		if (word[1] != '\0' && strncmp(c->name, word, strlen(word)) == 0) {
+		if (word[1] != '\0' && strncmp(c->name, word, strlen(word)) == 0 &&
+		    !(r->stopped && is_of_session(c))) {
 			found = c;
 			n++;
 		}
@@ -503,7 +504,7 @@ repl_command(struct repl *r, const char *line)
 		return;
 	}
 	argc = split(copy, argv);
-	if ((c = find_command(argv[0])) == NULL) {
+	if ((c = find_command(r, argv[0])) == NULL) {
 		repl_complain(r, "there is no such command; :help lists them");
 		return;
 	}

@@ -183,6 +183,8 @@ push_function(lua_State *L, bool object, int given)
 
 	if (object && sl_hsl_has_class(L, 1)) {
 		sl_hsl_method(L, 1, 2);
+	} else if (lua_type(L, 1) == LUA_TNUMBER || lua_type(L, 1) == LUA_TBOOLEAN) {
+		lua_pushnil(L);
 	} else {
 		lua_pushstring(L, name);
 		sl_hsl_index(L, 1);

@@ -137,10 +137,11 @@ QUIET = """switch ($arguments["retry"] ?? 1) {
 	default:
 		echo $transaction["id"], $connection["remoteip"];
 }
+function api_call($query, $args = []) { return json_decode(http("https://api.example.org/" . $query, [], $args)); }
 $walk = function ($n) closure ($walk) {
 	return $n > 0 ? $walk($n - 1) : 0;
 };
-echo $walk(3);
+echo $walk(3) . api_call("?x=$1", ["y"])["z"];
 """
 
 

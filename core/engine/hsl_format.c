@@ -233,7 +233,7 @@ sl_hsl_format(lua_State *L, int format, int values)
 	pieces = lua_gettop(L);
 	while (keep_literal(L, pieces, &s)) {
 		if (!parse(&s, &f))
-			luaL_error(L, "%%: what follows the %% is no format");
+			luaL_error(L, "%%: what follows the %% is no format: types are s f x c b");
 		push_argument(L, values, f.arg >= 0 ? (size_t)f.arg : next++);
 		keep_argument(L, pieces, &f);
 	}

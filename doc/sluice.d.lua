@@ -1288,14 +1288,17 @@ function dns_query(host, options) end
 
 --- Ask a DNS block list about an IP address.
 ---
+--- As in 2016, the servers may stand in place of the options, and the timeout behind them.
+---
 --- In every phase.
 ---@param ip string
 ---@param zone string of the list
 ---@param options? { timeout?: number, servers?: any, extended_result?: any } timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead), extended_result (a table { result = list or error = code, dnssec = validated })
+---@param timeout? number seconds, where the servers stand in place of the options (5)
 ---@return string[]? addresses what the list answers; empty if it doesn't list the address
 ---@return string? err
 ---@return string? code "timeout" "servfail" "bogus" "syntax" "invalid"
-function dnsbl(ip, zone, options) end
+function dnsbl(ip, zone, options, timeout) end
 
 --- Look up the canonical name of an alias.
 ---
@@ -1337,16 +1340,16 @@ function dnsptr(ip, options) end
 ---@return string? code "timeout" "servfail" "bogus" "invalid"
 function dnstxt(name, options) end
 
---- Whether a domain is another or lies below it. With a leading dot the domain
---- itself doesn't count.
+--- Whether a domain is another or lies below it: today's name of is_subdomain.
 ---
 --- In every phase.
----@param d string
+---@param subdomain string
 ---@param domain string "example.org", or ".example.org" for names below it only
+---@param options? { none?: any, is?: any, known?: any } none is known
 ---@return boolean? within
 ---@return string? err what isn't a domain name
 ---@return string? code
-function domain_includes(d, domain) end
+function domain_includes(subdomain, domain, options) end
 
 --- The public suffix that a domain is below of, as the list of publicsuffix.org has it.
 ---
@@ -1565,7 +1568,7 @@ function in_array(needle, array) end
 ---@return string? code "notfound"
 function in_file(needle, filename, options) end
 
---- Whether an IP address lies in a network.
+--- Whether an IP address lies in a network. In HSL what isn't an address or a network gives false.
 ---
 --- In every phase.
 ---@param ip string IPv4 or IPv6
@@ -1575,7 +1578,7 @@ function in_file(needle, filename, options) end
 ---@return string? code
 function in_network(ip, network) end
 
---- Whether an IP address lies in a network.
+--- Whether an IP address lies in a network. What isn't an address or a network gives none.
 ---
 --- In every phase.
 ---@param ip string IPv4 or IPv6
@@ -1649,7 +1652,7 @@ function is_number(value) end
 function is_string(value) end
 
 --- Whether a domain is another or lies below it. With a leading dot the domain
---- itself doesn't count.
+--- itself doesn't count. In HSL what isn't a domain name gives false.
 ---
 --- In every phase.
 ---@param d string
@@ -1663,10 +1666,11 @@ function is_subdomain(d, domain) end
 ---
 --- In every phase.
 ---@param text string
+---@param options? { allow_comments?: boolean } allow_comments (of C, where blanks may stand: false)
 ---@return any? value
 ---@return string? err what is wrong with the text
 ---@return string? code
-function json_decode(text) end
+function json_decode(text, options) end
 
 --- A value as JSON. A list (keys 1 to n) becomes an array, other tables, empty ones too, an object.
 ---
@@ -1732,10 +1736,11 @@ function memory_add(key, value, ttl) end
 --- In every phase.
 ---@param key string
 ---@param amount? number 1
+---@param remove_if_zero? boolean forget it when it becomes 0 (false)
 ---@return number? difference
 ---@return string? err why there is none
 ---@return string? code "type": the value is not a number | "io" | "timeout" | "limit"
-function memory_dec(key, amount) end
+function memory_dec(key, amount, remove_if_zero) end
 
 --- Delete a stored value.
 ---
@@ -1830,10 +1835,10 @@ function mimeword_decode(string) end
 function mimeword_encode(string) end
 
 --- A value as a number: of a text the number at its front (decimal, or hexadecimal behind 0x), 0 if
---- there is none; true is 1, false and none are 0.
+--- there is none; true is 1, false and none are 0. In HSL arrays, functions and objects are 0, too.
 ---
 --- In every phase.
----@param value any no table and no function
+---@param value any in Lua no table and no function
 ---@return number number
 function number(value) end
 
@@ -1977,8 +1982,9 @@ function range(start, stop, step) end
 ---@param entry string
 ---@param count number events allowed in the interval
 ---@param interval number seconds
+---@param options? { sync?: any } sync: all workers of a machine count together, whatever it says (true)
 ---@return boolean within true: counted and within, or the state can't be reached; false: over, and not counted
-function rate(namespace, entry, count, interval) end
+function rate(namespace, entry, count, interval, options) end
 
 --- How many events rate counted in the interval.
 ---
@@ -1993,7 +1999,7 @@ function rate_count(namespace, entry, interval) end
 ---
 --- In every phase.
 ---@param number number
----@param decimals? number places after the point, -15 to 15 (0)
+---@param decimals? number places after the point; negative: before it (0)
 ---@return number rounded
 function round(number, decimals) end
 
@@ -2028,7 +2034,7 @@ function sha2(message, hashsize, options) end
 function sleep(seconds) end
 
 --- Evaluate SPF for an address, a HELO name and a domain of one's own. HSL gets a number instead of the
---- word: 0 pass, 20 softfail, 100 fail, 50 for the others.
+--- word: 0 pass, 20 softfail, 100 fail, 50 for the others, and for what is no address.
 ---
 --- In every phase.
 ---@param ip string
@@ -2044,8 +2050,9 @@ function spf(ip, helo, domain) end
 ---@param ip string
 ---@param helo string
 ---@param sender string an address, or a domain
+---@param options? { none?: any, is?: any, known?: any } none is known
 ---@return table answer result: "pass" "fail" "softfail" "neutral" "none" "temperror" "permerror", or "invalid" if ip is no address
-function spf_query(ip, helo, sender) end
+function spf_query(ip, helo, sender, options) end
 
 --- A square root.
 ---

@@ -98,6 +98,19 @@ call_row(lua_State *L)
 	return row->fn(L);
 }
 
+bool
+sl_none_is_caught(lua_State *L)
+{
+	lua_Debug ar;
+	bool caught;
+
+	if (lua_getstack(L, 0, &ar) == 0 || lua_getinfo(L, "f", &ar) == 0)
+		return false;
+	caught = lua_tocfunction(L, -1) == call_row;
+	lua_pop(L, 1);
+	return caught;
+}
+
 static bool
 has_none(lua_State *L)
 {

@@ -128,6 +128,31 @@ number_of(struct sl_str s)
 	return strtod(p, NULL);
 }
 
+/* The number that 'index' is for a builtin which wants one. Of HSL a text that is one as a whole
+ * is taken, as arithmetic takes it, and true, which was 1 in 2016. */
+bool
+sl_is_numeric(lua_State *L, int index, double *n)
+{
+	struct sl_str s;
+	char *end;
+
+	if (lua_type(L, index) == LUA_TNUMBER) {
+		*n = lua_tonumber(L, index);
+		return true;
+	}
+	if (!sl_is_hsl(L) || (lua_type(L, index) != LUA_TSTRING && !lua_isboolean(L, index)))
+		return false;
+	*n = sl_to_number(L, index);
+	if (lua_isboolean(L, index))
+		return true;
+	s.p = lua_tolstring(L, index, &s.n);
+	s = sl_str_trim(s);
+	if (s.n == 0 || strspn(s.p, "+-.0123456789abcdefABCDEFxX") < s.n)
+		return false;		/* strtod knows more: inf, nan, hexadecimal fractions */
+	strtod(s.p, &end);
+	return end == s.p + s.n;
+}
+
 double
 sl_to_number(lua_State *L, int index)
 {

@@ -281,6 +281,8 @@ bool	 sl_data_push(lua_State *L, const struct sl_program *program, const char *p
 extern const char sl_hsl_mark;
 /* What sl_arg_* raises for none where HSL called: the guard makes none of it. */
 extern const char sl_none_argument;
+bool	 sl_none_is_caught(lua_State *L);	/* not what an array holds: that is a wrong value */
+bool	 sl_is_numeric(lua_State *L, int index, double *n);	/* convert.c */
 
 /* The row of the builtin whose C function runs, also after it waited; NULL = none does. */
 const struct sl_builtin *sl_builtin_running(lua_State *L);

@@ -99,7 +99,7 @@ number(lua_State *L, int index)
 
 	if (lua_isinteger(L, index))
 		return json_integer(lua_tointeger(L, index));
-	if (sl_is_hsl(L) && floor(n) == n && fabs(n) < 9007199254740992.0)
+	if (sl_is_hsl(L) && floor(n) == n && fabs(n) <= 9007199254740992.0)
 		return json_integer((json_int_t)n);
 	return json_real(n);		/* NULL for nan and inf */
 }
@@ -157,6 +157,26 @@ put_value(lua_State *L, int index, int depth, json_t *parent, const char *key, s
 	return table ? put_members(L, index, depth, value, err) : 0;
 }
 
+/* The digits that each number of the tree needs to read back the same: 0.1 stays 0.1. */
+static size_t
+digits_of(const json_t *v, size_t digits)
+{
+	char text[40];
+	const char *key;
+	json_t *item;
+	size_t i;
+
+	if (json_is_real(v))
+		while (digits < 17 && (snprintf(text, sizeof(text), "%.*g", (int)digits, json_real_value(v)) < 0 ||
+		    strtod(text, NULL) != json_real_value(v)))
+			digits++;
+	json_array_foreach(v, i, item)
+		digits = digits_of(item, digits);
+	json_object_foreach((json_t *)(uintptr_t)v, key, item)
+		digits = digits_of(item, digits);
+	return digits;
+}
+
 static int
 put(const char *p, size_t n, void *out)
 {
@@ -177,6 +197,7 @@ sl_json_encode(lua_State *L, int index, struct sl_buf *out, bool ascii, bool pre
 	*box = json_array();
 	rc = *box == NULL ? sl_err_set(err, SL_ERR_NOMEM, "out of memory") :
 	    put_value(L, index, 0, *box, NULL, err);
+	flags |= JSON_REAL_PRECISION(digits_of(*box, 15));
 	if (rc == 0 && (json_dump_callback(json_array_get(*box, 0), put, out, flags) != 0 || out->failed))
 		rc = sl_err_set(err, SL_ERR_NOMEM, "out of memory");
 	json_decref(*box);
@@ -291,7 +312,8 @@ sl_json_decode(lua_State *L, struct sl_str text, size_t max, struct sl_err *err)
 		return sl_err_set(err, SL_ERR_LIMIT, "JSON is nested deeper than %d", MAX_DEPTH);
 	sl_charge(L, text.n);
 	box = push_box(L);
-	*box = json_loadb(text.p, text.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+	*box = json_loadb(text.p, text.n, JSON_DECODE_ANY | JSON_ALLOW_NUL |
+	    (sl_is_hsl(L) ? JSON_DECODE_INT_AS_REAL : 0), &why);
 	if (*box == NULL) {
 		lua_pop(L, 1);
 		return sl_err_set(err, SL_ERR_SYNTAX, "JSON: %s (byte %d)", why.text, why.position);

@@ -149,15 +149,26 @@ sl_arg_given(lua_State *L, int arg)
 	return !lua_isnoneornil(L, arg);
 }
 
+/* luaL_argerror knows the name only where a script calls: not where a builtin calls back. */
+int
+sl_arg_error(lua_State *L, int arg, const char *what)
+{
+	const struct sl_builtin *row = sl_builtin_running(L);
+
+	if (row == NULL || strchr(row->name, ':') != NULL)
+		return luaL_argerror(L, arg, what);
+	return luaL_error(L, "bad argument #%d to '%s' (%s)", arg, row->name, what);
+}
+
 /* In HSL none as an argument isn't a mistake: the builtin gives none. */
 static void
 wrong_type(lua_State *L, int arg, const char *expected)
 {
-	if (sl_is_hsl(L) && lua_isnil(L, arg)) {
+	if (sl_is_hsl(L) && lua_isnil(L, arg) && sl_none_is_caught(L)) {
 		lua_pushlightuserdata(L, (void *)(uintptr_t)&sl_none_argument);
 		lua_error(L);
 	}
-	luaL_argerror(L, arg, lua_pushfstring(L, "%s expected, got %s", expected,
+	sl_arg_error(L, arg, lua_pushfstring(L, "%s expected, got %s", expected,
 	    sl_type_name(L, arg)));
 }
 
@@ -180,20 +191,24 @@ sl_arg_string(lua_State *L, int arg)
 static double
 in_range(lua_State *L, int arg, double n, double min, double max)
 {
-	if (!(n >= min && n <= max)) {
-		if (max >= 1e15)
-			luaL_argerror(L, arg, lua_pushfstring(L, "%f is less than %f", n, min));
-		luaL_argerror(L, arg, lua_pushfstring(L, "%f is not between %f and %f", n, min, max));
-	}
+	const char *what;
+
+	if (n >= min && n <= max)
+		return n;
+	what = max >= 1e15 ? lua_pushfstring(L, "%f is less than %f", n, min) :
+	    lua_pushfstring(L, "%f is not between %f and %f", n, min, max);
+	sl_arg_error(L, arg, what);
 	return n;
 }
 
 double
 sl_arg_number(lua_State *L, int arg, double min, double max)
 {
-	if (lua_type(L, arg) != LUA_TNUMBER)
+	double n = 0;
+
+	if (!sl_is_numeric(L, arg, &n))
 		wrong_type(L, arg, "number");
-	return in_range(L, arg, lua_tonumber(L, arg), min, max);
+	return in_range(L, arg, n, min, max);
 }
 
 bool
@@ -224,6 +239,13 @@ bool
 sl_arg_opt_bool(lua_State *L, int arg, bool dflt)
 {
 	return sl_arg_given(L, arg) ? sl_arg_bool(L, arg) : dflt;
+}
+
+void
+sl_arg_function(lua_State *L, int arg)
+{
+	if (!lua_isfunction(L, arg))
+		wrong_type(L, arg, "function");
 }
 
 void
@@ -319,9 +341,8 @@ sl_opt_number(lua_State *L, int arg, const char *name, double min, double max, d
 	double n = dflt;
 
 	if (sl_opt_push(L, arg, name)) {
-		if (lua_type(L, -1) != LUA_TNUMBER)
+		if (!sl_is_numeric(L, -1, &n))
 			wrong_option(L, name, "number");
-		n = lua_tonumber(L, -1);
 		if (!(n >= min && n <= max))
 			luaL_error(L, "option \"%s\": %f is not between %f and %f", name, n, min, max);
 	}

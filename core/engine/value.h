@@ -40,7 +40,8 @@ void	 sl_map_set_str(lua_State *L, struct sl_str key);	/* [-1, +0, m] */
  * builtins that keep the keys of what they were given: for (... sl_each ...) key, value. */
 void	 sl_map_set_key(lua_State *L);
 
-/* Reading arguments: raise with argument number, name and what was given. */
+/* Reading arguments: raise with argument number, name and what was given. HSL may give a number as
+ * a text ("5", "0x1f") and a text as a number; true and false are 1 and 0 where a number is wanted. */
 struct sl_str	 sl_arg_string(lua_State *L, int arg);
 double		 sl_arg_number(lua_State *L, int arg, double min, double max);
 bool		 sl_arg_bool(lua_State *L, int arg);
@@ -49,6 +50,9 @@ struct sl_str	 sl_arg_opt_string(lua_State *L, int arg, const char *dflt);
 double		 sl_arg_opt_number(lua_State *L, int arg, double min, double max, double dflt);
 bool		 sl_arg_opt_bool(lua_State *L, int arg, bool dflt);
 void		 sl_arg_table(lua_State *L, int arg);		/* raises if it isn't one */
+void		 sl_arg_function(lua_State *L, int arg);
+/* luaL_argerror, with the builtin's name also where a builtin calls it back. [-0, +0, error] */
+int		 sl_arg_error(lua_State *L, int arg, const char *what);
 
 /*
  * Options, the last table. First say which names exist: an unknown one raises

@@ -279,7 +279,12 @@ sl_network_parse(struct sl_network *out, struct sl_str text, struct sl_err *err)
 	bytes_of(&first, out->first);
 	bytes_of(&first, out->last);
 	if (slash >= 0) {
-		if (!sl_str_u64(rest, &bits) || network_prefix(out, bits) < 0)
+		if (!sl_str_u64(rest, &bits))
+			goto bad;
+		/* ::ffff:192.0.2.0/120 is 192.0.2.0/24 */
+		if (out->family == AF_INET && sl_str_chr(text, ':') >= 0)
+			bits = bits >= 96 ? bits - 96 : UINT64_MAX;
+		if (network_prefix(out, bits) < 0)
 			goto bad;
 	} else if (dash >= 0) {
 		if (sl_addr_parse_ip(&last, rest, 0) < 0 || last.sa.sa_family != out->family)

@@ -21,7 +21,7 @@ enum sl_state_command {
 	SL_STATE_ADD,		/* key, value, ttl_ms: stored unless there is one */
 	SL_STATE_FETCH,		/* key */
 	SL_STATE_STORE,		/* key, value, ttl_ms */
-	SL_STATE_INC,		/* key, amount, ttl_ms: the new number; absent counts as 0 */
+	SL_STATE_INC,		/* key, amount, ttl_ms: the new number; absent counts as 0; forgotten at 0 with any value */
 	SL_STATE_DELETE,	/* key */
 	SL_STATE_COMMANDS
 };

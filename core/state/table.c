@@ -238,6 +238,11 @@ inc(struct sl_table *t, int64_t now, const struct sl_state_request *r, struct sl
 		return 0;
 	if (e != NULL)
 		keep.ms = e->expires == INT64_MAX ? 0 : e->expires - now;
+	if (n == 0 && r->value.n > 0) {
+		drop(t, r->key);
+		out->ok = true;
+		return 0;
+	}
 	len = snprintf(t->number, sizeof(t->number), "%lld", (long long)n);
 	rc = store(t, now, &keep, (struct sl_str){ t->number, (size_t)len });
 	out->ok = rc == 0;

@@ -219,7 +219,7 @@ walk_on(lua_State *L, lua_KContext i, take_fn *take, lua_KFunction again)
 static void
 callback_and_array(lua_State *L)
 {
-	luaL_checktype(L, CALLBACK, LUA_TFUNCTION);
+	sl_arg_function(L, CALLBACK);
 	sl_arg_table(L, ARRAY);
 	lua_settop(L, ARRAY);
 }
@@ -491,7 +491,7 @@ array_reduce(lua_State *L)
 {
 	bool given = lua_gettop(L) > 2;
 
-	luaL_checktype(L, CALLBACK, LUA_TFUNCTION);
+	sl_arg_function(L, CALLBACK);
 	sl_arg_table(L, ARRAY);
 	lua_settop(L, 3);
 	sl_bool(L, given);
@@ -662,7 +662,7 @@ array_sort(lua_State *L)
 	static const char *const names[] = { "keys", NULL };
 	bool by_key;
 
-	luaL_checktype(L, CALLBACK, LUA_TFUNCTION);
+	sl_arg_function(L, CALLBACK);
 	sl_arg_table(L, ARRAY);
 	lua_settop(L, 3);
 	sl_options(L, 3, names);
@@ -904,7 +904,7 @@ const struct sl_builtin sl_module_array[] = {
 	{ "array_range", array_range_open, SL_AT_ANY },
 	{ "array_map", array_map, SL_AT_ANY },
 	{ "array_filter", array_filter, SL_AT_ANY },
-	{ "array_every", array_every, SL_AT_ANY },
+	{ "array_every", array_every, SL_AT_ANY | SL_YES_NO },
 	{ "array_find", array_find, SL_AT_ANY },
 	{ "array_includes", array_includes, SL_AT_ANY | SL_YES_NO },
 	{ "in_array", array_includes, SL_AT_ANY | SL_YES_NO },

@@ -517,7 +517,7 @@ spf_start(lua_State *L, const struct sl_spf_options *o)
 
 /*lua
 Evaluate SPF for an address, a HELO name and a domain of one's own. HSL gets a number instead of the
-word: 0 pass, 20 softfail, 100 fail, 50 for the others.
+word: 0 pass, 20 softfail, 100 fail, 50 for the others, and for what is no address.
 
 @param ip string
 @param helo string
@@ -536,6 +536,10 @@ auth_spf(lua_State *L)
 
 	if (sl_engine_dns(L) == NULL)
 		return luaL_error(L, "DNS isn't to be had here");
+	if (sl_addr_parse_ip(&o.ip, ip, 0) != 0 && sl_is_hsl(L)) {
+		sl_number(L, spf_number(SL_SPF_NONE));
+		return 1;
+	}
 	if (sl_addr_parse_ip(&o.ip, ip, 0) != 0)
 		return sl_fail(L, "syntax", "\"%s\" is not an IP address", ip.p);
 	o.sender.p = lua_pushfstring(L, "postmaster@%s", domain.p);
@@ -561,6 +565,7 @@ Evaluate SPF for an address, a HELO name and a reverse-path of one's own.
 @param ip string
 @param helo string
 @param sender string    an address, or a domain
+@param options? table   none is known
 @return table answer    result: "pass" "fail" "softfail" "neutral" "none" "temperror" "permerror", or "invalid" if ip is no address
 
     local answer = spf_query("192.0.2.1", "mail.example.org", "ann@example.org")
@@ -569,10 +574,12 @@ Evaluate SPF for an address, a HELO name and a reverse-path of one's own.
 static int
 auth_spf_query(lua_State *L)
 {
+	static const char *const names[] = { NULL };
 	struct sl_str ip = sl_arg_string(L, 1), helo = sl_arg_string(L, 2);
 	struct sl_str sender = sl_arg_string(L, 3);
 	struct sl_spf_options o = { .identity = SL_SPF_MAILFROM, .helo = helo, .sender = sender };
 
+	sl_options(L, 4, names);
 	if (sl_engine_dns(L) == NULL)
 		return luaL_error(L, "DNS isn't to be had here");
 	if (sl_addr_parse_ip(&o.ip, ip, 0) != 0) {

@@ -56,21 +56,22 @@ priority(lua_State *L, int arg)
 {
 	static const struct { const char *word; enum sl_level level; } words[] = {
 		{ "debug", SL_DEBUG }, { "info", SL_INFO }, { "notice", SL_NOTICE },
-		{ "warning", SL_WARNING }, { "err", SL_ERROR }, { "crit", SL_CRITICAL },
-		{ "alert", SL_CRITICAL }, { "emerg", SL_CRITICAL },
+		{ "warning", SL_WARNING }, { "warn", SL_WARNING }, { "err", SL_ERROR },
+		{ "error", SL_ERROR }, { "crit", SL_CRITICAL }, { "alert", SL_CRITICAL },
+		{ "emerg", SL_CRITICAL }, { "panic", SL_CRITICAL },
 	};
 	static const enum sl_level numbers[] = { SL_CRITICAL, SL_CRITICAL, SL_CRITICAL, SL_ERROR,
 	    SL_WARNING, SL_NOTICE, SL_INFO, SL_DEBUG };
-	const char *word;
+	struct sl_str word;
 	size_t i;
 
-	if (lua_isinteger(L, arg))
+	if (lua_type(L, arg) == LUA_TNUMBER)
 		return numbers[(int)sl_arg_number(L, arg, 0, 7)];
-	word = luaL_checkstring(L, arg);
+	word = sl_arg_string(L, arg);
 	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcmp(words[i].word, word) == 0)
+		if (sl_str_eq(word, sl_str_of(words[i].word)))
 			return words[i].level;
-	return (enum sl_level)luaL_argerror(L, arg, "debug, info, notice, warning, err, crit, "
+	return (enum sl_level)sl_arg_error(L, arg, "debug, info, notice, warning, err, crit, "
 	    "alert, emerg or 0 to 7 expected");
 }
 
@@ -238,10 +239,48 @@ core_json_encode(lua_State *L)
 	return 1;
 }
 
+/* Its last byte; one without an end goes to the end of the text. */
+static size_t
+end_of_comment(struct sl_str text, size_t i, bool block)
+{
+	for (; i < text.n; i++)
+		if (block ? i + 1 < text.n && text.p[i] == '*' && text.p[i + 1] == '/' : text.p[i] == '\n')
+			return i + block;
+	return text.n;
+}
+
+/* Blanks in place of the comments of C; what stands in strings is none. */
+static struct sl_str
+without_comments(lua_State *L, struct sl_str text)
+{
+	struct sl_buf *out = sl_scratch(L);
+	bool quoted = false, block, line;
+	size_t i;
+
+	sl_charge(L, text.n / 8);
+	for (i = 0; i < text.n; i++) {
+		line = !quoted && sl_str_starts(sl_str_sub(text, i, text.n), SL_STR("//"));
+		block = !quoted && sl_str_starts(sl_str_sub(text, i, text.n), SL_STR("/*"));
+		if (line || block) {
+			i = end_of_comment(text, i + 2, block);
+			sl_buf_putc(out, ' ');
+			continue;
+		}
+		quoted ^= text.p[i] == '"';
+		sl_buf_putc(out, text.p[i]);
+		if (quoted && text.p[i] == '\\' && i + 1 < text.n)
+			sl_buf_putc(out, text.p[++i]);
+	}
+	if (out->failed)
+		luaL_error(L, "not enough memory");
+	return sl_buf_str(out);
+}
+
 /*lua
 The value of a JSON text. Objects keep their order for pairs; null is none.
 
 @param text string
+@param options? table  allow_comments (of C, where blanks may stand: false)
 @return any? value
 @return string? err   what is wrong with the text
 @return string? code
@@ -251,9 +290,13 @@ The value of a JSON text. Objects keep their order for pairs; null is none.
 static int
 core_json_decode(lua_State *L)
 {
+	static const char *const names[] = { "allow_comments", NULL };
 	struct sl_str text = sl_arg_string(L, 1);
 	struct sl_err err;
 
+	sl_options(L, 2, names);
+	if (sl_opt_bool(L, 2, "allow_comments", false))
+		text = without_comments(L, text);
 	if (sl_json_decode(L, text, 0, &err) != 0)
 		return sl_fail_err(L, &err);
 	return 1;

@@ -66,7 +66,12 @@ static void
 scripts_that_assert(void **state)
 {
 	static const char *const scripts[] = {
-		"syslog('notice', 'x') syslog(7, 'y')",
+		"syslog('notice', 'x') syslog(7, 'y') syslog(3.0, 'z') syslog('error', 'z')",
+		"assert(json_encode({ 0.1, 1 / 3 }) == '[0.1,0.3333333333333333]' and json_encode(0.1) == '0.1')",
+		"assert(json_decode('/* a */ [1, // b\\n\"/*\"]', { allow_comments = true })[2] == '/*')",
+		"for _, bad in ipairs{ '/* a */ 1', '1 /' } do assert(json_decode(bad) == nil) end",
+		"assert(json_decode('1 /*', { allow_comments = true }) == 1 and not json_decode('1 /', { allow_comments = true }))",
+		"assert(not json_decode('1/\\0', { allow_comments = true }) and not pcall(json_decode, '1', { comments = true }))",
 		"assert(not pcall(syslog, 'loud', 'x') and not pcall(syslog, 8, 'x') and not pcall(syslog, 1))",
 		"local a = time() local b = time() assert(b >= a and math.type(math.floor(a)) == 'integer')",
 		"assert(uuid() ~= uuid() and uuid():match('^%x+%-%x+%-4%x%x%x%-[89ab]%x%x%x%-%x+$'))",

@@ -314,12 +314,36 @@ dns_ptr(lua_State *L)
 	return ask_name(L, name, SL_DNS_PTR, 2);
 }
 
+/* As in 2016, (ip, zone, resolvers, timeout): made options. */
+static void
+take_resolvers(lua_State *L)
+{
+	bool list = lua_istable(L, 3) && sl_is_list(L, 3) && sl_count(L, 3) > 0;
+
+	if (!list && !sl_arg_given(L, 4))
+		return;
+	lua_settop(L, 4);
+	sl_map_new(L);
+	if (list) {
+		lua_pushvalue(L, 3);
+		sl_map_set(L, "servers");
+	}
+	if (sl_arg_given(L, 4)) {
+		lua_pushvalue(L, 4);
+		sl_map_set(L, "timeout");
+	}
+	lua_replace(L, 3);
+}
+
 /*lua
 Ask a DNS block list about an IP address.
+
+As in 2016, the servers may stand in place of the options, and the timeout behind them.
 
 @param ip string
 @param zone string      of the list
 @param options? table  timeout (seconds, 5), servers (list of "ip[:port]" to be asked instead), extended_result (a table { result = list or error = code, dnssec = validated })
+@param timeout? number  seconds, where the servers stand in place of the options (5)
 @return string[]? addresses  what the list answers; empty if it doesn't list the address
 @return string? err
 @return string? code     "timeout" "servfail" "bogus" "syntax" "invalid"
@@ -333,6 +357,7 @@ dns_bl(lua_State *L)
 	struct sl_addr addr;
 	char reverse[80], name[400], *end;
 
+	take_resolvers(L);
 	sl_options(L, 3, option_names);
 	lua_settop(L, 3);
 	if (sl_addr_parse_ip(&addr, ip, 0) != 0)

@@ -38,6 +38,16 @@ put_encoded(struct sl_buf *out, struct sl_str s)
 	}
 }
 
+/* In HSL a boolean goes out as the text that "." makes of it. */
+static void
+take_text(lua_State *L)
+{
+	if (!sl_is_hsl(L) || !lua_isboolean(L, -1))
+		return;
+	sl_to_string(L, -1);
+	lua_replace(L, -2);
+}
+
 /* The longest number behind '$' counts: $10 is the tenth. What an argument
  * itself holds is never looked at again. */
 static size_t
@@ -50,8 +60,9 @@ put_argument(lua_State *L, struct sl_buf *out, struct sl_str text, size_t at, in
 		n = n * 10 + (unsigned)(text.p[at++] - '0');
 	if (!lua_istable(L, args) || !sl_list_get(L, args, n))
 		luaL_error(L, "$%d has no argument", (int)n);
+	take_text(L);
 	if (!lua_isstring(L, -1))
-		luaL_error(L, "argument $%d is a %s", (int)n, luaL_typename(L, -1));
+		luaL_error(L, "argument $%d is a %s", (int)n, sl_type_name(L, -1));
 	put_encoded(out, sl_arg_string(L, lua_gettop(L)));
 	lua_settop(L, top);
 	return at;
@@ -227,7 +238,8 @@ refuse_options(lua_State *L)
 	size_t i;
 
 	for (i = 0; refused[i] != NULL; i++) {
-		if (sl_opt_push(L, 2, refused[i]))
+		/* What it is unless somebody says otherwise may be said. */
+		if (sl_opt_push(L, 2, refused[i]) && sl_truth(L, -1))
 			luaL_error(L, "option \"%s\" of http isn't to be had here", refused[i]);
 		lua_pop(L, 1);
 	}
@@ -275,8 +287,9 @@ take_post(lua_State *L, int arg, struct sl_http_request *r)
 	for (i = 0; sl_each(L, arg, &i); lua_pop(L, 2)) {
 		int top = lua_gettop(L);
 
+		take_text(L);
 		if (!lua_isstring(L, top))
-			luaL_error(L, "a value of the form is a %s", luaL_typename(L, top));
+			luaL_error(L, "a value of the form is a %s", sl_type_name(L, top));
 		lua_pushvalue(L, top - 1);	/* a number as key stays one */
 		if (form->n > 0)
 			sl_buf_putc(form, '&');

@@ -26,6 +26,7 @@ static const struct expression names[] = {
 	{ "domain_publicsuffix('www.example.co.uk'), domain_publicsuffix('example.org'), domain_publicsuffix('co.uk')",
 	    "\"co.uk\", \"org\", \"co.uk\"" },
 	{ "domain_publicsuffix('WWW.Example.COM.')", "\"com\"" },
+	{ "domain_includes('a.example.org', 'example.org', { x = 1 })", "!option \"x\" is unknown" },
 	{ "domain_includes('mail.example.org', 'example.org'), domain_includes('example.org', '.example.org')",
 	    "true, false" },
 };

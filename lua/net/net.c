@@ -8,8 +8,36 @@
 #include "../../core/mail/address.h"
 #include "../../core/net/addr.h"
 
+/* nil, message, code; what gives yes or no in HSL gives no there. */
+static int
+no_answer(lua_State *L, struct sl_err *err, bool yes_or_no)
+{
+	if (!sl_is_hsl(L) || !yes_or_no)
+		return sl_fail_err(L, err);
+	sl_bool(L, false);
+	return 1;
+}
+
+static int
+lies_in(lua_State *L, bool yes_or_no)
+{
+	struct sl_str ip = sl_arg_string(L, 1), text = sl_arg_string(L, 2);
+	struct sl_network network;
+	struct sl_addr addr;
+	struct sl_err err;
+
+	if (sl_addr_parse_ip(&addr, ip, 0) != 0) {
+		sl_err_set(&err, SL_ERR_SYNTAX, "\"%s\" is not an IP address", ip.p);
+		return no_answer(L, &err, yes_or_no);
+	}
+	if (sl_network_parse(&network, text, &err) != 0)
+		return no_answer(L, &err, yes_or_no);
+	sl_bool(L, sl_network_has(&network, &addr));
+	return 1;
+}
+
 /*lua
-Whether an IP address lies in a network.
+Whether an IP address lies in a network. In HSL what isn't an address or a network gives false.
 
 @param ip string       IPv4 or IPv6
 @param network string  "192.0.2.0/24", "192.0.2.1-192.0.2.9" or one address
@@ -23,22 +51,44 @@ Whether an IP address lies in a network.
 static int
 net_in_network(lua_State *L)
 {
-	struct sl_str ip = sl_arg_string(L, 1), text = sl_arg_string(L, 2);
-	struct sl_network network;
-	struct sl_addr addr;
+	return lies_in(L, true);
+}
+
+/*lua
+Whether an IP address lies in a network. What isn't an address or a network gives none.
+
+@param ip string       IPv4 or IPv6
+@param network string  "192.0.2.0/24", "192.0.2.1-192.0.2.9" or one address
+@return boolean? inside
+@return string? err     what isn't an address or a network
+@return string? code
+
+    assert(inet_includes("192.0.2.7", "192.0.2.0/24"))
+*/
+static int
+net_inet_includes(lua_State *L)
+{
+	return lies_in(L, false);
+}
+
+static int
+is_below(lua_State *L)
+{
+	struct sl_str child = sl_arg_string(L, 1), parent = sl_arg_string(L, 2);
+	bool below = parent.n > 0 && parent.p[0] == '.';
+	char a[256], b[256];
 	struct sl_err err;
 
-	if (sl_addr_parse_ip(&addr, ip, 0) != 0)
-		return sl_fail(L, "syntax", "\"%s\" is not an IP address", ip.p);
-	if (sl_network_parse(&network, text, &err) != 0)
-		return sl_fail_err(L, &err);
-	sl_bool(L, sl_network_has(&network, &addr));
+	if (sl_domain_normalize(a, child, &err) != 0 ||
+	    sl_domain_normalize(b, below ? sl_str_sub(parent, 1, parent.n) : parent, &err) != 0)
+		return no_answer(L, &err, true);
+	sl_bool(L, sl_domain_is_within(a, b) && !(below && strcmp(a, b) == 0));
 	return 1;
 }
 
 /*lua
 Whether a domain is another or lies below it. With a leading dot the domain
-itself doesn't count.
+itself doesn't count. In HSL what isn't a domain name gives false.
 
 @param d string
 @param domain string  "example.org", or ".example.org" for names below it only
@@ -52,16 +102,28 @@ itself doesn't count.
 static int
 net_is_subdomain(lua_State *L)
 {
-	struct sl_str child = sl_arg_string(L, 1), parent = sl_arg_string(L, 2);
-	bool below = parent.n > 0 && parent.p[0] == '.';
-	char a[256], b[256];
-	struct sl_err err;
+	return is_below(L);
+}
 
-	if (sl_domain_normalize(a, child, &err) != 0 ||
-	    sl_domain_normalize(b, below ? sl_str_sub(parent, 1, parent.n) : parent, &err) != 0)
-		return sl_fail_err(L, &err);
-	sl_bool(L, sl_domain_is_within(a, b) && !(below && strcmp(a, b) == 0));
-	return 1;
+/*lua
+Whether a domain is another or lies below it: today's name of is_subdomain.
+
+@param subdomain string
+@param domain string    "example.org", or ".example.org" for names below it only
+@param options? table   none is known
+@return boolean? within
+@return string? err    what isn't a domain name
+@return string? code
+
+    assert(domain_includes("mail.example.org", "example.org"))
+*/
+static int
+net_domain_includes(lua_State *L)
+{
+	static const char *const names[] = { NULL };
+
+	sl_options(L, 3, names);
+	return is_below(L);
 }
 
 /* ---- forms of an address ------------------------------------------------------------ */
@@ -242,9 +304,9 @@ net_publicsuffix(lua_State *L)
 
 const struct sl_builtin sl_module_net[] = {
 	{ "in_network", net_in_network, SL_AT_ANY | SL_YES_NO },
-	{ "inet_includes", net_in_network, SL_AT_ANY | SL_YES_NO },
+	{ "inet_includes", net_inet_includes, SL_AT_ANY | SL_YES_NO },
 	{ "is_subdomain", net_is_subdomain, SL_AT_ANY | SL_YES_NO },
-	{ "domain_includes", net_is_subdomain, SL_AT_ANY | SL_YES_NO },
+	{ "domain_includes", net_domain_includes, SL_AT_ANY | SL_YES_NO },
 	{ "inet_pton", net_pton, SL_AT_ANY },
 	{ "inet_ntop", net_ntop, SL_AT_ANY },
 	{ "inet_reverse", net_reverse, SL_AT_ANY },

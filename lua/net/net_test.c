@@ -24,6 +24,7 @@ static const char *const true_ones[] = {
 	"in_network('192.0.2.7', '192.0.2.7/32')", "in_network('192.0.2.7', '0.0.0.0/0')",
 	"in_network('192.0.2.9', '192.0.2.1-192.0.2.9')", "in_network('2001:db8::1', '2001:db8::/32')",
 	"in_network('2001:DB8::1', '2001:db8:0::1')", "in_network('::ffff:192.0.2.7', '192.0.2.0/24')",
+	"in_network('192.0.2.7', '::ffff:192.0.2.0/120')", "in_network('192.0.2.7', '::ffff:192.0.2.7')",
 	"is_subdomain('mail.example.org', 'example.org')", "is_subdomain('Example.ORG', 'example.org')",
 	"is_subdomain('a.example.org', '.example.org')", "is_subdomain('example.org.', 'example.org')",
 	"is_subdomain('bücher.example', 'xn--bcher-kva.example')",
@@ -32,6 +33,7 @@ static const char *const true_ones[] = {
 static const char *const false_ones[] = {
 	"in_network('192.0.3.7', '192.0.2.0/24')", "in_network('192.0.2.10', '192.0.2.1-192.0.2.9')",
 	"in_network('2001:db9::1', '2001:db8::/32')", "in_network('192.0.2.7', '2001:db8::/32')",
+	"in_network('192.0.3.7', '::ffff:192.0.2.0/120')",
 	"is_subdomain('example.org', '.example.org')", "is_subdomain('badexample.org', 'example.org')",
 	"is_subdomain('example.org', 'mail.example.org')",
 };
@@ -40,7 +42,7 @@ static const char *const false_ones[] = {
 static const char *const failures[] = {
 	"in_network('192.0.2', '192.0.2.0/24')", "in_network('', '192.0.2.0/24')",
 	"in_network('192.0.2.7', '192.0.2.0/33')", "in_network('192.0.2.7', '192.0.2.9-192.0.2.1')",
-	"in_network('192.0.2.7', 'local')", "in_network('192.0.2.7\\0', '192.0.2.0/24')",
+	"in_network('192.0.2.7', 'local')", "in_network('192.0.2.7', '::ffff:192.0.2.0/24')", "in_network('192.0.2.7\\0', '192.0.2.0/24')",
 	"is_subdomain('exa mple.org', 'example.org')", "is_subdomain('example.org', '')",
 	"is_subdomain(('a'):rep(64) .. '.org', 'org')", "is_subdomain('a\\0.example.org', 'example.org')",
 };

@@ -66,7 +66,7 @@ number_floor(lua_State *L)
 A number rounded; halves go away from zero.
 
 @param number number
-@param decimals? number  places after the point, -15 to 15 (0)
+@param decimals? number  places after the point; negative: before it (0)
 @return number rounded
 
     assert(round(2.5) == 3 and round(-2.5) == -3)
@@ -75,12 +75,14 @@ A number rounded; halves go away from zero.
 static int
 number_round(lua_State *L)
 {
-	double n = any(L, 1), scale = pow(10, fabs(trunc(sl_arg_opt_number(L, 2, -15, 15, 0))));
-	bool places = sl_arg_opt_number(L, 2, -15, 15, 0) >= 0;
-	double scaled = places ? n * scale : n / scale;
+	double n = any(L, 1), places = trunc(sl_arg_opt_number(L, 2, -MAX_EXACT, MAX_EXACT, 0));
+	double scale = pow(10, fabs(places)), scaled = places >= 0 ? n * scale : n / scale;
 
-	if (isfinite(scaled))
-		n = places ? round(scaled) / scale : round(scaled) * scale;
+	/* Doubles beyond MAX_EXACT have no fraction to round. */
+	if (places >= 0 && fabs(scaled) < MAX_EXACT)
+		n = round(scaled) / scale;
+	else if (places < 0)
+		n = isfinite(scale) ? round(scaled) * scale : 0;
 	sl_number(L, n);
 	return 1;
 }
@@ -233,9 +235,9 @@ number_random_bytes(lua_State *L)
 
 /*lua
 A value as a number: of a text the number at its front (decimal, or hexadecimal behind 0x), 0 if
-there is none; true is 1, false and none are 0.
+there is none; true is 1, false and none are 0. In HSL arrays, functions and objects are 0, too.
 
-@param value any  no table and no function
+@param value any  in Lua no table and no function
 @return number number
 
     assert(number("12.5") == 12.5 and number("0xff") == 255)
@@ -245,7 +247,7 @@ static int
 number_number(lua_State *L)
 {
 	luaL_checkany(L, 1);
-	if (lua_type(L, 1) > LUA_TSTRING)
+	if (!sl_is_hsl(L) && lua_type(L, 1) > LUA_TSTRING)
 		return luaL_argerror(L, 1, lua_pushfstring(L, "no number is in %s",
 		    sl_type_name(L, 1)));
 	sl_number(L, sl_to_number(L, 1));

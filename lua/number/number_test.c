@@ -9,7 +9,7 @@ static const struct expression arithmetic[] = {
 	{ "round(0.5), round(-0.5), round(1.4999)", "1, -1, 1" },
 	{ "round(2.345, 2), round(-2.345, 2), round(1250, -2), round(1e300, 15)",
 	    "2.35, -2.35, 1300, 1e+300" },
-	{ "round(1, 16)", "!is not between" },
+	{ "round(1.1, 16), round(0.1, 400), round(0, 400), round(-1, -400)", "1.1, 0.1, 0, 0" },
 	{ "log(1), log(1000, 10), log(8, 2), log(9, 3)", "0, 3, 3, 2" },
 	{ "log(1, -1)", "!is less than" },
 	{ "pow(2, 0.5) == sqrt(2), pow(2, -1), sqrt(0)", "true, 0.5, 0" },

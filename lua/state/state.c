@@ -96,6 +96,14 @@ value(lua_State *L, struct sl_op *op)
 	return 1;
 }
 
+/* Of the product family's functions some call one with what is stored, which is a lock there. */
+static void
+refuse_callback(lua_State *L, int arg)
+{
+	if (lua_isfunction(L, arg))
+		sl_arg_error(L, arg, "callbacks aren't built: barrier makes several steps one");
+}
+
 /* Values are kept as JSON, so only plain data is. */
 static struct sl_str
 value_arg(lua_State *L, int arg)
@@ -121,6 +129,7 @@ nothing and gives what rate_count gives.
 @param entry string
 @param count number     events allowed in the interval
 @param interval number  seconds
+@param options? table   sync: all workers of a machine count together, whatever it says (true)
 @return boolean within  true: counted and within, or the state can't be reached; false: over, and not counted
 
     if not rate("outbound", saslusername or "", 100, 3600) then Defer("Slow down") end
@@ -128,8 +137,11 @@ nothing and gives what rate_count gives.
 static int
 state_rate(lua_State *L)
 {
+	static const char *const names[] = { "sync", NULL };
 	struct sl_state_request r = { .command = SL_STATE_RATE };
 
+	sl_options(L, 5, names);
+	sl_opt_bool(L, 5, "sync", true);
 	r.number = (int64_t)sl_arg_number(L, 3, sl_is_hsl(L) ? 0 : 1, 1e9);
 	r.ms = (int64_t)(1000 * sl_arg_number(L, 4, 0.1, 1e8));
 	if (r.number == 0)
@@ -195,6 +207,7 @@ state_store(lua_State *L)
 {
 	struct sl_state_request r = { .command = SL_STATE_STORE };
 
+	refuse_callback(L, 3);
 	r.ms = (int64_t)(1000 * sl_arg_opt_number(L, 3, 0.001, 1e9, 0));
 	r.value = value_arg(L, 2);
 	return ask(L, &r, "memory", 1, yes_or_no);
@@ -215,6 +228,7 @@ state_fetch(lua_State *L)
 {
 	struct sl_state_request r = { .command = SL_STATE_FETCH };
 
+	refuse_callback(L, 2);
 	return ask(L, &r, "memory", 1, value);
 }
 
@@ -245,6 +259,7 @@ Take from a stored number, in one step; one that is absent counts as 0.
 
 @param key string
 @param amount? number  1
+@param remove_if_zero? boolean  forget it when it becomes 0 (false)
 @return number? difference
 @return string? err    why there is none
 @return string? code   "type": the value is not a number | "io" | "timeout" | "limit"
@@ -257,6 +272,8 @@ state_dec(lua_State *L)
 	struct sl_state_request r = { .command = SL_STATE_INC };
 
 	r.number = -(int64_t)sl_arg_opt_number(L, 2, -1e12, 1e12, 1);
+	if (sl_arg_opt_bool(L, 3, false))
+		r.value = SL_STR("0");
 	return ask(L, &r, "memory", 1, new_number);
 }
 
@@ -275,6 +292,7 @@ state_exists(lua_State *L)
 {
 	struct sl_state_request r = { .command = SL_STATE_FETCH };
 
+	refuse_callback(L, 2);
 	return ask(L, &r, "memory", 1, yes_or_no);
 }
 
@@ -293,6 +311,7 @@ state_delete(lua_State *L)
 {
 	struct sl_state_request r = { .command = SL_STATE_DELETE };
 
+	refuse_callback(L, 2);
 	return ask(L, &r, "memory", 1, yes_or_no);
 }
 

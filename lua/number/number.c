@@ -235,9 +235,9 @@ number_random_bytes(lua_State *L)
 
 /*lua
 A value as a number: of a text the number at its front (decimal, or hexadecimal behind 0x), 0 if
-there is none; true is 1, false and none are 0. In HSL arrays, functions and objects are 0, too.
+there is none; true is 1, false and none are 0.
 
-@param value any  in Lua no table and no function
+@param value any  no table and no function
 @return number number
 
     assert(number("12.5") == 12.5 and number("0xff") == 255)
@@ -247,7 +247,7 @@ static int
 number_number(lua_State *L)
 {
 	luaL_checkany(L, 1);
-	if (!sl_is_hsl(L) && lua_type(L, 1) > LUA_TSTRING)
+	if (lua_type(L, 1) > LUA_TSTRING)
 		return luaL_argerror(L, 1, lua_pushfstring(L, "no number is in %s",
 		    sl_type_name(L, 1)));
 	sl_number(L, sl_to_number(L, 1));

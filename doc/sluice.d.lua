@@ -1835,10 +1835,10 @@ function mimeword_decode(string) end
 function mimeword_encode(string) end
 
 --- A value as a number: of a text the number at its front (decimal, or hexadecimal behind 0x), 0 if
---- there is none; true is 1, false and none are 0. In HSL arrays, functions and objects are 0, too.
+--- there is none; true is 1, false and none are 0.
 ---
 --- In every phase.
----@param value any in Lua no table and no function
+---@param value any no table and no function
 ---@return number number
 function number(value) end
 

@@ -34,7 +34,8 @@ FAILURES = {
     "no address": ("rcptto", 'Accept(["recipient" => ["localpart" => "a"]]);', 'option "recipient"'),
     "one recipient's option in eod": ("eod", 'Quarantine("spam", ["done" => false]);', 'option "done" is one of data'),
     "no transport": ("rcptto", 'Accept(["transportid" => "three"]);', "three"),
-    "an unknown option": ("rcptto", 'Accept(["username" => "x"]);', "username"),
+    "an unknown option": ("rcptto", 'Accept(["user" => "x"]);', "user"),
+    "a user where nobody logs in": ("rcptto", 'Accept(["username" => "x"]);', "is one of auth"),
 }
 
 
@@ -82,6 +83,15 @@ def test_accept_changes_the_envelope(tmp_path):
 	$t->equal($m["recipients"][0]["transport"], "two");
 	$t->equal($t->header($m, "X-Seen"), "list@client.example client.example joe@other.example other.example two 2");
 	$t->expect($t->smtp(["to" => "joe@other.example"]), ["code" => 550, "where" => "relay"]);
+""")
+
+
+def test_accept_says_who_logged_in(tmp_path):
+    run(tmp_path, {"auth.hsl": 'if ($saslpassword == "right") Accept(["username" => "customer-42"]);\nReject();',
+                   "data.hsl": 'AddHeader("X-Seen", $saslusername . " " . $connection["auth"]["username"]);'}, """
+	$r = $t->smtp(["tls" => true, "auth" => ["ann@example.org", "right"]]);
+	$t->equal($t->header($r["messages"][0], "X-Seen"), "customer-42 customer-42");
+	$t->expect($t->smtp(["tls" => true, "auth" => ["ann@example.org", "wrong"]]), ["code" => 535]);
 """)
 
 

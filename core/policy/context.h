@@ -42,6 +42,7 @@ struct sl_decision {
 	double delay;			/* Reschedule, Retry; -1 = the schedule's */
 	bool counted;
 	const char *recipient, *transport;	/* postdelivery Deliver; rcptto Accept: its transport */
+	const char *username;		/* auth Accept: who logged in, or NULL = who said so */
 	const char *address;		/* Accept: what the sender or recipient is from now on, or NULL */
 };
 

@@ -383,6 +383,8 @@ become(struct sl_session *s, const struct sl_context *ctx)
 static void
 auth_answered(struct sl_context *ctx, struct sl_verdict *verdict)
 {
+	if (ctx->decision.username != NULL)
+		ctx->saslusername = sl_str_of(ctx->decision.username);
 	if (verdict->action == SL_ACCEPT && become(ctx->session, ctx) != 0)
 		sl_verdict_make_error(verdict, ctx);
 	sl_call_answer(ctx, verdict);

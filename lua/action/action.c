@@ -160,16 +160,33 @@ transport_name(lua_State *L, struct sl_str name)
 
 /* ---- Accept, Reject, Defer -------------------------------------------- */
 
-/* Options of one phase; where another mail server has the envelope, it stays as it is. */
+static void
+check_phase(lua_State *L, const char *name, enum sl_phase phase)
+{
+	if (sl_context_of(L)->phase != phase)
+		luaL_error(L, "option \"%s\" is one of %s", name, sl_phase_name(phase));
+}
+
+/* Where another mail server has the envelope, it stays as it is. */
 static void
 check_envelope_option(lua_State *L, const char *name, enum sl_phase phase)
 {
-	struct sl_context *ctx = sl_context_of(L);
-
-	if (ctx->phase != phase)
-		luaL_error(L, "option \"%s\" is one of %s", name, sl_phase_name(phase));
-	if (!sl_session_is_gateway(ctx->session))
+	check_phase(L, name, phase);
+	if (!sl_session_is_gateway(sl_context_of(L)->session))
 		luaL_error(L, "option \"%s\": the mail server has the envelope; change it in data", name);
+}
+
+static void
+take_username(lua_State *L, int arg, struct sl_decision *d)
+{
+	struct sl_str username = sl_opt_string(L, arg, "username", NULL);
+
+	if (username.p == NULL)
+		return;
+	check_phase(L, "username", SL_AUTH);
+	if (username.n == 0)
+		luaL_error(L, "option \"username\": an empty name is nobody's");
+	d->username = keep(L, username);
 }
 
 static void
@@ -199,7 +216,7 @@ In `rcptto` this accepts within the relay table and never extends it; who is acc
 recipient was allowed to be sent to as the one who was asked about. Addresses are texts, or tables
 of localpart and domain.
 
-@param options? table  reason (text of the reply), reply_codes (code and enhanced of it), sender (mailfrom: what it is from now on), recipient and transportid (rcptto: whom it goes to, and by which transport)
+@param options? table  reason (text of the reply), reply_codes (code and enhanced of it), username (auth: who logged in), sender (mailfrom: what it is from now on), recipient and transportid (rcptto: whom it goes to, and by which transport)
 
     Accept()
     Accept{ reason = "Welcome" }
@@ -207,12 +224,14 @@ of localpart and domain.
 static int
 action_accept(lua_State *L)
 {
-	static const char *const names[] = { "reason", "reply_codes", "sender", "recipient", "transportid", NULL };
+	static const char *const names[] = { "reason", "reply_codes", "username", "sender", "recipient",
+	    "transportid", NULL };
 	struct sl_decision *d = decide(L, SL_ACCEPT);
 
 	sl_options(L, 1, names);
 	take_reply_codes(L, 1, d, 200, sl_phase_reply(sl_context_of(L)->phase, SL_ACCEPT));
 	take_reason_option(L, 1, d);
+	take_username(L, 1, d);
 	take_envelope(L, 1, d);
 	return sl_end(L);
 }

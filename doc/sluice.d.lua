@@ -533,7 +533,7 @@ function ARCSeal(selector, domain, key, options) end
 --- of localpart and domain.
 ---
 --- In connect, helo, auth, mailfrom, rcptto, eod.
----@param options? { reason?: any, reply_codes?: any, sender?: any, recipient?: any, transportid?: any } reason (text of the reply), reply_codes (code and enhanced of it), sender (mailfrom: what it is from now on), recipient and transportid (rcptto: whom it goes to, and by which transport)
+---@param options? { reason?: any, reply_codes?: any, username?: any, sender?: any, recipient?: any, transportid?: any } reason (text of the reply), reply_codes (code and enhanced of it), username (auth: who logged in), sender (mailfrom: what it is from now on), recipient and transportid (rcptto: whom it goes to, and by which transport)
 function Accept(options) end
 
 --- Put one Authentication-Results field (RFC 8601) of ours on top, with what was found of the message.
@@ -565,7 +565,7 @@ function AddHeader(name, value, refold) end
 --- of localpart and domain.
 ---
 --- In connect.
----@param options? { reason?: any, reply_codes?: any, sender?: any, recipient?: any, transportid?: any } reason (text of the reply), reply_codes (code and enhanced of it), sender (mailfrom: what it is from now on), recipient and transportid (rcptto: whom it goes to, and by which transport)
+---@param options? { reason?: any, reply_codes?: any, username?: any, sender?: any, recipient?: any, transportid?: any } reason (text of the reply), reply_codes (code and enhanced of it), username (auth: who logged in), sender (mailfrom: what it is from now on), recipient and transportid (rcptto: whom it goes to, and by which transport)
 function Allow(options) end
 
 --- Put a text behind the value of every header field of a name.

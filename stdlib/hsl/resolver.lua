@@ -337,7 +337,7 @@ function walk_function(self, node)
   local known = bind_captures(self, node, outer)
   self.scope = node.scope
   self.frame = known
-  node.scope.pasted = modules.shared_names(self, node.body)
+  node.scope.pasted = self.has_includes and modules.shared_names(self, node.body)
   if node.method then
     local this = variables.declare(self, "this", "local", node)
     this.param, this.assigned, this.opaque, this.read = true, true, true, true
@@ -591,6 +591,7 @@ function resolver.resolve(file, diag, host, role)
     classes = {}, includes = {}, included_functions = {}, calls_builtin = {},
     exports = {}, cache_names = {}, accesses = {}, calls = {}, callers = {}, frame = {}, clears = {} }
   self.shared, self.main_assigns = survey.names(file)
+  self.has_includes = #survey.all_includes(file) > 0
   modules.look_into(self, file, { [diag.path] = "open" })
   for name in pairs(#diag.errors == 0 and modules.shared_names(self, file) or {}) do
     self.shared[name] = true

@@ -231,22 +231,32 @@ called(lua_State *co, const struct place *at, struct sl_str *name)
 	return yes;
 }
 
+/* The last word in quotes, which stand before 'end'. */
+static bool
+quoted(struct sl_str text, size_t end, struct sl_str *name)
+{
+	size_t from = end;
+
+	while (from > 0 && text.p[from - 1] != '\'')
+		from--;
+	*name = sl_str_sub(text, from, end);
+	return from > 0;
+}
+
 /* The name that Lua's message or ours blames. */
 static bool
 blamed(struct sl_str text, struct sl_str *name)
 {
-	ssize_t end = sl_str_find(text, SL_STR(" is not defined")), from;
+	const char *is = sl_str_starts(text, SL_STR("$")) ? " is " : " is not defined";
+	ssize_t end = sl_str_find(text, sl_str_of(is));
 
-	if (end > 0) {
+	if (end > 0) {		/* "f is not defined", "$x is none, no function" */
 		*name = sl_str_sub(text, 0, (size_t)end);
 		return true;
 	}
-	if (!sl_str_ends(text, SL_STR("')")))
-		return false;
-	for (from = (ssize_t)text.n - 3; from >= 0 && text.p[from] != '\''; from--)
-		;
-	*name = sl_str_sub(text, (size_t)(from + 1), text.n - 2);
-	return from >= 0;
+	if (sl_str_starts(text, SL_STR("bad argument")) && (end = sl_str_find(text, SL_STR("' ("))) > 0)
+		return quoted(text, (size_t)end, name);
+	return sl_str_ends(text, SL_STR("')")) && quoted(text, text.n - 2, name);
 }
 
 /* Where the word stands on the line, -1 unless it does so once. */
@@ -265,6 +275,16 @@ place_of(struct sl_str line, struct sl_str word)
 		found = (ssize_t)i;
 	}
 	return found;
+}
+
+int
+sl_error_column(const struct sl_run *run, struct sl_str message)
+{
+	struct sl_str name;
+	struct place at;
+
+	return find_place(run, message, &at) && blamed(at.text, &name) ?
+	    (int)place_of(at.source, name) + 1 : 0;
 }
 
 /* The line without what it is indented by, and the caret on it. */

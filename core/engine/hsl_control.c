@@ -90,8 +90,8 @@ static int exception_line(lua_State *L) { return part(L, EXCEPTION_LINE); }
 static int exception_column(lua_State *L) { return part(L, EXCEPTION_COLUMN); }
 static int exception_text(lua_State *L) { return part(L, EXCEPTION_TEXT); }
 
-/* "file:line: message" taken apart; what isn't that is all message. Lua knows no column, and long paths
- * without their front. */
+/* "file:line: message" taken apart; what isn't that is all message. Lua knows long paths without
+ * their front, and no column: that is where the line has the word which failed, or 0. */
 static void
 set_parts(lua_State *L, struct sl_str text)
 {
@@ -114,7 +114,7 @@ set_parts(lua_State *L, struct sl_str text)
 	lua_rawseti(L, -2, EXCEPTION_FILE);
 	sl_number(L, (double)n);
 	lua_rawseti(L, -2, EXCEPTION_LINE);
-	sl_number(L, 0);
+	sl_number(L, sl_error_column(sl_running(L), text));
 	lua_rawseti(L, -2, EXCEPTION_COLUMN);
 	sl_string(L, whole);
 	sl_string(L, file.n > 0 ? sl_str_sub(text, file.n, file.n + line.n + 3) : SL_STR(""));

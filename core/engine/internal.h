@@ -353,6 +353,8 @@ int	 sl_json_tree(lua_State *L, int index, struct json_t **out, struct sl_err *e
 
 /* error.c: the text of a script error; source line, caret and stack go to run->stats. */
 void	 sl_error_describe(lua_State *co, struct sl_run *run, struct sl_err *err, int index);
+/* The column of "path:line: text", from 1; 0 = the line doesn't have what failed, or several times. */
+int	 sl_error_column(const struct sl_run *run, struct sl_str message);
 /* The error on top of co leaves a coroutine: the functions there are those that led to it. */
 void	 sl_error_passes(lua_State *co, struct sl_run *run);
 /* Whether the error of co came to it out of a coroutine that it resumed. coroutine.c */

@@ -2,10 +2,10 @@
 -- which options its table of options has at which place.
 return {
   ARCSeal = { least = 3, most = 4, position = 4, options = { "results", "canonicalization_header", "canonicalization_body", "algorithm", "headers", "additional_headers", "oversign_headers", "timestamp" } },
-  Accept = { least = 0, most = 1, position = 1, options = { "reason", "reply_codes", "sender", "recipient", "transportid" } },
+  Accept = { least = 0, most = 1, position = 1, options = { "reason", "reply_codes", "username", "sender", "recipient", "transportid" } },
   AddAuthenticationResults = { least = 0, most = 1, position = 1, options = { "methods", "results" } },
   AddHeader = { least = 2, most = 3 },
-  Allow = { least = 0, most = 1, position = 1, options = { "reason", "reply_codes", "sender", "recipient", "transportid" } },
+  Allow = { least = 0, most = 1, position = 1, options = { "reason", "reply_codes", "username", "sender", "recipient", "transportid" } },
   AppendHeader = { least = 2, most = 3 },
   Block = { least = 0, most = 2, position = 2, options = { "code", "enhanced", "disconnect", "reply_codes" } },
   Bounce = { least = 0, most = 0 },

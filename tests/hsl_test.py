@@ -274,6 +274,18 @@ echo $a & 1 == 0; echo ($a & 1) == 0; echo 2 > 1 << 3; echo "\\d \\\\d ${}";
     assert "uuid" not in result.stdout and result.stdout.count("a.hsl:7:") == 5, result.stdout
 
 
+def test_check_knows_the_functions_of_other_elements(tmp_path):
+    (tmp_path / "sluice.lua").write_text('''return { hostname = "mx.example.org",
+        listen = { { smtp = "127.0.0.1:2525", server = "s" } }, servers = { s = { flows = {
+        data = { "a.hsl", "b.lua", "c.hsl" } } } } }''')
+    (tmp_path / "a.hsl").write_text("function shared($x) { return $x; }")
+    (tmp_path / "b.lua").write_text("function of_lua(x) return x end")
+    (tmp_path / "c.hsl").write_text("echo shared(1) . of_lua(2);\necho share(1) . of_lu(1);")
+    result = subprocess.run([SLUICE, "check", "--json", tmp_path], capture_output=True, text=True)
+    assert [(f["file"], f["line"], f["text"]) for f in json.loads(result.stdout)] == [
+        ("c.hsl", 2, "there is no function share here"), ("c.hsl", 2, "there is no function of_lu here")]
+
+
 WRONG_CALLS = """$ips = dns4("a.example", ["timeot" => 5]);
 if (DKIMSign("s", "example.org", "pki:none", ["algorithm" => "sha256"])) Reject("x", ["cod" => 550]);
 echo strlen("a", "b") . $ips . $retry;

@@ -349,6 +349,7 @@ find_all(json_t *findings, int image, const char *policy, const struct options *
 		add_report(findings, sl_buf_str(&report));
 	} else {
 		add_report(findings, sl_str_of(sl_generation_warnings(generation)));
+		check_functions(findings, image);
 		sl_engine_commit(engine, generation);
 		rc = look(findings, engine, image, policy, o);
 	}

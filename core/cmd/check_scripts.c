@@ -366,6 +366,58 @@ check_scripts(struct sl_engine *engine, int image_fd, const struct check_postfix
 	return findings;
 }
 
+/* ---- functions of other scripts ------------------------------------------------------------ */
+
+static bool
+is_word(char c)
+{
+	return sl_isalnum(c) || c == '_';
+}
+
+/* Whether it has "function NAME". */
+static bool
+defines(struct sl_str source, struct sl_str name)
+{
+	ssize_t at;
+
+	while ((at = sl_str_find(source, SL_STR("function "))) >= 0) {
+		source = sl_str_sub(source, (size_t)at + strlen("function "), source.n);
+		while (source.n > 0 && (*source.p == ' ' || *source.p == '\t'))
+			source = sl_str_sub(source, 1, source.n);
+		if (sl_str_starts(source, name) && (source.n == name.n || !is_word(source.p[name.n])))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_defined_elsewhere(const struct sl_image *image, const char *name)
+{
+	struct sl_str path, bytes;
+	size_t i;
+
+	for (i = 0; sl_image_each(image, &i, &path, &bytes);)
+		if (is_script(path) && defines(bytes, sl_str_of(name)))
+			return true;
+	return false;
+}
+
+void
+check_functions(json_t *findings, int image_fd)
+{
+	struct sl_image *image = NULL;
+	char name[100];
+	size_t i;
+
+	if (sl_image_open(&image, image_fd, NULL) != 0)
+		return;
+	for (i = json_array_size(findings); i-- > 0;)
+		if (sscanf(json_string_value(json_object_get(json_array_get(findings, i), "text")),
+		    "there is no function %99s here", name) == 1 && is_defined_elsewhere(image, name))
+			json_array_remove(findings, i);
+	sl_image_close(image);
+}
+
 /* ---- codes --------------------------------------------------------------------------------- */
 
 /* The remedy of a code, from the list on top of the stack; NULL: it isn't there. */

@@ -26,6 +26,10 @@ struct check_postfix {
 json_t	*check_scripts(struct sl_engine *engine, int image, const struct check_postfix *postfix,
 	    struct sl_err *err);
 
+/* Takes away that a function isn't there, which HSL's compiler says of one file, where another script of the
+ * policy has it: elements of a flow share functions. */
+void	 check_functions(json_t *findings, int image);
+
 /* Gives findings without a remedy the one of their code (stdlib/check/codes.lua); a code that isn't there is an
  * error of ours. Negative: *err says why. */
 int	 check_explain(json_t *findings, struct sl_err *err);

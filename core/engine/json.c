@@ -225,6 +225,34 @@ sl_json_tree(lua_State *L, int index, json_t **out, struct sl_err *err)
 	return rc;
 }
 
+int
+sl_json_texts(lua_State *L, int index, struct sl_buf *out, struct sl_err *err)
+{
+	int top = lua_gettop(L), type, rc;
+	size_t i;
+
+	index = lua_absindex(L, index);
+	sl_map_new(L);
+	for (i = 0; sl_each(L, index, &i);) {
+		type = lua_type(L, -1);
+		if (sl_is_hsl(L) && (type == LUA_TNUMBER || type == LUA_TBOOLEAN)) {
+			sl_to_string(L, -1);
+			lua_replace(L, -2);
+			type = LUA_TSTRING;
+		}
+		if (lua_type(L, -2) != LUA_TSTRING || type != LUA_TSTRING) {
+			lua_settop(L, top);
+			return sl_err_set(err, SL_ERR_INVAL, "names and values must be strings");
+		}
+		lua_pushvalue(L, top + 1);
+		lua_insert(L, -3);
+		sl_map_set_key(L);
+	}
+	rc = sl_json_encode(L, top + 1, out, false, false, err);
+	lua_settop(L, top);
+	return rc;
+}
+
 /* ---- from JSON ------------------------------------------------------------------ */
 
 void

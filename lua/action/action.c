@@ -280,22 +280,18 @@ action_defer(lua_State *L)
 static const char *
 metadata_option(lua_State *L, int arg)
 {
-	struct sl_buf json = SL_BUF_INIT;
+	struct sl_buf *json = sl_scratch(L);
 	struct sl_err err;
-	const char *kept = NULL;
-	size_t i;
+	const char *kept;
 
 	if (!sl_opt_push(L, arg, "metadata")) {
 		lua_pop(L, 1);
 		return NULL;
 	}
 	sl_arg_table(L, lua_gettop(L));
-	for (i = 0; sl_each(L, lua_gettop(L), &i); lua_pop(L, 2))
-		if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
-			luaL_error(L, "option \"metadata\": names and values must be strings");
-	if (sl_json_encode(L, -1, &json, false, false, &err) == 0)
-		kept = sl_arena_strndup(sl_context_of(L)->arena, json.p, json.n);
-	sl_buf_clear(&json);
+	if (sl_json_texts(L, -1, json, &err) != 0)
+		luaL_error(L, "option \"metadata\": %s", err.text);
+	kept = sl_arena_strndup(sl_context_of(L)->arena, json->p, json->n);
 	lua_pop(L, 1);
 	if (kept == NULL)
 		luaL_error(L, "out of memory");

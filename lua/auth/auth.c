@@ -113,10 +113,11 @@ dmarc_done(lua_State *L, struct sl_op *op)
 
 	(void)op;
 	if (d == NULL || d->status == SL_DMARC_PERMERROR) {
-		sl_none(L);
+		if (!sl_is_hsl(L))
+			sl_none(L);
 		sl_text(L, "permerror");
 		sl_text(L, d == NULL ? sl_auth_scan_from(scans(L)->scan)->reason : d->reason);
-		return 3;
+		return sl_is_hsl(L) ? 2 : 3;
 	}
 	sl_map_new(L);
 	sl_text(L, sl_dmarc_status_word(d->status));
@@ -127,8 +128,10 @@ dmarc_done(lua_State *L, struct sl_op *op)
 /*lua
 Evaluate DMARC (RFC 9989) for the message's From domain.
 
-SPF, DKIM and the policy are looked up in parallel, once per message.
+SPF, DKIM and the policy are looked up in parallel, once per message. HSL gets an array, or the text
+"permerror".
 
+@param options? table   none is known
 @return table? result   { [From domain] = "pass" | "none" | "quarantine" | "reject" | "temperror" | "policy_absent" }
 @return string? err     "permerror": there isn't exactly one From field with one domain
 @return string? reason
@@ -139,6 +142,9 @@ SPF, DKIM and the policy are looked up in parallel, once per message.
 static int
 auth_scan_dmarc(lua_State *L)
 {
+	static const char *const names[] = { NULL };
+
+	sl_options(L, 1, names);
 	return scan(L, SL_SCAN_MESSAGE, dmarc_done);
 }
 

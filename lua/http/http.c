@@ -249,22 +249,45 @@ refuse_options(lua_State *L)
 		luaL_error(L, "option \"ssl_default_ca\": the system's roots are always used");
 }
 
-/* The list of "Name: value" lines; they stay on the stack. */
+/* Pushes the line of what sl_each gave: "Name: value", or a value under its name. */
+static void
+push_header(lua_State *L)
+{
+	int top = lua_gettop(L);
+	struct sl_str value = sl_arg_string(L, top), line;
+
+	if (lua_type(L, top - 1) == LUA_TSTRING)
+		lua_pushfstring(L, "%s: %s", lua_tostring(L, top - 1), value.p);
+	else
+		sl_string(L, value);
+	line = sl_arg_string(L, lua_gettop(L));
+	if (strpbrk(line.p, "\r\n") != NULL)
+		luaL_error(L, "option \"headers\": a header has a line break");
+	if (sl_str_chr(line, ':') <= 0)
+		luaL_error(L, "option \"headers\": \"%s\" is not \"Name: value\"", line.p);
+}
+
+/* The lines stay on the stack. */
 static void
 take_headers(lua_State *L, const char *headers[MAX_HEADERS + 1])
 {
-	int list = lua_gettop(L) + 1;
+	int given = lua_gettop(L) + 1, lines = given + 1;
 	size_t i;
 
 	if (!sl_opt_push(L, 2, "headers"))
 		return;
-	sl_arg_table(L, list);
-	for (i = 0; sl_list_get(L, list, i + 1); i++) {
+	sl_arg_table(L, given);
+	sl_list_new(L);
+	for (i = 0; sl_each(L, given, &i);) {
+		push_header(L);
+		lua_pushvalue(L, lines);
+		lua_insert(L, -2);
+		sl_list_add(L);
+	}
+	for (i = 0; sl_list_get(L, lines, i + 1); i++) {
 		if (i == MAX_HEADERS)
 			luaL_error(L, "option \"headers\": more than %d", MAX_HEADERS);
 		headers[i] = sl_arg_string(L, lua_gettop(L)).p;
-		if (strpbrk(headers[i], "\r\n") != NULL)
-			luaL_error(L, "option \"headers\": a header has a line break");
 	}
 }
 
@@ -335,7 +358,7 @@ the process ends for another reason than a drain is lost, as the event http_back
 with the same `background_hash` go one behind the other. A replay makes none.
 
 @param url string        http or https; $1, $2, ... are filled from get, percent-encoded
-@param options? table    timeout (seconds, 30), connect_timeout (10), method, headers (list of "Name: value"), extended_result (false), response_headers (false: with extended_result also headers), max_body, max_file_size (the same: bytes, 1 MB), ssl_verify_peer, ssl_verify_host, tls_verify_peer, tls_verify_host (true), ssl_default_ca, tls_default_ca (true, and nothing else), redirects (0, and nothing else), background (false), background_hash (number: a row), background_retry_count (0), background_retry_delay (seconds, 0)
+@param options? table    timeout (seconds, 30), connect_timeout (10), method, headers (list of "Name: value", or values by name), extended_result (false), response_headers (false: with extended_result also headers), max_body, max_file_size (the same: bytes, 1 MB), ssl_verify_peer, ssl_verify_host, tls_verify_peer, tls_verify_host (true), ssl_default_ca, tls_default_ca (true, and nothing else), redirects (0, and nothing else), background (false), background_hash (number: a row), background_retry_count (0), background_retry_delay (seconds, 0)
 @param get? string[]     arguments for the URL
 @param post? string|table  body, a table as a form; makes the method POST
 @return string|table|boolean? body  with extended_result { status =, content = } whatever the status; true in the background

@@ -129,7 +129,6 @@ metadata_option(lua_State *L, int arg)
 	struct sl_buf *json;
 	struct sl_err err;
 	int at;
-	size_t i;
 
 	if (!sl_opt_push(L, arg, "metadata")) {
 		lua_pop(L, 1);
@@ -137,11 +136,8 @@ metadata_option(lua_State *L, int arg)
 	}
 	at = lua_gettop(L);
 	sl_arg_table(L, at);
-	for (i = 0; sl_each(L, at, &i); lua_pop(L, 2))
-		if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
-			luaL_error(L, "option \"metadata\": names and values must be strings");
 	json = sl_scratch(L);
-	if (sl_json_encode(L, at, json, false, false, &err) != 0)
+	if (sl_json_texts(L, at, json, &err) != 0)
 		luaL_error(L, "option \"metadata\": %s", err.text);
 	lua_pop(L, 1);
 	return keep(L, sl_buf_str(json));
@@ -414,6 +410,19 @@ add_to(lua_State *L, int arg, int options, const struct sl_made *made)
 	add_written(L, arg, "To", value);
 }
 
+/* Name and value, or of a list "Name: value", are on top. */
+static void
+add_one(lua_State *L, int arg)
+{
+	struct sl_str value = sl_arg_string(L, lua_gettop(L)), name;
+
+	if (lua_type(L, -2) == LUA_TSTRING)
+		name = sl_arg_string(L, lua_gettop(L) - 1);
+	else if (sl_str_chr(value, ':') < 0 || !sl_str_split(&value, ':', &name))
+		luaL_error(L, "option \"headers\": \"%s\" is not \"Name: value\"", value.p);
+	sl_compose_header(L, arg, name, sl_str_trim(value));
+}
+
 /* The option headers: names and values. */
 static void
 add_more(lua_State *L, int arg, int options)
@@ -425,8 +434,7 @@ add_more(lua_State *L, int arg, int options)
 		at = lua_gettop(L);
 		sl_arg_table(L, at);
 		for (i = 0; sl_each(L, at, &i); lua_pop(L, 2))
-			sl_compose_header(L, arg, sl_arg_string(L, lua_gettop(L) - 1),
-			    sl_arg_string(L, lua_gettop(L)));
+			add_one(L, arg);
 	}
 	lua_settop(L, arg);
 }

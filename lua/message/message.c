@@ -446,18 +446,14 @@ static int
 set_metadata(lua_State *L)
 {
 	struct sl_context *ctx = sl_context_of(L);
-	struct sl_buf json = SL_BUF_INIT;
-	const char *kept = NULL;
+	struct sl_buf *json = sl_scratch(L);
+	const char *kept;
 	struct sl_err err;
-	size_t i;
 
 	sl_arg_table(L, 1);
-	for (i = 0; sl_each(L, 1, &i); lua_pop(L, 2))
-		if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
-			return luaL_argerror(L, 1, "names and values must be strings");
-	if (sl_json_encode(L, 1, &json, false, false, &err) == 0)
-		kept = sl_arena_strndup(ctx->arena, json.p, json.n);
-	sl_buf_clear(&json);
+	if (sl_json_texts(L, 1, json, &err) != 0)
+		return sl_arg_error(L, 1, err.text);
+	kept = sl_arena_strndup(ctx->arena, json->p, json->n);
 	if (kept == NULL)
 		return luaL_error(L, "out of memory");
 	if (ctx->attempt != NULL)

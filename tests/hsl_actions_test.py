@@ -17,6 +17,7 @@ CONFIG = """return { hostname = "mx.example.org", listen = { { smtp = "127.0.0.1
 REPLIES = {
     "codes as a table": ("rcptto", 'Reject("No", ["reply_codes" => ["code" => 551, "enhanced" => [5, 1, 6]]]);',
                          "551 5.1.6 No"),
+    "a text of several lines": ("rcptto", 'Reject("One\\r\\nTwo\\n");', "550 5.7.1 One\\nTwo"),
     "codes of a deferral": ("mailfrom", 'Defer("Later", ["reply_codes" => ["enhanced" => [4, 4, 3]]]);', "450 4.4.3 Later"),
     "codes beside": ("data", 'Reject("No", ["code" => 554, "enhanced" => [5, 6, 0]]);', "554 5.6.0 No"),
     "of an acceptance": ("data", 'Deliver(["reason" => "Queued", "reply_codes" => ["code" => 250, "enhanced" => [2, 6, 0]]]);',

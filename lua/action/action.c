@@ -34,10 +34,12 @@ keep(lua_State *L, struct sl_str s)
 	return copy;
 }
 
-/* A reason is a string or a list of lines; a script's newline isn't a reply's. */
+/* A reason is a string or a list of lines. A line end in a string isn't a reply's, but in HSL
+ * the string has several lines then. */
 static void
 take_reason(lua_State *L, int arg, struct sl_decision *d)
 {
+	struct sl_str text, line;
 	const char **lines;
 	size_t i, n = 0;
 
@@ -50,6 +52,10 @@ take_reason(lua_State *L, int arg, struct sl_decision *d)
 		for (i = 0; sl_each(L, arg, &i); lua_pop(L, 2))
 			if (n < MAX_LINES)
 				lines[n++] = keep(L, sl_arg_string(L, lua_gettop(L)));
+	} else if (sl_is_hsl(L)) {
+		text = sl_str_trim(sl_arg_string(L, arg));
+		while (n < MAX_LINES && sl_str_split(&text, '\n', &line))
+			lines[n++] = keep(L, sl_str_trim(line));
 	} else {
 		lines[n++] = keep(L, sl_arg_string(L, arg));
 	}
@@ -242,7 +248,7 @@ Refuse for good (5xx), and end the flow.
 A reply never fails for its text: control bytes become spaces and lines are cut
 at 450 bytes.
 
-@param reason? string|string[]  text of the reply; a list gives several lines
+@param reason? string|string[]  text of the reply; a list gives several lines, in HSL line ends in it too
 @param options? table  code (550), enhanced ("5.7.1", or { 5, 7, 1 }), disconnect (false), reply_codes (a table of code and enhanced)
 
     Reject("No such user here", { code = 550, enhanced = "5.1.1" })
@@ -260,7 +266,7 @@ action_reject(lua_State *L)
 /*lua
 Refuse for now (4xx), so that the client tries again, and end the flow.
 
-@param reason? string|string[]  text of the reply; a list gives several lines
+@param reason? string|string[]  text of the reply; a list gives several lines, in HSL line ends in it too
 @param options? table  code (451), enhanced ("4.7.1", or { 4, 7, 1 }), disconnect (false), reply_codes (a table of code and enhanced)
 
     Defer("Signing key not available, try again later")

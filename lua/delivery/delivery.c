@@ -204,15 +204,20 @@ Connect from another address of this machine in this attempt.
 
 Hosts of the other family can't be reached from it.
 
-@param ip string  IPv4 or IPv6
+@param ip string       IPv4 or IPv6
+@param options? table  nonlocal_source (false, and nothing else)
 
     SetSourceIP("192.0.2.25")
 */
 static int
 delivery_set_source_ip(lua_State *L)
 {
+	static const char *const names[] = { "nonlocal_source", NULL };
 	struct sl_str ip = sl_arg_string(L, 1);
 
+	sl_options(L, 2, names);
+	if (sl_opt_bool(L, 2, "nonlocal_source", false))
+		return luaL_error(L, "option \"nonlocal_source\": only addresses of this machine are possible");
 	changes_of(L)->sourceip = source_address(L, ip);
 	return 0;
 }

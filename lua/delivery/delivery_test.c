@@ -180,7 +180,7 @@ mistakes_put_it_off(void **state)
 		"SetDestination('h.example', 0)", "SetDestination('h.example', 65536)", "SetProtocol('uucp')",
 		"SetTLS{ tls = 'dane' }", "SetTLS{ tls_ciphers = 'ALL' }", "SetTLS('require')",
 		"SetSASL('me')", "SetSASL('me\\0you', 'x')", "SetSASL('me', 'x\\0')", "SetHELO('a\\r\\nRCPT')",
-		"SetHELO('')", "SetSourceIP('netaddr:1')", "SetSourceIP('192.0.2')", "Try{ hosts = 'x' }",
+		"SetHELO('')", "SetSourceIP('netaddr:1')", "SetSourceIP('192.0.2')", "SetSourceIP('192.0.2.1', { nonlocal_source = true })", "Try{ hosts = 'x' }",
 		"Try{ host = 5 }", "Try{ port = 'x' }", "Try{ sender = 'nobody' }", "Try{ recipient = '' }",
 		"Try{ protocol = '' }", "Try{ recipient = { localpart = 'eve' } }", "Try{ recipient = { name = 'eve' } }",
 		"Try{ sourceip = {} }", "Try{ sourceip = { 5 } }", "Queue{ hold = true }", "Default()", "Bounce()",

@@ -583,7 +583,7 @@ function AppendHeader(name, text, refold) end
 --- at 450 bytes.
 ---
 --- In connect.
----@param reason? string|string[] text of the reply; a list gives several lines
+---@param reason? string|string[] text of the reply; a list gives several lines, in HSL line ends in it too
 ---@param options? { code?: number, enhanced?: string, disconnect?: boolean, reply_codes?: any } code (550), enhanced ("5.7.1", or { 5, 7, 1 }), disconnect (false), reply_codes (a table of code and enhanced)
 function Block(reason, options) end
 
@@ -645,7 +645,7 @@ function Default() end
 --- Refuse for now (4xx), so that the client tries again, and end the flow.
 ---
 --- In connect, helo, auth, mailfrom, rcptto, eod, data.
----@param reason? string|string[] text of the reply; a list gives several lines
+---@param reason? string|string[] text of the reply; a list gives several lines, in HSL line ends in it too
 ---@param options? { code?: number, enhanced?: string, disconnect?: boolean, reply_codes?: any } code (451), enhanced ("4.7.1", or { 4, 7, 1 }), disconnect (false), reply_codes (a table of code and enhanced)
 function Defer(reason, options) end
 
@@ -786,7 +786,7 @@ function Queue(options) end
 --- at 450 bytes.
 ---
 --- In connect, helo, auth, mailfrom, rcptto, eod, data.
----@param reason? string|string[] text of the reply; a list gives several lines
+---@param reason? string|string[] text of the reply; a list gives several lines, in HSL line ends in it too
 ---@param options? { code?: number, enhanced?: string, disconnect?: boolean, reply_codes?: any } code (550), enhanced ("5.7.1", or { 5, 7, 1 }), disconnect (false), reply_codes (a table of code and enhanced)
 function Reject(reason, options) end
 
@@ -826,13 +826,15 @@ function ScanDKIM() end
 
 --- Evaluate DMARC (RFC 9989) for the message's From domain.
 ---
---- SPF, DKIM and the policy are looked up in parallel, once per message.
+--- SPF, DKIM and the policy are looked up in parallel, once per message. HSL gets an array, or the text
+--- "permerror".
 ---
 --- In eod, data.
+---@param options? { none?: any, is?: any, known?: any } none is known
 ---@return table? result { [From domain] = "pass" | "none" | "quarantine" | "reject" | "temperror" | "policy_absent" }
 ---@return string? err "permerror": there isn't exactly one From field with one domain
 ---@return string? reason
-function ScanDMARC() end
+function ScanDMARC(options) end
 
 --- Evaluate SPF (RFC 7208) for the message's reverse-path and, apart from it, for the HELO name.
 ---
@@ -922,7 +924,8 @@ function SetSender(sender) end
 ---
 --- In predelivery.
 ---@param ip string IPv4 or IPv6
-function SetSourceIP(ip) end
+---@param options? { nonlocal_source?: boolean } nonlocal_source (false, and nothing else)
+function SetSourceIP(ip, options) end
 
 --- Ask for another kind of TLS in this attempt.
 ---
@@ -1510,7 +1513,7 @@ function hmac_sha2(key, message, hashsize, options) end
 ---
 --- In every phase.
 ---@param url string http or https; $1, $2, ... are filled from get, percent-encoded
----@param options? { timeout?: number, connect_timeout?: number, method?: any, headers?: any, extended_result?: boolean, response_headers?: boolean, max_body?: any, max_file_size?: any, ssl_verify_peer?: any, ssl_verify_host?: any, tls_verify_peer?: any, tls_verify_host?: boolean, ssl_default_ca?: any, tls_default_ca?: boolean, redirects?: any, background?: boolean, background_hash?: any, background_retry_count?: number, background_retry_delay?: number } timeout (seconds, 30), connect_timeout (10), method, headers (list of "Name: value"), extended_result (false), response_headers (false: with extended_result also headers), max_body, max_file_size (the same: bytes, 1 MB), ssl_verify_peer, ssl_verify_host, tls_verify_peer, tls_verify_host (true), ssl_default_ca, tls_default_ca (true, and nothing else), redirects (0, and nothing else), background (false), background_hash (number: a row), background_retry_count (0), background_retry_delay (seconds, 0)
+---@param options? { timeout?: number, connect_timeout?: number, method?: any, headers?: any, extended_result?: boolean, response_headers?: boolean, max_body?: any, max_file_size?: any, ssl_verify_peer?: any, ssl_verify_host?: any, tls_verify_peer?: any, tls_verify_host?: boolean, ssl_default_ca?: any, tls_default_ca?: boolean, redirects?: any, background?: boolean, background_hash?: any, background_retry_count?: number, background_retry_delay?: number } timeout (seconds, 30), connect_timeout (10), method, headers (list of "Name: value", or values by name), extended_result (false), response_headers (false: with extended_result also headers), max_body, max_file_size (the same: bytes, 1 MB), ssl_verify_peer, ssl_verify_host, tls_verify_peer, tls_verify_host (true), ssl_default_ca, tls_default_ca (true, and nothing else), redirects (0, and nothing else), background (false), background_hash (number: a row), background_retry_count (0), background_retry_delay (seconds, 0)
 ---@param get? string[] arguments for the URL
 ---@param post? string|table body, a table as a form; makes the method POST
 ---@return string|table|boolean? body with extended_result { status =, content = } whatever the status; true in the background

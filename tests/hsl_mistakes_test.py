@@ -59,6 +59,26 @@ MISTAKES = {
     "a string without end": ('$a = 1;\necho "begins;\n', [(2, 6, "this string has no end", None)]),
     "what isn't closed": ("function f() {\n\tif (1) {\n\t\techo 2;\n}\n", [
         (5, 1, "'}' is missing: the { of line 1 is open", None)]),
+    "a class of another language": ("""class Foo {
+	public $x = 1;
+	private function f() { return 1 2; }
+	protected $y = ;
+	function g() { $this.x = 1; }
+}
+echo 1 2;
+""", [
+        (2, 2, "there is no 'public'", "members are public unless they are private"),
+        (3, 34, "';' is missing before a number", None),
+        (4, 2, "there is no 'protected'", "write 'private'"), (4, 17, "';' can't begin a value", None),
+        (5, 23, "'x' can't be assigned to", 'a member is $a->x, an element $a["x"]'),
+        (7, 8, "';' is missing before a number", None)]),
+    "arrays of another language": ('$a = {"x": 1};\n$b = ["x": 1];\n', [
+        (1, 6, "'{' can't begin a value", 'arrays are in brackets: ["key" => 1]'),
+        (2, 10, "']' is missing behind the elements before ':'", "write '=>' between key and value")]),
+    "braces behind what is broken": ("switch ($a) { case 1 { echo 1; } }\nwhile $x < 5 { echo 2; }\n$p = #/open;\necho 1 2;\n", [
+        (1, 22, "':' is missing behind the case before '{'", None),
+        (2, 7, "'(' is missing behind while before $x", None), (3, 6, "this pattern has no end", None),
+        (4, 8, "';' is missing before a number", None)]),
     "what wasn't open": ("if (1) {\n\techo 2;\n}}\necho 3;\n", [(3, 2, "this '}' closes nothing", None)]),
 }
 
@@ -109,6 +129,7 @@ while ($line = strpos("x", "y")) break;
 if (empty($a) or is_null($line) or NULL) echo preg_match("x", "y");
 isset($a);
 echo "$a[0] $a->b ${a}[1] $a[$a] $a[x] [$a] $a [] $a->";
+class A { function __construct() { } }
 """
 
 
@@ -127,7 +148,8 @@ def test_what_loads_and_is_seldom_meant(tmp_path):
         (7, 47, "warning: there is no function preg_match here", "write pcre_match"),
         (8, 1, "warning: this does nothing", None),
         *[(9, column, f"warning: {element} stays as it is: only $a is replaced in a string", "join texts with '.'")
-          for column, element in ((9, "[0]"), (15, "->b"), (23, "[1]"), (29, "[$a]"), (36, "[x]"))]]
+          for column, element in ((9, "[0]"), (15, "->b"), (23, "[1]"), (29, "[$a]"), (36, "[x]"))],
+        (10, 11, "warning: this is no constructor", "one is written without function: constructor($x) { }")]
 
 
 QUIET = """switch ($arguments["retry"] ?? 1) {

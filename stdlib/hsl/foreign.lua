@@ -13,6 +13,12 @@ foreign.words = {
   finally = "what has to be done in any case stands behind the try",
 }
 
+--- Words before the members of classes there.
+foreign.access = {
+  public = "members are public unless they are private", protected = "write 'private'",
+  var = "members need no word: $x = 1;", final = "classes have no heirs", abstract = "classes have no heirs",
+}
+
 --- Names of functions and constants there.
 foreign.names = {
   null = "none", NULL = "none", Null = "none", ["nil"] = "none", undefined = "none", None = "none",

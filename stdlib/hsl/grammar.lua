@@ -306,7 +306,9 @@ local function name_or_word(self, token)
     fail(self, token, "'" .. token.value .. "' can't begin a value")
   end
   if is_op(self, "=") then
-    fail(self, token, "'" .. token.value .. "' can't be assigned to", "variables begin with $")
+    local before = self.tokens[self.at - 2]
+    fail(self, token, "'" .. token.value .. "' can't be assigned to", before and before.value == "." and
+      "a member is $a->" .. token.value .. ", an element $a[\"" .. token.value .. "\"]" or "variables begin with $")
   end
   return node(self, "name", token, { name = token.value })
 end
@@ -331,7 +333,7 @@ local function prefix_operator(self, token)
   if (op == "&" or op == "|") then
     fail(self, token, shown(token) .. " can't begin a value", hints[op])
   end
-  fail(self, token, shown(token) .. " can't begin a value")
+  fail(self, token, shown(token) .. " can't begin a value", op == "{" and "arrays are in brackets: [\"key\" => 1]" or nil)
 end
 
 function primary(self)

@@ -274,7 +274,7 @@ local function read_regex(self, pos)
     if c == "" or c == "\n" then
       self.diag:error(place(self, pos), "this pattern has no end")
       push(self, "regex", "//", pos)
-      return at
+      return sub(source, at - 1, at - 1) == ";" and at - 1 or at
     elseif c == "\\" then
       at = at + 1
     elseif c == "[" then

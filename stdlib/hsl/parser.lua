@@ -295,12 +295,45 @@ statements.try = function(self, token)
   return try
 end
 
+-- How many { of the tokens from 'start' on are open.
+local function open_braces(self, start)
+  local n = 0
+  for i = start, self.at - 1 do
+    local token = self.tokens[i]
+    if token.type == "op" then
+      n = n + (token.value == "{" and 1 or token.value == "}" and -1 or 0)
+    end
+  end
+  return math.max(n, 0)
+end
+
+-- Behind the broken statement or member that began at 'start': its ; or the } that closes it, or at the }
+-- that closes what is around it.
+local function recover(self, start)
+  local depth = open_braces(self, start)
+  while peek(self).type ~= "eof" do
+    if is_op(self, "{") then depth = depth + 1 end
+    if is_op(self, "}") then
+      if depth == 0 then return end
+      depth = depth - 1
+      if depth == 0 then
+        advance(self)
+        if not is_word(self, "else") then return end
+      end
+    end
+    local token = advance(self)
+    if token.type == "op" and token.value == ";" and depth == 0 then return end
+  end
+end
+
 local function member(self, class)
   local static, private, readonly
   while true do
     if accept_word(self, "static") then static = true
     elseif accept_word(self, "private") then private = true
     elseif accept_word(self, "readonly") then readonly = true
+    elseif foreign.access[peek(self).value] and peek(self).type == "name" then
+      self.diag:error(peek(self), ("there is no '%s'"):format(peek(self).value), foreign.access[advance(self).value])
     else break end
   end
   local token = advance(self)
@@ -314,10 +347,29 @@ local function member(self, class)
       col = token.col }
   elseif token.type == "name" and token.value == "function" then
     local name = member_name(self)
+    if name == "__construct" or name == class.name then
+      self.diag:warn(token, "this is no constructor", "one is written without function: constructor($x) { }")
+    end
     return { name = name, func = function_rest(self, token, name), static = static,
       private = private, line = token.line, col = token.col }
   end
   fail(self, token, "a variable, a function or the constructor is missing before " .. shown(token))
+end
+
+-- Appends it; after an error the next one is looked at.
+local function member_or_error(self, class)
+  local start, depth, func = self.at, self.depth, self.in_function
+  local ok, m = pcall(member, self, class)
+  if ok then
+    if m.func then m.func.method = not m.static end
+    class.members[#class.members + 1] = m
+    return
+  end
+  if m ~= failure then error(m, 0) end
+  self.depth, self.in_function = depth, func
+  if depth >= MAX_DEPTH or self.diag:enough() then error(failure, 0) end
+  recover(self, start)
+  if self.at == start then advance(self) end
 end
 
 statements.class = function(self, token)
@@ -325,9 +377,7 @@ statements.class = function(self, token)
   expect(self, "{", "of the class")
   while not is_op(self, "}") do
     if peek(self).type == "eof" then fail(self, peek(self), "'}' of the class is missing") end
-    local m = member(self, class)
-    if m.func then m.func.method = not m.static end
-    class.members[#class.members + 1] = m
+    member_or_error(self, class)
   end
   advance(self)
   return class
@@ -413,30 +463,15 @@ local function one_statement(self)
     self.diag:error(advance(self), "there is no 'do'", foreign.words["do"])
     return block(self)
   end
+  if (word == "while" or word == "for") and (peek(self, 1).type == "var" or peek(self, 1).type == "num") then
+    fail(self, peek(self, 1), ("'(' is missing behind %s before %s"):format(word, shown(peek(self, 1))))
+  end
   if not parse or newer[word] and not begins_statement(self, word) then
     return expression_statement(self)
   end
   if word == "function" and peek(self, 1).type ~= "name" then return expression_statement(self) end
   advance(self)
   return parse(self, token)
-end
-
--- Behind the next ; or at the } that closes what is open.
-local function recover(self)
-  local depth = 0
-  while peek(self).type ~= "eof" do
-    if is_op(self, "{") then depth = depth + 1 end
-    if is_op(self, "}") then
-      if depth == 0 then return end
-      depth = depth - 1
-      if depth == 0 then
-        advance(self)
-        if not is_word(self, "else") then return end
-      end
-    end
-    local token = advance(self)
-    if token.type == "op" and token.value == ";" and depth == 0 then return end
-  end
 end
 
 -- Appends a statement to 'out'; after an error it goes on behind the broken one.
@@ -453,7 +488,7 @@ function statement(self, out)
   if made ~= failure then error(made, 0) end
   self.loops, self.switches, self.in_function = loops, switches, func
   if depth >= MAX_DEPTH or self.diag:enough() then error(failure, 0) end
-  recover(self)
+  recover(self, start)
   if self.at == start then advance(self) end
 end
 

@@ -1,5 +1,6 @@
 /* Values between builtins and scripts, see value.h. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "internal.h"
@@ -188,16 +189,25 @@ sl_arg_string(lua_State *L, int arg)
 	return s;
 }
 
+/* Numbers as scripts write them: Lua's own %f says 5.0. */
+static const char *
+push_range(lua_State *L, double n, double min, double max)
+{
+	char text[120];
+
+	if (max >= 1e15)
+		snprintf(text, sizeof(text), "%.14g is less than %.14g", n, min);
+	else
+		snprintf(text, sizeof(text), "%.14g is not between %.14g and %.14g", n, min, max);
+	return lua_pushstring(L, text);
+}
+
 static double
 in_range(lua_State *L, int arg, double n, double min, double max)
 {
-	const char *what;
-
 	if (n >= min && n <= max)
 		return n;
-	what = max >= 1e15 ? lua_pushfstring(L, "%f is less than %f", n, min) :
-	    lua_pushfstring(L, "%f is not between %f and %f", n, min, max);
-	sl_arg_error(L, arg, what);
+	sl_arg_error(L, arg, push_range(L, n, min, max));
 	return n;
 }
 
@@ -344,7 +354,7 @@ sl_opt_number(lua_State *L, int arg, const char *name, double min, double max, d
 		if (!sl_is_numeric(L, -1, &n))
 			wrong_option(L, name, "number");
 		if (!(n >= min && n <= max))
-			luaL_error(L, "option \"%s\": %f is not between %f and %f", name, n, min, max);
+			luaL_error(L, "option \"%s\": %s", name, push_range(L, n, min, max));
 	}
 	lua_pop(L, 1);
 	return n;

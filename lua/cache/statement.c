@@ -180,6 +180,15 @@ step(lua_State *L, int status, lua_KContext stage)
 	return 1;
 }
 
+static void
+check_option(lua_State *L, const char *name, int type, const char *expected)
+{
+	if (sl_opt_push(L, OPTIONS, name) && lua_type(L, -1) != type)
+		luaL_error(L, "option \"%s\": %s expected, got %s", name, expected,
+		    sl_type_name(L, -1));
+	lua_pop(L, 1);
+}
+
 int
 sl_cache_statement(lua_State *L)
 {
@@ -187,6 +196,9 @@ sl_cache_statement(lua_State *L)
 	bool fresh = false, old;
 
 	sl_options(L, OPTIONS, names);
+	check_option(L, "argv_filter", LUA_TTABLE, "array");
+	check_option(L, "ttl_function", LUA_TFUNCTION, "function");
+	check_option(L, "update_function", LUA_TFUNCTION, "function");
 	luaL_checktype(L, 3, LUA_TFUNCTION);
 	push_space(L, luaL_checkstring(L, 2));
 	push_key(L, top);

@@ -297,12 +297,17 @@ function by_node.barrier(self, node)
       self:read { var = node.var.var, quiet = true }))
   end
   protected(self, node.body, self:use("try") .. "(", function(code, value)
-    if node.var then
-      self:add(("B.__barrier_store(%s, %s);"):format(name,
-        self:read { var = node.var.var, quiet = true }))
+    local failed, why
+    if node.var then        -- what can't be stored doesn't keep the lock
+      failed, why = self:temp(), self:temp()
+      self:add(("local %s, %s = %s(function() B.__barrier_store(%s, %s) end);"):format(failed, why,
+        self:use("try"), name, self:read { var = node.var.var, quiet = true }))
     end
     self:add(("B.__barrier_leave(%s);"):format(name))
     self:add(("if %s == false then %s(%s) end"):format(code, self:use("throw"), value))
+    if failed then
+      self:add(("if %s == false then %s(%s) end"):format(failed, self:use("throw"), why))
+    end
   end)
 end
 

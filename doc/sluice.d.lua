@@ -1763,7 +1763,7 @@ function memory_delete(key) end
 ---@return string? code "io" | "timeout" | "limit"
 function memory_exists(key) end
 
---- The value stored under a key.
+--- The value stored under a key. What HSL's `barrier "name" => $var` shares is stored under the key "name".
 ---
 --- In every phase.
 ---@param key string

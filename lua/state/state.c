@@ -214,7 +214,7 @@ state_store(lua_State *L)
 }
 
 /*lua
-The value stored under a key.
+The value stored under a key. What HSL's `barrier "name" => $var` shares is stored under the key "name".
 
 @param key string
 @return any? value    none if there is none

@@ -29,6 +29,7 @@ end
 -- The options in "timeout (seconds, 5), servers (list), tls_a and tls_b": a list of { name, type }. What stands
 -- behind a colon explains. "as of NAME but a b" are NAME's without these. nil where the text lists none.
 local function options_of(text)
+  if text == "none is known" then return {} end
   local from, but = text:match("^as of (%w+)%s*b?u?t?%s*(.*)$")
   local out = {}
   if from then
@@ -80,7 +81,7 @@ local function write_check()
       most = math.max(most, select(2, other:gsub(",", "")) + 1)
     end
     local list = options and (', position = %d, options = { "%s" }'):format(position,
-      table.concat(names_of(options), '", "')) or ""
+      table.concat(names_of(options), '", "')):gsub('{ "" }', "{}") or ""
     print(("  %s = { least = %d, most = %s%s },"):format(b.name:find("%.") and ("[%q]"):format(b.name) or b.name, least,
       most == math.huge and "math.huge" or tostring(most), list))
   end
@@ -110,6 +111,7 @@ end
 local function type_of_param(p)
   local options = p.type == "table" and p.name == "options" and options_of(p.text)
   if not options then return p.type end
+  if #options == 0 then return "{}" end
   local out = {}
   for i, option in ipairs(options) do out[i] = option.name .. "?: " .. option.type end
   return "{ " .. table.concat(out, ", ") .. " }"

@@ -103,7 +103,7 @@ local function check_arguments(call, found)
       local near = nearest(key.value, s.options)
       found(key.line, key.column, "error", "unknown-option",
         ("%s: option \"%s\" is unknown%s"):format(call.name, key.value, near and " (" .. near .. "?)" or ""),
-        "options are " .. table.concat(s.options, ", "))
+        #s.options > 0 and "options are " .. table.concat(s.options, ", ") or "it has no options")
     end
   end
 end

@@ -830,7 +830,7 @@ function ScanDKIM() end
 --- "permerror".
 ---
 --- In eod, data.
----@param options? { none?: any, is?: any, known?: any } none is known
+---@param options? {} none is known
 ---@return table? result { [From domain] = "pass" | "none" | "quarantine" | "reject" | "temperror" | "policy_absent" }
 ---@return string? err "permerror": there isn't exactly one From field with one domain
 ---@return string? reason
@@ -1348,7 +1348,7 @@ function dnstxt(name, options) end
 --- In every phase.
 ---@param subdomain string
 ---@param domain string "example.org", or ".example.org" for names below it only
----@param options? { none?: any, is?: any, known?: any } none is known
+---@param options? {} none is known
 ---@return boolean? within
 ---@return string? err what isn't a domain name
 ---@return string? code
@@ -2053,7 +2053,7 @@ function spf(ip, helo, domain) end
 ---@param ip string
 ---@param helo string
 ---@param sender string an address, or a domain
----@param options? { none?: any, is?: any, known?: any } none is known
+---@param options? {} none is known
 ---@return table answer result: "pass" "fail" "softfail" "neutral" "none" "temperror" "permerror", or "invalid" if ip is no address
 function spf_query(ip, helo, sender, options) end
 

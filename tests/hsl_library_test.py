@@ -82,6 +82,8 @@ check(dnsbl("192.0.2.1", "bl.example", ["timeout" => 5]), ["127.0.0.2"]);
 refused(function () { dnsbl("192.0.2.1", "bl.example", ["nowhere"], 5); }, ''"nowhere" is no address'');
 check(spf("no address", "x", "a.example"), 50);
 refused(function () { spf_query("192.0.2.1", "x", "a.example", ["timeout" => 5]); }, ''option "timeout" is unknown'');
+refused(function () { MIME("0")->verifyDKIM("x", ["timeout" => 5]); }, ''option "timeout" is unknown'');
+refused(function () { MIME()->setBody([]); }, "bad argument #1 to 'setBody' (string expected, got array)");
 check(http("https://api.example/?on=$1", ["background" => false, "headers" => ["X-Key" => "k"]], [true]), "yes");
 refused(function () { http("https://api.example/", ["headers" => ["X-Key"]]); }, "is not \\"Name: value\\"");
 """

@@ -155,9 +155,12 @@ int
 sl_arg_error(lua_State *L, int arg, const char *what)
 {
 	const struct sl_builtin *row = sl_builtin_running(L);
+	const char *colon = row != NULL ? strchr(row->name, ':') : NULL;
 
-	if (row == NULL || strchr(row->name, ':') != NULL)
+	if (row == NULL || (colon != NULL && arg == 1))
 		return luaL_argerror(L, arg, what);
+	if (colon != NULL)		/* the object isn't counted */
+		return luaL_error(L, "bad argument #%d to '%s' (%s)", arg - 1, colon + 1, what);
 	return luaL_error(L, "bad argument #%d to '%s' (%s)", arg, row->name, what);
 }
 

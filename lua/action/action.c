@@ -368,7 +368,7 @@ deliver_elsewhere(lua_State *L)
 	struct sl_err err;
 
 	if (sl_address_parse(&a, sl_arg_string(L, 1), &err) != 0)
-		return luaL_argerror(L, 1, err.text);
+		return sl_arg_error(L, 1, err.text);
 	draft.recipient = keep(L, sl_str_of(a.address));
 	draft.transport = transport.p != NULL ? transport_name(L, transport) : NULL;
 	d = decide(L, SL_DELIVER);

@@ -77,7 +77,7 @@ address_escape(lua_State *L)
 	sl_buf_putc(out, '"');
 	for (i = 0; i < s.n; i++) {
 		if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f)
-			return luaL_argerror(L, 1, "a control byte can't be in an address");
+			return sl_arg_error(L, 1, "a control byte can't be in an address");
 		if (s.p[i] == '"' || s.p[i] == '\\')
 			sl_buf_putc(out, '\\');
 		sl_buf_putc(out, s.p[i]);

@@ -140,7 +140,7 @@ step_arg(lua_State *L)
 	double step = sl_arg_opt_number(L, 3, -MAX_NUMBER, MAX_NUMBER, 1);
 
 	if (step == 0)
-		luaL_argerror(L, 3, "the step is 0");
+		sl_arg_error(L, 3, "the step is 0");
 	return step;
 }
 

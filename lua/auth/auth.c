@@ -315,6 +315,7 @@ Verify the DKIM signatures of the message as received, as ScanDKIM does: all tha
 or the one that a field is. Those of a message made of a text are its own.
 
 @param field? string           a DKIM-Signature field as it stands, name included
+@param options? table          none is known
 @return table[]|table? result  the list of ScanDKIM; with a field its result alone, none if it isn't one of them
 
     local mail = MIME("0")
@@ -325,9 +326,11 @@ or the one that a field is. Those of a message made of a text are its own.
 static int
 verify_dkim(lua_State *L)
 {
+	static const char *const names[] = { NULL };
 	struct sl_mail *mail;
 
 	sl_arg_object(L, 1, SL_MAIL_CLASS);
+	sl_options(L, 3, names);
 	sl_arg_opt_string(L, 2, NULL);
 	if (sl_part_is_judged(L, 1)) {
 		sl_part_mail(L, 1);		/* raises where there is none */

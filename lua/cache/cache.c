@@ -57,7 +57,7 @@ push_key(lua_State *L, int last)
 
 	for (i = 3; i <= last; i++)
 		if (sl_plain_encode(L, i, key, &err) != 0)
-			luaL_argerror(L, i, err.text);
+			sl_arg_error(L, i, err.text);
 	sl_charge(L, key->n / 8);
 	lua_pushlstring(L, key->p != NULL ? key->p : "", key->n);
 }

@@ -252,7 +252,7 @@ set_boundary(lua_State *L)
 	struct sl_str s = sl_arg_string(L, 2);
 
 	if (!is_boundary(s))
-		return luaL_argerror(L, 2, "not a boundary (RFC 2046 5.1.1)");
+		return sl_arg_error(L, 2, "not a boundary (RFC 2046 5.1.1)");
 	set(L, 1, BOUNDARY, s);
 	return self(L);
 }
@@ -280,7 +280,7 @@ set_file_name(lua_State *L)
 	struct sl_str s = sl_arg_string(L, 2);
 
 	if (s.n == 0 || s.n > 255 || has_control(s) || !sl_utf8_valid(s))
-		return luaL_argerror(L, 2, "not a file name");
+		return sl_arg_error(L, 2, "not a file name");
 	set(L, 1, FILE_NAME, s);
 	return self(L);
 }
@@ -299,7 +299,7 @@ set_disposition(lua_State *L)
 	struct sl_str s = sl_arg_string(L, 2);
 
 	if (!sl_str_eq(s, SL_STR("inline")) && !sl_str_eq(s, SL_STR("attachment")))
-		return luaL_argerror(L, 2, "\"inline\" or \"attachment\" expected");
+		return sl_arg_error(L, 2, "\"inline\" or \"attachment\" expected");
 	set(L, 1, DISPOSITION, s);
 	return self(L);
 }

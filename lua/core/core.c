@@ -142,7 +142,7 @@ take_fields(lua_State *L, int arg, struct sl_event_field *fields, struct sl_buf 
 	sl_arg_table(L, arg);
 	for (i = 0; sl_each(L, arg, &i); lua_pop(L, 2)) {
 		if (n == MAX_FIELDS)
-			luaL_argerror(L, arg, "more than 20 fields");
+			sl_arg_error(L, arg, "more than 20 fields");
 		fields[n++] = event_field(L, event_word(L, sl_arg_string(L, lua_gettop(L) - 1)), texts);
 	}
 	for (k = 0; k < n; k++)

@@ -130,6 +130,7 @@ one_by_one_and_at_once(void **state)
 	run("SetDestination('Relay.Example.NET', 587) SetProtocol('lmtp') SetTLS{ tls = 'require_verify' }\n"
 	    "SetSASL('me', 's3cret-word') SetHELO('out.example.org') SetSourceIP('192.0.2.25')\n"
 	    "SetSender('') SetRecipient('eve@example.net') assert(destination == 'relay.example.net')\n"
+	    "assert(destinationport == 587 and sourceip == '192.0.2.25' and not senderdomain)\n"
 	    "assert(sender == '' and recipient == 'eve@example.net' and recipientdomain == 'example.net')");
 	all_is_changed();
 	run("Try{ host = 'Relay.Example.NET', port = 587, protocol = 'lmtp', tls = 'require_verify',\n"

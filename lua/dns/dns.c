@@ -414,7 +414,7 @@ dns_query(lua_State *L)
 
 	sl_options(L, 2, names);
 	if (memchr(name.p, '\0', name.n) != NULL)
-		return luaL_argerror(L, 1, "the name has a NUL byte");
+		return sl_arg_error(L, 1, "the name has a NUL byte");
 	lua_settop(L, 2);
 	type = type_arg(L);
 	return sl_await(L, question(L, name.p, type, 2), queried);

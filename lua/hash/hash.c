@@ -28,7 +28,7 @@ sha2_of(lua_State *L, int arg)
 		return SL_DIGEST_SHA384;
 	if (bits == 512)
 		return SL_DIGEST_SHA512;
-	return (enum sl_digest_alg)luaL_argerror(L, arg, "256, 384 or 512 expected");
+	return (enum sl_digest_alg)sl_arg_error(L, arg, "256, 384 or 512 expected");
 }
 
 static int
@@ -260,7 +260,7 @@ hash_uuidv5(lua_State *L)
 	char text[37];
 
 	if (!uuid_bytes(space, bytes))
-		return luaL_argerror(L, 1, "a UUID expected");
+		return sl_arg_error(L, 1, "a UUID expected");
 	sl_charge(L, value.n / BYTES_PER_STEP);
 	sl_buf_putstr(bytes, value);
 	if (bytes->failed || sl_digest_of(SL_DIGEST_SHA1, sl_buf_str(bytes), h) != 0)

@@ -108,7 +108,7 @@ take_recipients(lua_State *L, int arg, struct sl_made *made)
 	size_t n = one ? 1 : sl_count(L, arg), i;
 
 	if (n < 1 || n > MAX_RECIPIENTS)
-		luaL_argerror(L, arg, "from 1 to 100 addresses expected");
+		sl_arg_error(L, arg, "from 1 to 100 addresses expected");
 	list = sl_arena_alloc(sl_context_of(L)->arena, n * sizeof(*list));
 	if (list == NULL)
 		luaL_error(L, "out of memory");

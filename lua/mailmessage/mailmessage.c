@@ -184,7 +184,7 @@ modify_content(lua_State *L)
 	check_place(L, mail->message, start, count);
 	sl_charge(L, data.n / 8 + (draft->body != NULL ? draft->body->n : 0));
 	if (!has_whole_lines(data))
-		return luaL_argerror(L, 4, "lines that end by CR LF expected, without NUL");
+		return sl_arg_error(L, 4, "lines that end by CR LF expected, without NUL");
 	rc = sl_body_splice(mail->arena, draft->body, start, start + count, data,
 	    count == 0 ? SL_INSERT : SL_REPLACE, &body);
 	if (rc == SL_ERR_LIMIT)

@@ -343,7 +343,7 @@ parse_address(lua_State *L, int arg, bool null_ok, struct sl_address *out)
 	if (null_ok && text.n == 0)
 		return;
 	if (sl_address_parse(out, text, &err) != 0)
-		luaL_argerror(L, arg, err.text);
+		sl_arg_error(L, arg, err.text);
 }
 
 /*lua

@@ -248,7 +248,7 @@ number_number(lua_State *L)
 {
 	luaL_checkany(L, 1);
 	if (lua_type(L, 1) > LUA_TSTRING)
-		return luaL_argerror(L, 1, lua_pushfstring(L, "no number is in %s",
+		return sl_arg_error(L, 1, lua_pushfstring(L, "no number is in %s",
 		    sl_type_name(L, 1)));
 	sl_number(L, sl_to_number(L, 1));
 	return 1;

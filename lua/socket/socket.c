@@ -348,7 +348,7 @@ take_flag(lua_State *L, struct flags *f, struct sl_str name)
 	else if (sl_str_eq(name, SL_STR("MSG_DONTWAIT")))
 		f->now = true;
 	else
-		luaL_argerror(L, 3, "\"MSG_PEEK\", \"MSG_WAITALL\" or \"MSG_DONTWAIT\" expected");
+		sl_arg_error(L, 3, "\"MSG_PEEK\", \"MSG_WAITALL\" or \"MSG_DONTWAIT\" expected");
 }
 
 static struct flags
@@ -466,7 +466,7 @@ socket_shutdown(lua_State *L)
 	else if (sl_str_eq(how, SL_STR("SHUT_WR")))
 		sl_talk_shutdown(s->talk);
 	else if (!sl_str_eq(how, SL_STR("SHUT_RD")))
-		return luaL_argerror(L, 2, "\"SHUT_RD\", \"SHUT_WR\" or \"SHUT_RDWR\" expected");
+		return sl_arg_error(L, 2, "\"SHUT_RD\", \"SHUT_WR\" or \"SHUT_RDWR\" expected");
 	lua_settop(L, 1);
 	return 1;
 }

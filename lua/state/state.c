@@ -115,7 +115,7 @@ value_arg(lua_State *L, int arg)
 	luaL_checkany(L, arg);
 	luaL_argcheck(L, !sl_holds_object(L, arg), arg, "an object isn't plain data");
 	if (sl_json_encode(L, arg, text, false, false, &err) != 0)
-		luaL_argerror(L, arg, err.text);
+		sl_arg_error(L, arg, err.text);
 	s.p = lua_pushlstring(L, text->p, text->n);	/* the scratch is needed for the key */
 	s.n = text->n;
 	return s;

@@ -63,7 +63,7 @@ string_ord(lua_State *L)
 	struct sl_str s = sl_arg_string(L, 1);
 
 	if (s.n == 0)
-		return luaL_argerror(L, 1, "the string is empty");
+		return sl_arg_error(L, 1, "the string is empty");
 	sl_number(L, (unsigned char)s.p[0]);
 	return 1;
 }
@@ -425,7 +425,7 @@ split(lua_State *L, int string, int delimiter)
 	size_t together = 1;
 
 	if (at.n == 0)
-		return luaL_argerror(L, delimiter, "the delimiter is empty");
+		return sl_arg_error(L, delimiter, "the delimiter is empty");
 	charge_bytes(L, s.n);
 	if (limit < 0)
 		together = head_pieces(s, at, limit);
@@ -504,7 +504,7 @@ element(lua_State *L, int list)
 	int type = lua_type(L, -1);
 
 	if (type != LUA_TSTRING && type != LUA_TNUMBER && !(type == LUA_TBOOLEAN && sl_is_hsl(L)))
-		luaL_argerror(L, list, lua_pushfstring(L, "a %s among the elements can't be joined",
+		sl_arg_error(L, list, lua_pushfstring(L, "a %s among the elements can't be joined",
 		    sl_type_name(L, -1)));
 	if (type != LUA_TSTRING && sl_is_hsl(L)) {
 		sl_to_string(L, -1);

@@ -114,9 +114,9 @@ format_of(lua_State *L, int arg)
 	struct sl_str s = sl_arg_string(L, arg);
 
 	if (s.n > MAX_FORMAT)
-		luaL_argerror(L, arg, "the format is longer than 1000 bytes");
+		sl_arg_error(L, arg, "the format is longer than 1000 bytes");
 	if (memchr(s.p, '\0', s.n) != NULL)
-		luaL_argerror(L, arg, "the format has a NUL byte");
+		sl_arg_error(L, arg, "the format has a NUL byte");
 	return s;
 }
 
@@ -151,13 +151,13 @@ time_strftime(lua_State *L)
 	size_t n;
 
 	if ((local ? localtime_r(&t, &tm) : gmtime_r(&t, &tm)) == NULL)
-		return luaL_argerror(L, 2, "no calendar has this time");
+		return sl_arg_error(L, 2, "no calendar has this time");
 	/* The mark tells an empty result from one that doesn't fit. */
 	snprintf(marked, sizeof(marked), "%s.", format.p);
 	sl_charge(L, format.n * 8);
 	n = format_time(text, sizeof(text), marked, &tm);
 	if (n == 0)
-		return luaL_argerror(L, 1, "the text gets too long");
+		return sl_arg_error(L, 1, "the text gets too long");
 	sl_charge(L, n / 8);
 	sl_string(L, (struct sl_str){ text, n - 1 });
 	return 1;

@@ -399,8 +399,9 @@ function MailMessage_methods:toString() end
 ---
 --- In every phase.
 ---@param field? string a DKIM-Signature field as it stands, name included
+---@param options? {} none is known
 ---@return table[]|table? result the list of ScanDKIM; with a field its result alone, none if it isn't one of them
-function MailMessage_methods:verifyDKIM(field) end
+function MailMessage_methods:verifyDKIM(field, options) end
 
 ---@class Socket
 local Socket_methods = {}

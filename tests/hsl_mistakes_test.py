@@ -1,13 +1,12 @@
 """What people write who know another language better, or paste from a page: each mistake is told once,
 where it is, with what to write, and what follows is read as if it were right."""
 
-import os
 import re
 import subprocess
 
 import pytest
 
-SLUICE = os.environ.get("SLUICE", "build/sluice")
+from harness import SLUICE
 
 QUOTES = "strings are \"text\", or ''text'' without escapes"
 

@@ -582,6 +582,18 @@ class TestConnections:
             assert m.transaction(MESSAGE).command == "c"
             assert b"X-Policy: new\r\n" in m.delivered(MESSAGE)
 
+    def test_codes_are_the_scripts_and_the_envelope_is_the_mail_servers(self, make):
+        """What Accept says of a reply isn't sent: the mail server has its own; it can't change who was asked about."""
+        script = """if recipient:find("^one") then Reject("No", { reply_codes = { code = 551, enhanced = { 5, 1, 6 } } }) end
+if recipient:find("^two") then Accept{ reason = "Fine", reply_codes = { code = 252 } } end
+Accept{ recipient = "other@example.org" }
+"""
+        with session(make(rcptto=script).port) as m:
+            m.mail()
+            assert m.rcpt("<one@example.org>").text == "551 5.1.6 No"
+            assert m.rcpt("<two@example.org>").command == "c"
+            assert m.rcpt("<three@example.org>").text.startswith("451 4.3.0 ")
+
     def test_reload_to_a_policy_that_needs_more(self, make):
         server = make(rcptto="Accept()")
         with session(server.port) as m:

@@ -591,7 +591,8 @@ function Block(reason, options) end
 --- Give up and send the sender a delivery status notification, and end the flow.
 ---
 --- In postdelivery.
-function Bounce() end
+---@param options? {} none is known
+function Bounce(options) end
 
 --- The domains that signed the message (DKIM's signing domain identifiers), each with the best of its results.
 ---
@@ -660,7 +661,8 @@ function DelHeader(name) end
 --- Accept the message and drop it, and end the flow. The client hears success.
 ---
 --- In eod, data, predelivery, postdelivery.
-function Delete() end
+---@param options? {} none is known
+function Delete(options) end
 
 --- Deliver the message to the recipient of this run, and end the flow.
 ---
@@ -688,7 +690,8 @@ function Done() end
 --- Give up and send the sender a delivery status notification, and end the flow.
 ---
 --- In postdelivery.
-function GenerateDSN() end
+---@param options? {} none is known
+function GenerateDSN(options) end
 
 --- The addresses in the value of From, To, Cc and the like.
 ---

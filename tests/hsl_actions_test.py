@@ -35,6 +35,7 @@ FAILURES = {
     "no address": ("rcptto", 'Accept(["recipient" => ["localpart" => "a"]]);', 'option "recipient"'),
     "one recipient's option in eod": ("eod", 'Quarantine("spam", ["done" => false]);', 'option "done" is one of data'),
     "no transport": ("rcptto", 'Accept(["transportid" => "three"]);', "three"),
+    "an option of Delete": ("data", 'Delete(["reason" => "x"]);', 'option "reason" is unknown'),
     "an unknown option": ("rcptto", 'Accept(["user" => "x"]);', "user"),
     "a user where nobody logs in": ("rcptto", 'Accept(["username" => "x"]);', "is one of auth"),
 }

@@ -455,14 +455,25 @@ action_quarantine(lua_State *L)
 	return sl_end(L);
 }
 
+static void
+no_options(lua_State *L)
+{
+	static const char *const names[] = { NULL };
+
+	sl_options(L, 1, names);
+}
+
 /*lua
 Accept the message and drop it, and end the flow. The client hears success.
+
+@param options? table  none is known
 
     Delete()
 */
 static int
 action_delete(lua_State *L)
 {
+	no_options(L);
 	decide(L, SL_DELETE);
 	return sl_end(L);
 }
@@ -564,11 +575,14 @@ action_default(lua_State *L)
 /*lua
 Give up and send the sender a delivery status notification, and end the flow.
 
+@param options? table  none is known
+
     GenerateDSN()
 */
 static int
 action_generate_dsn(lua_State *L)
 {
+	no_options(L);
 	decide(L, SL_GENERATE_DSN);
 	return sl_end(L);
 }

@@ -168,6 +168,8 @@ put_back(void **state)
 	assert_true(got.failed);
 	run_after("Default() Retry()");
 	assert_true(got.action == SL_NO_ACTION && !got.failed);
+	run_after("Bounce{ reason = 'x' }");
+	assert_true(got.failed);
 	run_after("Bounce() Retry()");
 	assert_true(got.action == SL_GENERATE_DSN && !got.failed);
 }
@@ -184,7 +186,7 @@ mistakes_put_it_off(void **state)
 		"SetHELO('')", "SetSourceIP('netaddr:1')", "SetSourceIP('192.0.2')", "SetSourceIP('192.0.2.1', { nonlocal_source = true })", "Try{ hosts = 'x' }",
 		"Try{ host = 5 }", "Try{ port = 'x' }", "Try{ sender = 'nobody' }", "Try{ recipient = '' }",
 		"Try{ protocol = '' }", "Try{ recipient = { localpart = 'eve' } }", "Try{ recipient = { name = 'eve' } }",
-		"Try{ sourceip = {} }", "Try{ sourceip = { 5 } }", "Queue{ hold = true }", "Default()", "Bounce()",
+		"Try{ sourceip = {} }", "Try{ sourceip = { 5 } }", "Queue{ hold = true }", "Default()", "Bounce()", "Delete{ x = 1 }",
 	};
 	size_t i;
 

@@ -225,32 +225,41 @@ sl_json_tree(lua_State *L, int index, json_t **out, struct sl_err *err)
 	return rc;
 }
 
+/* The text of a name or value at 'index' in its place; false: it is none. */
+static bool
+make_text(lua_State *L, int index)
+{
+	int type = lua_type(L, index);
+
+	if (sl_is_hsl(L) && (type == LUA_TNUMBER || type == LUA_TBOOLEAN)) {
+		sl_to_string(L, index);
+		lua_replace(L, index);
+		return true;
+	}
+	return type == LUA_TSTRING;
+}
+
 int
 sl_json_texts(lua_State *L, int index, struct sl_buf *out, struct sl_err *err)
 {
-	int top = lua_gettop(L), type, rc;
-	size_t i;
+	size_t i, n = 0;
+	int top, rc = 0;
 
 	index = lua_absindex(L, index);
-	sl_map_new(L);
-	for (i = 0; sl_each(L, index, &i);) {
-		type = lua_type(L, -1);
-		if (sl_is_hsl(L) && (type == LUA_TNUMBER || type == LUA_TBOOLEAN)) {
-			sl_to_string(L, -1);
-			lua_replace(L, -2);
-			type = LUA_TSTRING;
-		}
-		if (lua_type(L, -2) != LUA_TSTRING || type != LUA_TSTRING) {
-			lua_settop(L, top);
+	sl_buf_putc(out, '{');
+	for (i = 0; sl_each(L, index, &i); lua_settop(L, top)) {
+		top = lua_gettop(L);
+		if (!make_text(L, top - 1) || !make_text(L, top))
 			return sl_err_set(err, SL_ERR_INVAL, "names and values must be strings");
-		}
-		lua_pushvalue(L, top + 1);
-		lua_insert(L, -3);
-		sl_map_set_key(L);
+		if (n++ > 0)
+			sl_buf_putc(out, ',');
+		rc = sl_json_encode(L, top - 1, out, false, false, err);
+		sl_buf_putc(out, ':');
+		if (rc != 0 || (rc = sl_json_encode(L, top, out, false, false, err)) != 0)
+			return rc;
 	}
-	rc = sl_json_encode(L, top + 1, out, false, false, err);
-	lua_settop(L, top);
-	return rc;
+	sl_buf_putc(out, '}');
+	return out->failed ? sl_err_set(err, SL_ERR_NOMEM, "out of memory") : 0;
 }
 
 /* ---- from JSON ------------------------------------------------------------------ */

@@ -124,7 +124,8 @@ const char *sl_type_name(lua_State *L, int index);	/* "none", "array" for HSL; e
 /* Values to JSON and back (jansson inside); -1 and err for what JSON can't hold. */
 int	 sl_json_encode(lua_State *L, int index, struct sl_buf *out, bool ascii, bool pretty,
 	    struct sl_err *err);
-/* Metadata: texts by name. In HSL numbers and booleans become texts, as '.' makes them. */
+/* Metadata: an object of texts by name. In HSL numbers and booleans become texts, as '.' makes
+ * them. Where it fails the stack has more on it. */
 int	 sl_json_texts(lua_State *L, int index, struct sl_buf *out, struct sl_err *err);
 /* Pushes the value. Caps: depth 100, 1 MB of text unless 'max' says otherwise. */
 int	 sl_json_decode(lua_State *L, struct sl_str text, size_t max, struct sl_err *err);

@@ -414,12 +414,14 @@ add_to(lua_State *L, int arg, int options, const struct sl_made *made)
 static void
 add_one(lua_State *L, int arg)
 {
-	struct sl_str value = sl_arg_string(L, lua_gettop(L)), name;
+	struct sl_str value = sl_arg_string(L, lua_gettop(L)), name = { "", 0 };
 
 	if (lua_type(L, -2) == LUA_TSTRING)
 		name = sl_arg_string(L, lua_gettop(L) - 1);
-	else if (sl_str_chr(value, ':') < 0 || !sl_str_split(&value, ':', &name))
+	else if (sl_str_chr(value, ':') < 0)
 		luaL_error(L, "option \"headers\": \"%s\" is not \"Name: value\"", value.p);
+	else
+		sl_str_split(&value, ':', &name);
 	sl_compose_header(L, arg, name, sl_str_trim(value));
 }
 

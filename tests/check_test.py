@@ -67,8 +67,8 @@ WRONG = {
         "data", "DKIMSign('s')\n",
         (1, 1, "error", "arguments", "DKIMSign takes 3 to 4 arguments, 1 given")),
     "too many": (
-        "data", "Delete('x')\n",
-        (1, 1, "warning", "arguments", "Delete takes 0 arguments, 1 given")),
+        "data", "Done('x')\n",
+        (1, 1, "warning", "arguments", "Done takes 0 arguments, 1 given")),
     "of a class's function": (
         "data", "local t = { String = tostring } t.String()\nlocal m = MailMessage.String()\n",
         (2, 23, "error", "arguments", "MailMessage.String takes 1 argument, 0 given")),

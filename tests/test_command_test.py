@@ -235,7 +235,7 @@ HSL_FAILS = {
                         "tests/a_test.hsl:9: code: expected 550, found 250"),
     "a name that nobody answers": ('$t->smtp(message("X-Ask", "lost.example"));',
                                    "DNS: nobody answered TXT lost.example"),
-    "an error of the test": ("$x = $nope;", "tests/a_test.hsl:9: $nope is not assigned"),
+    "an error of the test": ("$x = $nope;", "tests/a_test.hsl:9:6: $nope is not assigned"),
     "an error after a failure": ("try { $t->check(false, \"not this\"); } catch ($e) { } $x = $nope;",
                                  "$nope is not assigned"),
     "a method that isn't": ("$t->smpt();", "tests/a_test.hsl:9: there is no smpt"),

@@ -109,8 +109,8 @@ def test_what_ends_the_header(tmp_path, text, header, body):
 
 
 WRONG = [
-    ("MailMessage.String()", "bad argument #1 to 'String' (string expected"),
-    ("MailMessage.String{}", "bad argument #1 to 'String' (string expected"),
+    ("MailMessage.String()", "bad argument #1 to 'MailMessage.String' (string expected"),
+    ("MailMessage.String{}", "bad argument #1 to 'MailMessage.String' (string expected"),
     ('MailMessage.String("A: b"):queue("", "a@example.org")', "MailMessage:queue stores with the message that is judged"),
     ('MailMessage.String("A: b"):nothing()', "MailMessage has no method nothing"),
     ('MailMessage.String("A: b"):remove()', "it isn't a part of a multipart"),

@@ -205,8 +205,9 @@ end
 --- "final"), classes (of builtins' objects, name -> true), facts (name -> true), by_id(id) -> path or
 --- nil, folder() -> the folder that stands before the path of a script that has no policy, or "",
 --- level: 2016 or 2026, of files that don't say theirs.
---- 'role': nil for main code, "lines" of a REPL, "part" of who includes or imports it. Gives code, warnings, list of the .hsl
---- files that it includes or imports and of the data it imports; or nil, errors.
+--- 'role': nil for main code, "lines" of a REPL, "part" of who includes or imports it. Gives code,
+--- warnings, list of the .hsl files that it includes or imports and of the data it imports; or nil,
+--- errors.
 function compiler.compile(source, path, host, role)
   if #source > MAX_SOURCE then
     return nil, { ("%s:1:1: the file has more than %d bytes"):format(path, MAX_SOURCE) }

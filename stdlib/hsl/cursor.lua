@@ -72,7 +72,8 @@ local function expect(self, op, where)
   local at = found
   if stop and op == ";" and stop.line < found.line then
     at = stop
-  elseif before and before.type == "str" and found.type ~= "op" and found.type ~= "eof" and stop.line == found.line and stop.col == found.col then
+  elseif before and before.type == "str" and found.type ~= "op" and found.type ~= "eof" and
+      stop.line == found.line and stop.col == found.col then
     hint = before.line < stop.line and
       ("the string that begins in line %d ends before it"):format(before.line) or
       'the string ends before it: \\" is a quote in one, and \'.\' joins texts'

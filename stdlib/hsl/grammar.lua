@@ -307,8 +307,9 @@ local function name_or_word(self, token)
   end
   if is_op(self, "=") then
     local before = self.tokens[self.at - 2]
-    fail(self, token, "'" .. token.value .. "' can't be assigned to", before and before.value == "." and
-      "a member is $a->" .. token.value .. ", an element $a[\"" .. token.value .. "\"]" or "variables begin with $")
+    local hint = before and before.value == "." and
+      ('a member is $a->%s, an element $a["%s"]'):format(token.value, token.value)
+    fail(self, token, "'" .. token.value .. "' can't be assigned to", hint or "variables begin with $")
   end
   return node(self, "name", token, { name = token.value })
 end

@@ -333,7 +333,8 @@ local function member(self, class)
     elseif accept_word(self, "private") then private = true
     elseif accept_word(self, "readonly") then readonly = true
     elseif foreign.access[peek(self).value] and peek(self).type == "name" then
-      self.diag:error(peek(self), ("there is no '%s'"):format(peek(self).value), foreign.access[advance(self).value])
+      local word = advance(self)
+      self.diag:error(word, ("there is no '%s'"):format(word.value), foreign.access[word.value])
     else break end
   end
   local token = advance(self)

@@ -7,7 +7,9 @@ for op in ("== != === !== < > <= >= =~ !~"):gmatch("%S+") do comparisons[op] = t
 
 -- Builtins that always answer with a boolean.
 local predicates = {}
-for name in ([[is_array is_string is_number is_object is_function is_boolean]]):gmatch("%S+") do predicates[name] = true end
+for name in ("is_array is_string is_number is_object is_function is_boolean"):gmatch("%S+") do
+  predicates[name] = true
+end
 
 -- What is found of a node holds until more is known of some variable; long rows ask for each part
 -- again and again.

@@ -219,6 +219,7 @@ local function include(word)
       fail(self, name, "what is included is named by a string without variables")
     end
     finish(self)
+    self.has_includes = true
     return node(self, "include", token, { path = name.value, once = word == "include_once" })
   end
 end
@@ -509,7 +510,7 @@ function parser.parse(tokens, diag)
     end
   end)
   if not ok and why ~= failure then error(why, 0) end
-  return { t = "file", line = 1, col = 1, body = lift.body(body) }
+  return { t = "file", line = 1, col = 1, body = lift.body(body), has_includes = self.has_includes }
 end
 
 return parser

@@ -337,7 +337,7 @@ function walk_function(self, node)
   local known = bind_captures(self, node, outer)
   self.scope = node.scope
   self.frame = known
-  node.scope.pasted = self.has_includes and modules.shared_names(self, node.body)
+  node.scope.pasted = self.file.has_includes and modules.shared_names(self, node.body)
   if node.method then
     local this = variables.declare(self, "this", "local", node)
     this.param, this.assigned, this.opaque, this.read = true, true, true, true
@@ -587,11 +587,10 @@ end
 --- true), near(name), near_fact(name), parse(path) -> tree or nil. 'role': as the compiler's; unless it is
 --- nil, variables are shared with others.
 function resolver.resolve(file, diag, host, role)
-  local self = { diag = diag, host = host, role = role, functions = {},
+  local self = { file = file, diag = diag, host = host, role = role, functions = {},
     classes = {}, includes = {}, included_functions = {}, calls_builtin = {},
     exports = {}, cache_names = {}, accesses = {}, calls = {}, callers = {}, frame = {}, clears = {} }
   self.shared, self.main_assigns = survey.names(file)
-  self.has_includes = #survey.all_includes(file) > 0
   modules.look_into(self, file, { [diag.path] = "open" })
   for name in pairs(#diag.errors == 0 and modules.shared_names(self, file) or {}) do
     self.shared[name] = true

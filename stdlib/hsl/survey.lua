@@ -22,6 +22,7 @@ end
 -- The include statements below a node, in order; 'deep': those in functions too.
 local function includes_below(top, deep)
   local list = {}
+  if top.t == "file" and not top.has_includes then return list end
   local function go(node)
     if node.t == "func" and not deep then return end
     if node.t == "include" then list[#list + 1] = node end

@@ -70,6 +70,19 @@ def notes():
         one.stop()
 
 
+@pytest.fixture
+def serve(tmp_path):
+    made = []
+
+    def make(script):
+        made.append(Sluice(tmp_path, CONFIG, {"zone.txt": "", "data.hsl": script}).start())
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.stop()
+
+
 BOTH = [("/one", "one", "body=one"), ("/two", "two", "body=two")]
 
 
@@ -90,9 +103,9 @@ def test_exec_ends_when_they_are_made(tmp_path, notes):
     assert n.taken == BOTH
 
 
-def test_the_reply_does_not_wait_and_a_drain_does(tmp_path, notes):
+def test_the_reply_does_not_wait_and_a_drain_does(serve, notes):
     n = notes(may=False)
-    server = Sluice(tmp_path, CONFIG, {"zone.txt": "", "data.hsl": NOTES.replace("URL", n.url)}).start()
+    server = serve(NOTES.replace("URL", n.url))
     client = server.client()
     client.say("EHLO client.example")
     assert client.send("a@example.com", ["b@example.org"], text_message())[1].startswith("250")
@@ -106,14 +119,13 @@ def test_the_reply_does_not_wait_and_a_drain_does(tmp_path, notes):
     assert n.taken == BOTH
 
 
-def test_one_that_fails_for_good_is_in_the_log_without_its_query(tmp_path, notes):
+def test_one_that_fails_for_good_is_in_the_log_without_its_query(serve, notes):
     n = notes(refuse=1)
     script = f"""http("{n.url}/note?key=hidden", ["background" => true], [], "x");"""
-    server = Sluice(tmp_path, CONFIG, {"zone.txt": "", "data.hsl": script}).start()
+    server = serve(script)
     client = server.client()
     client.say("EHLO client.example")
     assert client.send("a@example.com", ["b@example.org"], text_message())[1].startswith("250")
     client.close()
     wait_for(lambda: f"http_background url={n.url}/note failed=" in server.text(), "the event")
     assert "HTTP status 503" in server.text() and "hidden" not in server.text()
-    server.stop()

@@ -904,7 +904,7 @@ function SetProtocol(protocol) end
 --- In `predelivery` for this attempt only.
 ---
 --- In data, predelivery.
----@param recipient string an address
+---@param recipient string|table an address, or its parts
 function SetRecipient(recipient) end
 
 --- Authenticate in this attempt. The password is a secret from here on.
@@ -919,7 +919,7 @@ function SetSASL(username, password) end
 --- In `predelivery` for this attempt only.
 ---
 --- In eod, data, predelivery.
----@param sender string an address, or "" for the null reverse-path
+---@param sender string|table an address, or its parts; "" for the null reverse-path
 function SetSender(sender) end
 
 --- Connect from another address of this machine in this attempt.

@@ -68,6 +68,16 @@ rig_write(const struct rig *r, const char *name, const char *text)
 	assert_int_equal(fclose(f), 0);
 }
 
+/* Of the policy's files; one that isn't there is fine. */
+static inline void
+rig_remove(const struct rig *r, const char *name)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/%s", r->folder, name);
+	remove(path);
+}
+
 static void
 rig_echo(void *arg, struct sl_str line)
 {

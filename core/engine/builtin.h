@@ -27,9 +27,9 @@ enum sl_phase_bit {
 #define SL_IMPURE	(1u << 17)	/* result isn't a function of its inputs: captures record it */
 #define SL_FINAL	(1u << 18)	/* a final action: never returns */
 #define SL_HSL		(1u << 19)	/* HSL's only: Lua has something else of this name, or no use for it */
-#define SL_YES_NO	(1u << 22)	/* a question: in HSL none where an argument is needed is answered with false */
-#define SL_TAPED	(1u << 21)	/* a tape notes and gives its results (core/tape/tape.h): nothing else of it is seen */
 #define SL_HEADER	(1u << 20)	/* of eod and data, and looks at no more than envelope and header */
+#define SL_TAPED	(1u << 21)	/* a tape notes and gives its results (core/tape/tape.h): nothing else of it is seen */
+#define SL_YES_NO	(1u << 22)	/* a question: in HSL none where an argument is needed is answered with false */
 
 /*
  * "Name", a function; or "Class:method" of the objects of a class, which are made by

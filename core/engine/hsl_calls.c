@@ -86,15 +86,14 @@ sl_hsl_check_count(lua_State *L, int function, int given, int hidden, const char
 		wrong_count(L, what, least, ar.isvararg ? -1 : most, given);
 }
 
-/* counted(words, least, most, ...): the arguments, if there are that many; most -1: any */
+/* counted(what, function, ...): the arguments, some of them unpacked, if it takes so many */
 static int
 counted(lua_State *L)
 {
-	lua_Integer n = lua_gettop(L) - 3, most = lua_tointeger(L, 3);
+	int n = lua_gettop(L) - 2;
 
-	if (n < lua_tointeger(L, 2) || (most >= 0 && n > most))
-		return luaL_error(L, "%s, %d given", lua_tostring(L, 1), (int)n);
-	return (int)n;
+	sl_hsl_check_count(L, 2, n, 0, lua_tostring(L, 1));
+	return n;
 }
 
 /* ---- values that are called -------------------------------------------------------------- */

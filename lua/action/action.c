@@ -8,7 +8,7 @@
 #include "../../core/engine/value.h"
 #include "../../core/policy/context.h"
 #include "../../core/policy/transaction.h"
-#include "../address/option.h"
+#include "../address/envelope.h"
 
 #define MAX_DELAY	(30.0 * 86400)
 #define MAX_LINES	20
@@ -23,7 +23,7 @@ decide(lua_State *L, enum sl_action action)
 
 /* The line lives on as a C string: a NUL in it is a control byte like others. */
 static const char *
-keep(lua_State *L, struct sl_str s)
+keep_line(lua_State *L, struct sl_str s)
 {
 	char *copy = sl_arena_strndup(sl_context_of(L)->arena, s.p, s.n), *nul;
 
@@ -51,13 +51,13 @@ take_reason(lua_State *L, int arg, struct sl_decision *d)
 	if (lua_istable(L, arg)) {
 		for (i = 0; sl_each(L, arg, &i); lua_pop(L, 2))
 			if (n < MAX_LINES)
-				lines[n++] = keep(L, sl_arg_string(L, lua_gettop(L)));
+				lines[n++] = keep_line(L, sl_arg_string(L, lua_gettop(L)));
 	} else if (sl_is_hsl(L)) {
 		text = sl_str_trim(sl_arg_string(L, arg));
 		while (n < MAX_LINES && sl_str_split(&text, '\n', &line))
-			lines[n++] = keep(L, sl_str_trim(line));
+			lines[n++] = keep_line(L, sl_str_trim(line));
 	} else {
-		lines[n++] = keep(L, sl_arg_string(L, arg));
+		lines[n++] = keep_line(L, sl_arg_string(L, arg));
 	}
 	d->lines = n > 0 ? lines : NULL;
 	d->nlines = n;
@@ -113,7 +113,7 @@ take_codes(lua_State *L, int arg, struct sl_decision *d, int first, const struct
 	if (!is_enhanced(enhanced, d->code))
 		luaL_error(L, "option \"enhanced\": \"%s\" is not an enhanced status code "
 		    "of class %d (RFC 3463)", enhanced.p, d->code / 100);
-	d->enhanced = keep(L, enhanced);
+	d->enhanced = sl_keep(L, enhanced);
 }
 
 /* The option "reply_codes", a table of both; true = it is there. */
@@ -149,21 +149,6 @@ take_reason_option(lua_State *L, int arg, struct sl_decision *d)
 		take_reason(L, lua_gettop(L), d);
 }
 
-/* Names are accepted with and without the 2016 prefix. */
-static const char *
-transport_name(lua_State *L, struct sl_str name)
-{
-	const struct sl_config *config = sl_context_config(sl_context_of(L));
-	const char *kept;
-
-	if (sl_str_starts(name, SL_STR("mailtransport:")))
-		name = sl_str_sub(name, 14, name.n);
-	kept = keep(L, name);
-	if (sl_config_transport(config, kept) == NULL)
-		luaL_error(L, "transport \"%s\" is not in sluice.lua", kept);
-	return kept;
-}
-
 /* ---- Accept, Reject, Defer -------------------------------------------- */
 
 static void
@@ -192,7 +177,7 @@ take_username(lua_State *L, int arg, struct sl_decision *d)
 	check_phase(L, "username", SL_AUTH);
 	if (username.n == 0)
 		luaL_error(L, "option \"username\": an empty name is nobody's");
-	d->username = keep(L, username);
+	d->username = sl_keep(L, username);
 }
 
 static void
@@ -203,15 +188,15 @@ take_envelope(lua_State *L, int arg, struct sl_decision *d)
 
 	if (sl_opt_address(L, arg, "sender", true, &a)) {
 		check_envelope_option(L, "sender", SL_MAILFROM);
-		d->address = keep(L, sl_str_of(a.address));
+		d->address = sl_keep(L, sl_str_of(a.address));
 	}
 	if (sl_opt_address(L, arg, "recipient", false, &a)) {
 		check_envelope_option(L, "recipient", SL_RCPTTO);
-		d->address = keep(L, sl_str_of(a.address));
+		d->address = sl_keep(L, sl_str_of(a.address));
 	}
 	if (transport.p != NULL) {
 		check_envelope_option(L, "transportid", SL_RCPTTO);
-		d->transport = transport_name(L, transport);
+		d->transport = sl_known_transport(L, transport);
 	}
 }
 
@@ -283,27 +268,6 @@ action_defer(lua_State *L)
 
 /* ---- Deliver, Quarantine, Delete, Done -------------------------------- */
 
-static const char *
-metadata_option(lua_State *L, int arg)
-{
-	struct sl_buf *json = sl_scratch(L);
-	struct sl_err err;
-	const char *kept;
-
-	if (!sl_opt_push(L, arg, "metadata")) {
-		lua_pop(L, 1);
-		return NULL;
-	}
-	sl_arg_table(L, lua_gettop(L));
-	if (sl_json_texts(L, -1, json, &err) != 0)
-		luaL_error(L, "option \"metadata\": %s", err.text);
-	kept = sl_arena_strndup(sl_context_of(L)->arena, json->p, json->n);
-	lua_pop(L, 1);
-	if (kept == NULL)
-		luaL_error(L, "out of memory");
-	return kept;
-}
-
 static void
 recipient_option(lua_State *L, int arg, struct sl_draft *draft)
 {
@@ -311,19 +275,19 @@ recipient_option(lua_State *L, int arg, struct sl_draft *draft)
 
 	if (!sl_opt_address(L, arg, "recipient", false, &a))
 		return;
-	draft->recipient = keep(L, sl_str_of(a.address));
-	draft->recipientdomain = keep(L, sl_str_of(a.domain));
+	draft->recipient = sl_keep(L, sl_str_of(a.address));
+	draft->recipientdomain = sl_keep(L, sl_str_of(a.domain));
 }
 
 static void
 delivery_options(lua_State *L, int arg, struct sl_draft *draft)
 {
 	struct sl_str transport = sl_opt_string(L, arg, "transportid", NULL);
-	const char *metadata = metadata_option(L, arg);
+	const char *metadata = sl_opt_metadata(L, arg);
 
 	recipient_option(L, arg, draft);
 	if (transport.p != NULL)
-		draft->transport = transport_name(L, transport);
+		draft->transport = sl_known_transport(L, transport);
 	if (metadata != NULL)
 		draft->metadata = metadata;
 }
@@ -369,8 +333,8 @@ deliver_elsewhere(lua_State *L)
 
 	if (sl_address_parse(&a, sl_arg_string(L, 1), &err) != 0)
 		return sl_arg_error(L, 1, err.text);
-	draft.recipient = keep(L, sl_str_of(a.address));
-	draft.transport = transport.p != NULL ? transport_name(L, transport) : NULL;
+	draft.recipient = sl_keep(L, sl_str_of(a.address));
+	draft.transport = transport.p != NULL ? sl_known_transport(L, transport) : NULL;
 	d = decide(L, SL_DELIVER);
 	d->recipient = draft.recipient;
 	d->transport = draft.transport;
@@ -432,7 +396,7 @@ action_quarantine(lua_State *L)
 
 	if (sl_str_starts(name, SL_STR("mailquarantine:")))
 		name = sl_str_sub(name, 15, name.n);
-	quarantine = keep(L, name);
+	quarantine = sl_keep(L, name);
 	if (!sl_config_quarantine(sl_context_config(ctx), quarantine))
 		return luaL_error(L, "quarantine \"%s\" is not in sluice.lua", quarantine);
 	sl_options(L, 2, names);

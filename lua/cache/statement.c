@@ -123,6 +123,7 @@ keep(lua_State *L, double ttl, bool updates)
 	struct sl_buf *bytes = sl_scratch(L);
 	double expires = now(L) + ttl;
 	struct sl_err err;
+
 	sl_buf_put(bytes, &expires, sizeof(expires));
 	if (sl_plain_encode(L, VALUE, bytes, &err) != 0)
 		luaL_error(L, "cache: the result: %s", err.text);

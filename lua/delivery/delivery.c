@@ -8,7 +8,7 @@
 #include "../../core/engine/builtin.h"
 #include "../../core/engine/value.h"
 #include "../../core/policy/context.h"
-#include "../address/option.h"
+#include "../address/envelope.h"
 
 static struct sl_attempt_changes *
 changes_of(lua_State *L)
@@ -17,16 +17,6 @@ changes_of(lua_State *L)
 }
 
 /* ---- checks: each returns a copy that lives as long as the attempt --------------------- */
-
-static const char *
-keep(lua_State *L, struct sl_str s)
-{
-	const char *copy = sl_arena_strndup(sl_context_of(L)->arena, s.p, s.n);
-
-	if (copy == NULL)
-		luaL_error(L, "out of memory");
-	return copy;
-}
 
 /* A name as DNS has it, or an address. */
 static const char *
@@ -37,10 +27,10 @@ host_name(lua_State *L, struct sl_str s)
 	char name[256];
 
 	if (sl_addr_parse_ip(&addr, s, 0) == 0)
-		return keep(L, s);
+		return sl_keep(L, s);
 	if (sl_domain_normalize(name, s, &err) != 0)
 		luaL_error(L, "\"%s\" is neither a host name nor an address: %s", s.p, err.text);
-	return keep(L, sl_str_of(name));
+	return sl_keep(L, sl_str_of(name));
 }
 
 static const char *
@@ -51,7 +41,7 @@ helo_name(lua_State *L, struct sl_str s)
 
 	if (sl_domain_normalize(name, s, &err) != 0)
 		luaL_error(L, "HELO: \"%s\": %s", s.p, err.text);
-	return keep(L, sl_str_of(name));
+	return sl_keep(L, sl_str_of(name));
 }
 
 static const char *
@@ -61,7 +51,7 @@ source_address(lua_State *L, struct sl_str s)
 
 	if (sl_addr_parse_ip(&addr, s, 0) != 0)
 		luaL_error(L, "\"%s\" is not an IP address", s.p);
-	return keep(L, s);
+	return sl_keep(L, s);
 }
 
 /* RFC 4616 2: the parts of a PLAIN message are between NULs. */
@@ -70,7 +60,7 @@ credential(lua_State *L, struct sl_str s)
 {
 	if (memchr(s.p, '\0', s.n) != NULL)
 		luaL_error(L, "a user name or password with a NUL in it can't be sent");
-	return keep(L, s);
+	return sl_keep(L, s);
 }
 
 static const char *

@@ -25,11 +25,8 @@ set_up(void **state)
 static int
 tear_down(void **state)
 {
-	char path[300];
-
 	(void)state;
-	snprintf(path, sizeof(path), "%s/postdelivery.lua", rig.folder);
-	unlink(path);
+	rig_remove(&rig, "postdelivery.lua");
 	rig_clear(&rig);
 	return 0;
 }

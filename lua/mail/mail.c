@@ -11,6 +11,7 @@
 #include "../../core/policy/config.h"
 #include "../../core/policy/made.h"
 #include "../../core/policy/parts.h"
+#include "../address/envelope.h"
 #include "../compose/compose.h"
 #include "../mailmessage/mailmessage.h"
 
@@ -20,83 +21,19 @@
 /* ---- the envelope ---------------------------------------------------------- */
 
 static const char *
-keep(lua_State *L, struct sl_str s)
-{
-	const char *copy = sl_arena_strndup(sl_context_of(L)->arena, s.p, s.n);
-
-	if (copy == NULL)
-		luaL_error(L, "out of memory");
-	return copy;
-}
-
-/* A table of one address, with its two halves: as facts have them. */
-static bool
-is_halves(lua_State *L, int arg)
-{
-	bool yes = lua_istable(L, arg) && sl_opt_push(L, arg, "localpart");
-
-	if (lua_istable(L, arg))
-		lua_pop(L, 1);
-	return yes;
-}
-
-/* The address at 'arg': a string, or a table with localpart and domain; "" for the null path. */
-static struct sl_str
-address_text(lua_State *L, int arg)
-{
-	struct sl_str local, domain;
-	struct sl_buf *text;
-
-	if (!lua_istable(L, arg))
-		return sl_arg_string(L, arg);
-	local = sl_opt_string(L, arg, "localpart", "");
-	domain = sl_opt_string(L, arg, "domain", "");
-	text = sl_scratch(L);
-	sl_buf_putstr(text, local);
-	if (domain.n > 0)
-		sl_buf_putc(text, '@');
-	sl_buf_putstr(text, domain);
-	if (text->failed)
-		luaL_error(L, "out of memory");
-	return (struct sl_str){ keep(L, sl_buf_str(text)), text->n };
-}
-
-/* Raises for what is none; the null path is n 0. */
-static void
-address_arg(lua_State *L, int arg, bool null_ok, struct sl_address *a)
-{
-	struct sl_str text = address_text(L, arg);
-	struct sl_err err;
-
-	memset(a, 0, sizeof(*a));
-	if (null_ok && text.n == 0)
-		return;
-	if (sl_address_parse(a, text, &err) != 0)
-		luaL_error(L, "\"%s\": %s", text.p, err.text);
-}
-
-static const char *
 address(lua_State *L, int arg, bool null_ok)
 {
 	struct sl_address a;
 
-	address_arg(L, arg, null_ok, &a);
-	return keep(L, sl_str_of(a.address));
+	sl_arg_address(L, arg, null_ok, &a);
+	return sl_keep(L, sl_str_of(a.address));
 }
 
+/* "" is none: the row's of the relay table. */
 static const char *
 transport(lua_State *L, struct sl_str name)
 {
-	const char *kept;
-
-	if (sl_str_starts(name, SL_STR("mailtransport:")))
-		name = sl_str_sub(name, 14, name.n);
-	if (name.n == 0)
-		return NULL;
-	kept = keep(L, name);
-	if (sl_config_transport(sl_context_config(sl_context_of(L)), kept) == NULL)
-		luaL_error(L, "transport \"%s\" is not in sluice.lua", kept);
-	return kept;
+	return name.n > 0 ? sl_known_transport(L, name) : NULL;
 }
 
 /* An address or a list of them at 'arg'. */
@@ -104,7 +41,7 @@ static void
 take_recipients(lua_State *L, int arg, struct sl_made *made)
 {
 	struct sl_out_recipient *list;
-	bool one = !lua_istable(L, arg) || is_halves(L, arg);
+	bool one = !lua_istable(L, arg) || sl_is_address_parts(L, arg);
 	size_t n = one ? 1 : sl_count(L, arg), i;
 
 	if (n < 1 || n > MAX_RECIPIENTS)
@@ -122,31 +59,10 @@ take_recipients(lua_State *L, int arg, struct sl_made *made)
 		list[made->n++].recipient = address(L, lua_gettop(L), false);
 }
 
-/* Names and values, as SetMetaData takes them. */
-static const char *
-metadata_option(lua_State *L, int arg)
-{
-	struct sl_buf *json;
-	struct sl_err err;
-	int at;
-
-	if (!sl_opt_push(L, arg, "metadata")) {
-		lua_pop(L, 1);
-		return NULL;
-	}
-	at = lua_gettop(L);
-	sl_arg_table(L, at);
-	json = sl_scratch(L);
-	if (sl_json_texts(L, at, json, &err) != 0)
-		luaL_error(L, "option \"metadata\": %s", err.text);
-	lua_pop(L, 1);
-	return keep(L, sl_buf_str(json));
-}
-
 static void
 take_options(lua_State *L, int arg, struct sl_made *made, const char *transportid)
 {
-	const char *metadata = metadata_option(L, arg);
+	const char *metadata = sl_opt_metadata(L, arg);
 	double delay = sl_opt_number(L, arg, "delay", 0, MAX_DELAY, 0);
 
 	made->stays = sl_opt_bool(L, arg, "always", sl_is_hsl(L));
@@ -325,14 +241,14 @@ queue_message(lua_State *L)
 		return queue_text(L);
 	draft = *sl_part_draft(L, 1);
 	ctx = sl_context_of(L);
-	address_arg(L, 2, true, &from);
-	address_arg(L, 3, false, &to);
-	draft.sender = keep(L, sl_str_of(from.address));
-	draft.senderdomain = from.domain[0] != '\0' ? keep(L, sl_str_of(from.domain)) : NULL;
-	draft.recipient = keep(L, sl_str_of(to.address));
-	draft.recipientdomain = keep(L, sl_str_of(to.domain));
+	sl_arg_address(L, 2, true, &from);
+	sl_arg_address(L, 3, false, &to);
+	draft.sender = sl_keep(L, sl_str_of(from.address));
+	draft.senderdomain = from.domain[0] != '\0' ? sl_keep(L, sl_str_of(from.domain)) : NULL;
+	draft.recipient = sl_keep(L, sl_str_of(to.address));
+	draft.recipientdomain = sl_keep(L, sl_str_of(to.domain));
 	draft.transport = transport(L, sl_arg_opt_string(L, 4, ""));
-	metadata = metadata_option(L, 5);
+	metadata = sl_opt_metadata(L, 5);
 	if (metadata != NULL)
 		draft.metadata = metadata;
 	draft.delay = sl_opt_number(L, 5, "delay", 0, MAX_DELAY, draft.delay);

@@ -187,11 +187,9 @@ static void
 mail_as_in_2016(void **state)
 {
 	const struct outcome *o;
-	char path[200];
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/data.lua", rig.folder);
-	remove(path);
+	rig_remove(&rig, "data.lua");
 	rig_write(&rig, "data.hsl", "mail(\"\", \"a@example.org\", \"s\", \"<b>t</b>\", [\"serverid\" => \"mailserver:inbound\","
 	    " \"transportid\" => \"mailtransport:other\", \"rawbody\" => false]);\n"
 	    "mail(\"\", \"b@example.org\", \"s\", \"t\", [\"plaintext\" => true]);");
@@ -201,8 +199,7 @@ mail_as_in_2016(void **state)
 	assert_has(o->copy[1].bytes, "\r\nContent-Type: text/html");
 	assert_string_equal(o->copy[1].transport, "other");
 	assert_has(o->copy[2].bytes, "\r\nContent-Type: text/plain");
-	snprintf(path, sizeof(path), "%s/data.hsl", rig.folder);
-	remove(path);
+	rig_remove(&rig, "data.hsl");
 }
 
 /* A large body is the script's once: what is written of it isn't in the script's memory. */
@@ -217,7 +214,7 @@ a_large_body_is_not_copied(void **state)
 		    "MIME()->addHeader(\"From\", \"a@example.org\")->appendPart(MIME()->setType(\"application/pdf\")->setBody($body))\n"
 		    "->queue(\"\", \"eve@example.org\"); mail(\"\", \"eve@example.org\", \"s\", $body); Delete();" },
 	};
-	char path[200], config[sizeof(rig_config) + 60];
+	char config[sizeof(rig_config) + 60];
 
 	(void)state;
 	snprintf(config, sizeof(config), "%.*s, limits = { memory = '24M', steps = 100000000 } }", (int)(strrchr(rig_config, '}') - rig_config),
@@ -232,8 +229,7 @@ a_large_body_is_not_copied(void **state)
 		if (o->code != 250 || o->n != 2)
 			fail_msg("%s: %s %s", scripts[i][0], o->text, o->where);
 		assert_true(strlen(o->copy[0].bytes) > 14 * 1000 * 1000 && strlen(o->copy[1].bytes) > 10 * 1024 * 1024);
-		snprintf(path, sizeof(path), "%s/%s", rig.folder, scripts[i][0]);
-		remove(path);
+		rig_remove(&rig, scripts[i][0]);
 	}
 	rig_write(&rig, "data.lua", "local m = MIME():setBody(('x'):rep(12 * 1024 * 1024))\n"
 	    "for i = 1, 6 do m:queue('', 'eve@example.org') end");

@@ -8,15 +8,6 @@ static struct rig rig;
 	"MC4CAQAwBQYDK2VwBCIEICxPuuaattNWMLDqu6oLC+Jt23SekT7af/TGNTOqYxnP\n" \
 	"-----END PRIVATE KEY-----\n"
 
-static void
-remove_script(const char *name)
-{
-	char path[200];
-
-	snprintf(path, sizeof(path), "%s/%s", rig.folder, name);
-	remove(path);
-}
-
 static int
 set_up(void **state)
 {
@@ -34,7 +25,7 @@ static int
 tear_down(void **state)
 {
 	(void)state;
-	remove_script("eod.hsl");
+	rig_remove(&rig, "eod.hsl");
 	rig_clear(&rig);
 	return 0;
 }
@@ -45,7 +36,7 @@ run(const char *file, const char *script, const char *message, bool two)
 	static const char *const names[] = { "eod.lua", "data.lua", "eod.hsl", "data.hsl" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		remove_script(names[i]);
+		rig_remove(&rig, names[i]);
 	rig_write(&rig, file, script);
 	rig_load(&rig);
 	return rig_send(&rig, message, two);

@@ -29,11 +29,8 @@ set_up(void **state)
 static int
 tear_down(void **state)
 {
-	char path[200];
-
 	(void)state;
-	snprintf(path, sizeof(path), "%s/data.hsl", rig.folder);
-	remove(path);
+	rig_remove(&rig, "data.hsl");
 	rig_clear(&rig);
 	return 0;
 }

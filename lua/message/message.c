@@ -9,6 +9,7 @@
 #include "../../core/policy/config.h"
 #include "../../core/policy/context.h"
 #include "../../core/policy/owner.h"
+#include "../address/envelope.h"
 
 #define MAX_DELAY	(30.0 * 86400)
 #define MAX_ADDRESSES	1000
@@ -19,16 +20,6 @@ static struct sl_head *
 head_of(lua_State *L)
 {
 	return sl_context_of(L)->draft->head;
-}
-
-static const char *
-keep(lua_State *L, struct sl_str s)
-{
-	const char *copy = sl_arena_strndup(sl_context_of(L)->arena, s.p, s.n);
-
-	if (copy == NULL)
-		luaL_error(L, "out of memory");
-	return copy;
 }
 
 /* Pushes the value of a field: decoded to UTF-8, or only unfolded. */
@@ -333,25 +324,12 @@ del_header(lua_State *L)
 
 /* ---- envelope -------------------------------------------------------- */
 
-static void
-parse_address(lua_State *L, int arg, bool null_ok, struct sl_address *out)
-{
-	struct sl_str text = sl_arg_string(L, arg);
-	struct sl_err err;
-
-	memset(out, 0, sizeof(*out));
-	if (null_ok && text.n == 0)
-		return;
-	if (sl_address_parse(out, text, &err) != 0)
-		sl_arg_error(L, arg, err.text);
-}
-
 /*lua
 Change the reverse-path that the message leaves with.
 
 In `predelivery` for this attempt only.
 
-@param sender string  an address, or "" for the null reverse-path
+@param sender string|table  an address, or its parts; "" for the null reverse-path
 
     SetSender("bounces@example.org")
 */
@@ -361,14 +339,14 @@ set_sender(lua_State *L)
 	struct sl_context *ctx = sl_context_of(L);
 	struct sl_address a;
 
-	parse_address(L, 1, true, &a);
+	sl_arg_address(L, 1, true, &a);
 	if (ctx->attempt != NULL) {
 		if (sl_queued_set_sender(ctx->attempt, &a) != 0)
 			return luaL_error(L, "out of memory");
 		return 0;
 	}
-	ctx->draft->sender = keep(L, sl_str_of(a.address));
-	ctx->draft->senderdomain = a.domain[0] != '\0' ? keep(L, sl_str_of(a.domain)) : NULL;
+	ctx->draft->sender = sl_keep(L, sl_str_of(a.address));
+	ctx->draft->senderdomain = a.domain[0] != '\0' ? sl_keep(L, sl_str_of(a.domain)) : NULL;
 	return 0;
 }
 
@@ -377,7 +355,7 @@ Send this run's copy to another recipient: the operator's own routing.
 
 In `predelivery` for this attempt only.
 
-@param recipient string  an address
+@param recipient string|table  an address, or its parts
 
     SetRecipient("archive@example.org")
 */
@@ -387,14 +365,14 @@ set_recipient(lua_State *L)
 	struct sl_context *ctx = sl_context_of(L);
 	struct sl_address a;
 
-	parse_address(L, 1, false, &a);
+	sl_arg_address(L, 1, false, &a);
 	if (ctx->attempt != NULL) {
 		if (sl_queued_set_recipient(ctx->attempt, &a) != 0)
 			return luaL_error(L, "out of memory");
 		return 0;
 	}
-	ctx->draft->recipient = keep(L, sl_str_of(a.address));
-	ctx->draft->recipientdomain = keep(L, sl_str_of(a.domain));
+	ctx->draft->recipient = sl_keep(L, sl_str_of(a.address));
+	ctx->draft->recipientdomain = sl_keep(L, sl_str_of(a.domain));
 	return 0;
 }
 
@@ -408,16 +386,7 @@ Choose the transport that delivers the message.
 static int
 set_mail_transport(lua_State *L)
 {
-	struct sl_context *ctx = sl_context_of(L);
-	struct sl_str name = sl_arg_string(L, 1);
-	const char *kept;
-
-	if (sl_str_starts(name, SL_STR("mailtransport:")))
-		name = sl_str_sub(name, 14, name.n);
-	kept = keep(L, name);
-	if (sl_config_transport(sl_context_config(ctx), kept) == NULL)
-		return luaL_error(L, "transport \"%s\" is not in sluice.lua", kept);
-	ctx->draft->transport = kept;
+	sl_context_of(L)->draft->transport = sl_known_transport(L, sl_arg_string(L, 1));
 	return 0;
 }
 
@@ -453,9 +422,7 @@ set_metadata(lua_State *L)
 	sl_arg_table(L, 1);
 	if (sl_json_texts(L, 1, json, &err) != 0)
 		return sl_arg_error(L, 1, err.text);
-	kept = sl_arena_strndup(ctx->arena, json->p, json->n);
-	if (kept == NULL)
-		return luaL_error(L, "out of memory");
+	kept = sl_keep(L, sl_buf_str(json));
 	if (ctx->attempt != NULL)
 		ctx->attempt->changes.metadata = kept;
 	else

@@ -91,6 +91,10 @@ envelope_is_changed(void **state)
 	assert_string_equal(o->copy[0].transport, "other");
 	assert_string_equal(o->copy[0].metadata, "{\"customer\":\"42\"}");
 	assert_true(o->copy[0].delay == 300);
+	o = rig_run(&rig, "SetSender{ localpart = 'x', domain = 'example.net' }"
+	    " SetRecipient{ localpart = '\"a b\"', domain = 'example.net' }");
+	assert_string_equal(o->copy[0].sender, "x@example.net");
+	assert_string_equal(o->copy[0].recipient, "\"a b\"@example.net");
 	o = rig_run(&rig, "SetSender('') assert(sender == '' and next(GetMetaData()) == nil)");
 	assert_string_equal(o->copy[0].sender, "");
 }
@@ -98,7 +102,8 @@ envelope_is_changed(void **state)
 static void
 bad_arguments_cost_the_message_a_4xx(void **state)
 {
-	static const char *const scripts[] = { "SetSender('<>')", "SetSender('a b@c')", "SetRecipient('')",
+	static const char *const scripts[] = { "SetSender('<>')", "SetSender('a b@c')", "SetRecipient{ localpart = 'a\\0', domain = 'c' }",
+	    "SetRecipient{ localpart = 'a', host = 'c' }", "SetRecipient('')",
 	    "SetMailTransport('none')", "SetDelayedDeliver(-1)", "SetMetaData{ n = 1 }", "SetMetaData(7)",
 	    "GetHeader()", "GetHeaders(7, {})" };
 	const struct outcome *o;

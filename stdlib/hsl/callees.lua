@@ -71,22 +71,23 @@ function callees.counts(func)
   return least, most
 end
 
---- A call of a function whose parameters are known. With an unpacked array the call checks itself
---- when it runs: node.arity.
+--- Whether how many arguments there are is known when it runs only.
+function callees.unpacks(args)
+  for _, arg in ipairs(args) do
+    if arg.t == "spread" then return true end
+  end
+  return false
+end
+
+--- A call of a function whose parameters are known. With an unpacked array it is counted when it runs.
 function callees.check_arity(self, node, func, name)
   local least, most = callees.counts(func)
   local given = #node.args
+  if callees.unpacks(node.args) or given >= least and given <= most then return end
   local wanted = least == most and tostring(least) or
     most == math.huge and "at least " .. least or least .. " to " .. most
-  local words = ("%s takes %s argument%s"):format(name, wanted, wanted == "1" and "" or "s")
-  for _, arg in ipairs(node.args) do
-    if arg.t == "spread" then       -- how many there are is known when it runs
-      node.arity = { words = words, least = least, most = most == math.huge and -1 or most }
-      return
-    end
-  end
-  if given >= least and given <= most then return end
-  self.diag:error(node, ("%s, %d given"):format(words, given))
+  self.diag:error(node, ("%s takes %s argument%s, %d given"):format(name, wanted,
+    wanted == "1" and "" or "s", given))
 end
 
 -- ---- recursion -------------------------------------------------------------------------

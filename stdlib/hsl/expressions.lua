@@ -1,4 +1,5 @@
 -- Lua code of HSL's expressions but for their operators (lua_code.lua says how code is given).
+local callees = require "hsl.callees"
 local lua = require "hsl.lua_code"
 local operators = require "hsl.operators"
 local types = require "hsl.types"
@@ -324,13 +325,6 @@ local function arguments(self, args, before)
   return table.concat(codes, ", ")
 end
 
-local function has_spread(args)
-  for _, arg in ipairs(args) do
-    if arg.t == "spread" then return true end
-  end
-  return false
-end
-
 local function with(first, args) return args ~= "" and first .. ", " .. args or first end
 
 -- A function of an object, which gets it as its first argument.
@@ -338,7 +332,7 @@ local function call_of_object(self, node, before)
   local callee, args = strip(node.callee), node.args
   local base = argument(self, callee.base, before)
   local name = quote(expressions.member_name(self, callee.name))
-  if has_spread(args) then
+  if callees.unpacks(args) then
     return ("%s(%s, %s, %s)"):format(self:use("method"), base, name, arguments(self, args, before))
   end
   local object = is_pure(callee.base) and base or self:use("that") .. "()"
@@ -358,14 +352,14 @@ local function called(node)
       return ("$%s[%s]"):format(base.name, key.t == "str" and '"' .. key.value .. '"' or "...")
     end
   end
-  return "what is called here"
+  return node.t == "func" and "this function" or "what is called here"
 end
 
 -- How many arguments a value takes is asked once: _n has what was found.
 local function call_of_value(self, node, before)
   local args, what = node.args, quote(called(node.callee))
   local code = argument(self, node.callee, before)
-  if has_spread(args) then
+  if callees.unpacks(args) then
     return ("%s(%s, %s, %s)"):format(self:use("call"), what, code, arguments(self, args, before))
   end
   local checked = ("%s(%s, %d, %s, _n)"):format(self:use("callee"), code, #args, what)
@@ -375,24 +369,28 @@ local function call_of_value(self, node, before)
   return ("%s(%s)"):format(checked, arguments(self, args, before))
 end
 
--- Functions by name, whose arguments the compiler counted.
+-- Functions by name, whose arguments the compiler counted, but for those that are unpacked.
 local function call_of_name(self, node, before)
   local code, level = E(self, node.callee, before)
-  if level < ATOM or strip(node.callee).t == "func" then code = "(" .. code .. ")" end
   local args = arguments(self, node.args, before)
-  if node.arity then
-    args = ("%s(%s, %d, %d, %s)"):format(self:use("counted"), quote(node.arity.words),
-      node.arity.least, node.arity.most, args)
+  if node.callee.own and callees.unpacks(node.args) then
+    args = ("%s(%s, %s, %s)"):format(self:use("counted"), quote(node.callee.name), code, args)
   end
-  return code .. "(" .. args .. ")"
+  return (level < ATOM and "(" .. code .. ")" or code) .. "(" .. args .. ")"
+end
+
+-- function (...) { ... }(...), counted as the former.
+local function call_of_literal(self, node, before)
+  if callees.unpacks(node.args) then return call_of_value(self, node, before) end
+  return ("(%s)(%s)"):format(E(self, node.callee, before), arguments(self, node.args, before))
 end
 
 function by_node.call(self, node, before)
   local callee = strip(node.callee)
   local mark = self:mark(node)
   local write = callee.t == "prop" and not callee.static and call_of_object or
-    (callee.t == "name" or callee.t == "builtin" or callee.t == "func") and call_of_name or
-    call_of_value
+    (callee.t == "name" or callee.t == "builtin") and call_of_name or
+    callee.t == "func" and call_of_literal or call_of_value
   local code = write(self, node, before)
   dirty(before)
   return mark .. code, ATOM

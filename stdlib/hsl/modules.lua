@@ -50,13 +50,6 @@ function exports_of(self, path)
   return out
 end
 
-local function each_node(node, visit)
-  if node.t then visit(node) end
-  for _, child in pairs(node) do
-    if type(child) == "table" then each_node(child, visit) end
-  end
-end
-
 local function missing(self, at, import, sign, name)
   self.diag:error(at, ("%s has no %s%s"):format(import.path, sign, name))
 end
@@ -93,7 +86,7 @@ function modules.open_namespaces(self, file)
     end
   end
   if next(namespaces) == nil then return end
-  each_node(file, function(node)
+  survey.each_node(file, function(node)
     local import = node.t == "prop" and node.static and node.base.t == "name" and
       namespaces[node.base.name]
     if import then use_member(self, node, import, used) end

@@ -101,7 +101,8 @@ local function loop_body(self, node)
   leave(self)
 end
 
-by_node["while"] = function(self, node)
+-- The condition of a while or for; what has to run before it runs each time.
+local function while_head(self, node)
   self:push()
   clear(self, node.cond_clears)
   local c = node.cond and operators.condition(self, node.cond, { clean = true }) or "true"
@@ -111,6 +112,10 @@ by_node["while"] = function(self, node)
   else
     self:add("while true do " .. before .. " if not (" .. c .. ") then break end")
   end
+end
+
+by_node["while"] = function(self, node)
+  while_head(self, node)
   loop_body(self, node)
   self:add("end")
 end
@@ -147,15 +152,7 @@ by_node["for"] = function(self, node)
     self:add("end")
     return
   end
-  self:push()
-  clear(self, node.cond_clears)
-  local c = node.cond and operators.condition(self, node.cond, { clean = true }) or "true"
-  local before = self:pop()
-  if before == "" then
-    self:add("while " .. c .. " do")
-  else
-    self:add("while true do " .. before .. " if not (" .. c .. ") then break end")
-  end
+  while_head(self, node)
   loop_body(self, node)
   emit_list(self, node.step)
   self:add("end")

@@ -11,7 +11,7 @@ function survey.root(target)
   return target, keys
 end
 
---- Calls 'visit' for every node of a tree.
+--- Calls 'visit' for every node of a tree; what the resolver adds leads back to the tree.
 function survey.each_node(node, visit)
   if node.t then visit(node) end
   for key, child in pairs(node) do
@@ -26,7 +26,7 @@ local function includes_below(top, deep)
   local function go(node)
     if node.t == "func" and not deep then return end
     if node.t == "include" then list[#list + 1] = node end
-    for key, child in pairs(node) do        -- what the resolver adds leads back to the tree
+    for key, child in pairs(node) do
       if type(child) == "table" and key ~= "var" and key ~= "scope" then go(child) end
     end
   end

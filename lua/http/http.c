@@ -277,6 +277,7 @@ take_headers(lua_State *L, const char *headers[MAX_HEADERS + 1])
 	if (!sl_opt_push(L, 2, "headers"))
 		return;
 	sl_arg_table(L, given);
+	luaL_checkstack(L, MAX_HEADERS + 8, NULL);
 	sl_list_new(L);
 	for (i = 0; sl_each(L, given, &i);) {
 		push_header(L);

@@ -153,6 +153,17 @@ test_arguments_and_forms(void **state)
 	    "assert(not ok and err:find('$2 has no argument', 1, true), err)\n");
 }
 
+static void
+test_many_headers(void **state)
+{
+	(void)state;
+	run("local h = {} for i = 1, 64 do h[i] = 'X-' .. i .. ': v' end\n"
+	    "assert(http(base .. '/json', { headers = h }))\n"
+	    "h[65] = 'X: v' assert(not pcall(http, base .. '/json', { headers = h }))\n"
+	    "for i = 1, 10000 do h[i] = 'X: v' end assert(not pcall(http, base .. '/json', { headers = h }))\n");
+	assert_int_equal(web.requests, 1);
+}
+
 /* The script doesn't wait; what it asked is asked. */
 static void
 test_background(void **state)
@@ -229,6 +240,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_arguments_and_forms, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_headers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_background, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_options_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a33_thousand_scripts_one_request, setup, teardown),
